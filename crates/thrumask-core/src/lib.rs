@@ -1,0 +1,27 @@
+//! The domain of thrumask, without tensors: prompt plan, masks, trajectory, clip, control file,
+//! run directory, and the reading and writing of pictures and video.
+//!
+//! Axis legend used everywhere: `B` batch, `T` frames, `C` channels, `H W` rows and columns,
+//! `N` tokens, `L` text tokens, `S` objects. Palette index 0 is background; object ids start at 1.
+
+pub mod clip;
+pub mod error;
+pub mod geometry;
+pub mod labels;
+pub mod masks;
+pub mod palette;
+pub mod picture;
+pub mod plan;
+pub mod trajectory;
+
+pub use clip::Clip;
+pub use error::{Error, Result};
+pub use geometry::{PixelBox, Size};
+pub use labels::LabelMap;
+pub use masks::MaskSet;
+pub use picture::Picture;
+pub use plan::{ObjectPrompt, PromptPlan};
+pub use trajectory::Trajectory;
+
+/// The most objects one scene may hold: palette indices are bytes and 0 is background.
+pub const MAX_OBJECTS: usize = 255;
