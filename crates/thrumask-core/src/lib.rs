@@ -6,12 +6,14 @@
 
 pub mod clip;
 pub mod error;
+pub mod fsio;
 pub mod geometry;
 pub mod labels;
 pub mod masks;
 pub mod palette;
 pub mod picture;
 pub mod plan;
+pub mod rle;
 pub mod trajectory;
 
 pub use clip::Clip;
@@ -21,7 +23,18 @@ pub use labels::LabelMap;
 pub use masks::MaskSet;
 pub use picture::Picture;
 pub use plan::{ObjectPrompt, PromptPlan};
+pub use rle::Rle;
 pub use trajectory::Trajectory;
 
 /// The most objects one scene may hold: palette indices are bytes and 0 is background.
 pub const MAX_OBJECTS: usize = 255;
+
+/// The longest side of a picture, mask or video frame that is read, in pixels.
+pub const MAX_SIDE: usize = 16_384;
+
+/// The most pixels of one picture, mask or video frame that is read: 64 megapixels.
+pub const MAX_PIXELS: usize = 64 << 20;
+
+/// The most pixels of all frames of a video or trajectory together: a clip in memory takes three
+/// bytes for each.
+pub const MAX_CLIP_PIXELS: usize = 512 << 20;
