@@ -61,11 +61,7 @@ impl Error {
     }
 
     /// An [`Error::Mismatch`].
-    pub fn mismatch(
-        what: impl Into<String>,
-        expected: impl ToString,
-        got: impl ToString,
-    ) -> Self {
+    pub fn mismatch(what: impl Into<String>, expected: impl ToString, got: impl ToString) -> Self {
         Self::Mismatch { what: what.into(), expected: expected.to_string(), got: got.to_string() }
     }
 

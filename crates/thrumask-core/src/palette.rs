@@ -51,6 +51,11 @@ pub fn color_of(id: u8) -> [u8; 3] {
     PALETTE[id as usize]
 }
 
+/// The object id that has exactly this colour (0 for black), if any has.
+pub fn id_of(color: [u8; 3]) -> Option<u8> {
+    (0..=255).find(|&id| color_of(id) == color)
+}
+
 /// The object id whose colour lies nearest to `color`, among background and ids `1..=objects`;
 /// background when even that is further than `threshold` levels away.
 pub fn snap(color: [u8; 3], objects: u8, threshold: f32) -> u8 {

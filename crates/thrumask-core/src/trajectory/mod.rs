@@ -1,5 +1,9 @@
 //! A mask-based motion trajectory `ŝ`: for each frame, which object each pixel belongs to.
 
+mod json;
+mod read;
+mod sav;
+
 use crate::{Clip, Error, LabelMap, Picture, Result, Size, masks::check_ids, palette};
 
 /// Object ids per pixel and frame, at a constant frame rate.
@@ -7,6 +11,8 @@ use crate::{Clip, Error, LabelMap, Picture, Result, Size, masks::check_ids, pale
 pub struct Trajectory {
     frames: Vec<LabelMap>,
     objects: usize,
+    /// One for each object, where it is known.
+    names: Vec<Option<String>>,
     fps: f32,
 }
 
@@ -30,7 +36,31 @@ impl Trajectory {
         if !(fps.is_finite() && fps > 0.0) {
             return Err(Error::invalid("fps", format!("expected a positive number, got {fps}")));
         }
-        Ok(Self { frames, objects, fps })
+        if objects > crate::MAX_OBJECTS {
+            let top = crate::MAX_OBJECTS;
+            return Err(Error::invalid(
+                "objects",
+                format!("expected at most {top}, got {objects}"),
+            ));
+        }
+        Ok(Self { frames, objects, names: vec![None; objects], fps })
+    }
+
+    /// The same trajectory with the objects' names, for people who read the file.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when there is not one name for each object.
+    pub fn with_names(mut self, names: Vec<Option<String>>) -> Result<Self> {
+        if names.len() != self.objects {
+            return Err(Error::mismatch("names of objects", self.objects, names.len()));
+        }
+        self.names = names;
+        Ok(self)
+    }
+
+    /// The name of each object, where it is known.
+    pub fn names(&self) -> &[Option<String>] {
+        &self.names
     }
 
     /// The label map of each frame.
@@ -71,7 +101,8 @@ impl Trajectory {
         let known = objects.min(crate::MAX_OBJECTS) as u8;
         let snap = |p: &Picture| {
             let ids = p.rgb().chunks_exact(3);
-            let ids = ids.map(|c| palette::snap([c[0], c[1], c[2]], known, palette::SNAP_THRESHOLD));
+            let ids =
+                ids.map(|c| palette::snap([c[0], c[1], c[2]], known, palette::SNAP_THRESHOLD));
             LabelMap::new(p.size(), ids.collect())
         };
         let frames = clip.frames().iter().map(snap).collect::<Result<_>>()?;

@@ -1,5 +1,7 @@
 //! The objects of the first frame: their masks and, for boxes given without masks, their boxes.
 
+mod files;
+
 use crate::{Error, LabelMap, PixelBox, Result};
 
 /// Masks `s(0)` of the objects of a plan on the input picture, disjoint by construction.

@@ -1,5 +1,10 @@
 //! A label map: one object id per pixel, 0 for background.
 
+pub(crate) mod png;
+mod resize;
+
+pub use self::png::ColorMatch;
+
 use crate::{Error, PixelBox, Result, Size};
 
 /// One object id per pixel, row-major; 0 is background.
