@@ -1,1 +1,29 @@
-//! placeholder
+//! Fused operators on burn tensors, each with a hand-written CPU forward and backward and a plain
+//! reference in ordinary tensor operations.
+//!
+//! On the `flex` CPU backend (32-bit floats, with or without autodiff) the fast kernels run; on any
+//! other device the functions of [`reference`](mod@reference) do. Both are differentiable and are
+//! tested against each other. Results do not depend on the number of threads: work is split over
+//! independent outputs only, and every sum has a fixed order.
+//!
+//! Axis names: `B` batch, `N` tokens, `C` channels, `H` heads, `D = C / H` size of a head, `S` object
+//! prompts, `L` text tokens of one prompt.
+
+pub mod activation;
+pub mod attention;
+pub mod linear;
+pub mod norm;
+pub mod optim;
+pub mod reference;
+pub mod residual;
+pub mod rope;
+
+pub use activation::{gelu, gelu_tanh, silu, softmax_last};
+pub use attention::{
+    PromptVisibility, TokenGroups, attention, grouped_attention, grouped_cross_attention,
+};
+pub use linear::linear;
+pub use norm::{layer_norm, layer_norm_modulate, rms_norm};
+pub use optim::{AdamwHyper, adamw_ema_step, newton_schulz5};
+pub use residual::gated_residual;
+pub use rope::{RopeTable, rope};

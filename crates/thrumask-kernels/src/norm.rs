@@ -1,0 +1,63 @@
+//! Layer norm, adaptive layer norm and root-mean-square norm over the last axis.
+
+use burn::tensor::Tensor;
+
+use crate::reference;
+
+/// `(1 + scale) * LN(x) + shift`, the adaptive norm of a DiT block (LN without own parameters).
+///
+/// # Shapes
+/// `x` `[B, N, C]`, `shift` and `scale` `[B, C]` give `[B, N, C]`.
+///
+/// # Panics
+/// When shapes disagree.
+pub fn layer_norm_modulate(
+    x: Tensor<3>,
+    shift: Tensor<2>,
+    scale: Tensor<2>,
+    eps: f32,
+) -> Tensor<3> {
+    let [batch, _, channels] = x.dims();
+    assert_eq!(shift.dims(), [batch, channels], "shift of shape [B, C]");
+    assert_eq!(scale.dims(), [batch, channels], "scale of shape [B, C]");
+    reference::layer_norm_modulate(x, shift, scale, eps)
+}
+
+/// Layer norm over the last axis (biased variance), then `* gamma + beta`.
+///
+/// # Shapes
+/// `x` `[.., C]`, `gamma` and `beta` `[C]` give `[.., C]`.
+///
+/// # Panics
+/// When shapes disagree.
+pub fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    eps: f32,
+) -> Tensor<D> {
+    let channels = x.dims()[D - 1];
+    assert_eq!(gamma.dims(), [channels], "gamma of shape [C]");
+    assert_eq!(beta.dims(), [channels], "beta of shape [C]");
+    reference::layer_norm(x, gamma, beta, eps)
+}
+
+/// Root-mean-square norm of every chunk of `group` values of the last axis, then `* gamma`. With
+/// `group = C` this is the plain norm, with `group = C / heads` the per-head norm of queries and keys.
+///
+/// # Shapes
+/// `x` `[.., C]` with `C` a multiple of `group`, `gamma` `[group]` give `[.., C]`.
+///
+/// # Panics
+/// When shapes disagree.
+pub fn rms_norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    group: usize,
+    eps: f32,
+) -> Tensor<D> {
+    let channels = x.dims()[D - 1];
+    assert!(group > 0 && channels % group == 0, "{channels} channels in chunks of {group}");
+    assert_eq!(gamma.dims(), [group], "gamma of shape [group]");
+    reference::rms_norm(x, gamma, group, eps)
+}

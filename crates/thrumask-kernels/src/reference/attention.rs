@@ -1,0 +1,143 @@
+use burn::tensor::{Bool, Tensor, TensorData, activation};
+
+use crate::attention::{PromptVisibility, TokenGroups};
+use crate::rope::RopeTable;
+
+/// Multi-head attention of every query over the first `key_len[b]` keys of its batch row.
+///
+/// # Shapes
+/// `q` `[B, Nq, C]`, `k` and `v` `[B, Nk, C]` give `[B, Nq, C]`.
+pub fn attention(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    heads: usize,
+    key_len: Option<&[usize]>,
+) -> Tensor<3> {
+    let [batch, queries, _] = q.dims();
+    let keys = k.dims()[1];
+    let visible = key_len.map(|lens| {
+        let mut mask = Vec::with_capacity(batch * queries * keys);
+        for &len in lens {
+            for _ in 0..queries {
+                mask.extend((0..keys).map(|key| key < len));
+            }
+        }
+        mask_tensor(mask, [batch, queries, keys], &q)
+    });
+    masked_attention(q, k, v, heads, visible)
+}
+
+/// Masked self-attention (eq. 3): a token attends to the tokens of its own group.
+///
+/// # Shapes
+/// `q`, `k`, `v` `[B, N, C]` give `[B, N, C]`.
+pub fn grouped_attention(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    heads: usize,
+    groups: &TokenGroups,
+) -> Tensor<3> {
+    let [batch, tokens, _] = q.dims();
+    let ids = groups.ids();
+    let mut mask = Vec::with_capacity(batch * tokens * tokens);
+    for row in ids.chunks(tokens.max(1)) {
+        for query in row {
+            mask.extend(row.iter().map(|key| key == query));
+        }
+    }
+    let visible = mask_tensor(mask, [batch, tokens, tokens], &q);
+    masked_attention(q, k, v, heads, Some(visible))
+}
+
+/// Masked cross-attention (eq. 2): a token attends to the text of the prompts it sees.
+///
+/// # Shapes
+/// `q` `[B, N, C]`, `k` and `v` `[B, S * L, C]` give `[B, N, C]`.
+pub fn grouped_cross_attention(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    heads: usize,
+    visible: &PromptVisibility,
+) -> Tensor<3> {
+    if visible.prompts() == 0 || visible.padded_len() == 0 {
+        return q.zeros_like();
+    }
+    let [batch, tokens, _] = q.dims();
+    let (prompts, padded) = (visible.prompts(), visible.padded_len());
+    let mut mask = Vec::with_capacity(batch * tokens * prompts * padded);
+    for row in 0..batch {
+        for token in 0..tokens {
+            for prompt in 0..prompts {
+                let seen = visible.sees(row, token, prompt);
+                let len = visible.text_len(row, prompt);
+                mask.extend((0..padded).map(|at| seen && at < len));
+            }
+        }
+    }
+    let mask = mask_tensor(mask, [batch, tokens, prompts * padded], &q);
+    masked_attention(q, k, v, heads, Some(mask))
+}
+
+/// Attention with an explicit mask (true = may attend); a query that may attend to nothing gives
+/// exactly zero.
+///
+/// # Shapes
+/// `q` `[B, Nq, C]`, `k` and `v` `[B, Nk, C]`, `visible` `[B, Nq, Nk]` give `[B, Nq, C]`.
+pub fn masked_attention(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    heads: usize,
+    visible: Option<Tensor<3, Bool>>,
+) -> Tensor<3> {
+    let [batch, queries, channels] = q.dims();
+    let keys = k.dims()[1];
+    let size = channels / heads;
+    let split = |x: Tensor<3>, tokens: usize| {
+        x.reshape([batch, tokens, heads, size]).swap_dims(1, 2) // [B, H, N, D]
+    };
+    let (q, k, v) = (split(q, queries), split(k, keys), split(v, keys));
+    let scores = q.matmul(k.swap_dims(2, 3)) / (size as f64).sqrt(); // [B, H, Nq, Nk]
+    let probs = match visible {
+        None => activation::softmax(scores, 3),
+        Some(visible) => {
+            let hidden = visible
+                .bool_not()
+                .reshape([batch, 1, queries, keys])
+                .expand([batch, heads, queries, keys]);
+            // The second fill makes rows without a visible key exactly zero.
+            activation::softmax(scores.mask_fill(hidden.clone(), -1e30), 3).mask_fill(hidden, 0.0)
+        }
+    };
+    probs.matmul(v).swap_dims(1, 2).reshape([batch, queries, channels])
+}
+
+/// Rotates the pairs (first half, second half) of each head by the angles of its token.
+///
+/// # Shapes
+/// `x` `[B, N, C]` gives `[B, N, C]`; the table holds `[N, D / 2]`.
+pub fn rope(x: Tensor<3>, heads: usize, table: &RopeTable) -> Tensor<3> {
+    let [batch, tokens, channels] = x.dims();
+    let half = channels / heads / 2;
+    let device = x.device();
+    let factor = |values: &[f32]| {
+        let data = TensorData::new(values.to_vec(), [1, tokens, 1, half]);
+        Tensor::<4>::from_data(data, &device.clone().without_autodiff())
+            .to_device(&device)
+            .expand([batch, tokens, heads, half])
+    };
+    let (cos, sin) = (factor(table.cos()), factor(table.sin()));
+    let x = x.reshape([batch, tokens, heads, 2 * half]);
+    let first = x.clone().narrow(3, 0, half);
+    let second = x.narrow(3, half, half);
+    let turned_first = first.clone() * cos.clone() - second.clone() * sin.clone();
+    let turned_second = first * sin + second * cos;
+    Tensor::cat(vec![turned_first, turned_second], 3).reshape([batch, tokens, channels])
+}
+
+fn mask_tensor(mask: Vec<bool>, shape: [usize; 3], like: &Tensor<3>) -> Tensor<3, Bool> {
+    Tensor::from_data(TensorData::new(mask, shape), &like.device())
+}

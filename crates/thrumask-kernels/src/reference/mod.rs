@@ -1,0 +1,13 @@
+//! The same operators in ordinary tensor operations: the meaning of each kernel, what the tests
+//! compare with, and what runs on devices without a fast kernel.
+
+mod attention;
+mod pointwise;
+
+pub use attention::{
+    attention, grouped_attention, grouped_cross_attention, masked_attention, rope,
+};
+pub use pointwise::{
+    gated_residual, gelu, gelu_tanh, layer_norm, layer_norm_modulate, linear, rms_norm, silu,
+    softmax_last,
+};

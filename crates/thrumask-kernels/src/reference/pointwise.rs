@@ -1,0 +1,111 @@
+use burn::tensor::{Tensor, activation};
+
+/// `(1 + scale) * LN(x) + shift`, the adaptive norm of a DiT block.
+///
+/// # Shapes
+/// `x` `[B, N, C]`, `shift` and `scale` `[B, C]` give `[B, N, C]`.
+pub fn layer_norm_modulate(
+    x: Tensor<3>,
+    shift: Tensor<2>,
+    scale: Tensor<2>,
+    eps: f32,
+) -> Tensor<3> {
+    let shift = shift.unsqueeze_dim::<3>(1); // [B, 1, C]
+    let scale = scale.unsqueeze_dim::<3>(1); // [B, 1, C]
+    normalise(x, eps) * (scale + 1.0) + shift
+}
+
+/// Layer norm over the last axis, then `* gamma + beta`.
+///
+/// # Shapes
+/// `x` `[.., C]`, `gamma` and `beta` `[C]` give `[.., C]`.
+pub fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    eps: f32,
+) -> Tensor<D> {
+    normalise(x, eps) * gamma.unsqueeze::<D>() + beta.unsqueeze::<D>()
+}
+
+/// Root-mean-square norm of every chunk of `group` values of the last axis, then `* gamma`.
+///
+/// # Shapes
+/// `x` `[.., C]` with `C` a multiple of `group`, `gamma` `[group]` give `[.., C]`.
+pub fn rms_norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    group: usize,
+    eps: f32,
+) -> Tensor<D> {
+    let dims = x.dims();
+    let rows = dims.iter().product::<usize>() / group;
+    let x = x.reshape([rows, group]);
+    let power = x.clone().square().mean_dim(1); // [rows, 1]
+    (x / (power + eps).sqrt() * gamma.unsqueeze::<2>()).reshape(dims)
+}
+
+/// `x * Φ(x)` with the Gaussian distribution function.
+///
+/// # Shapes
+/// Any shape, kept.
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::gelu(x)
+}
+
+/// The tanh approximation of [`gelu`].
+///
+/// # Shapes
+/// Any shape, kept.
+pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let cubic = x.clone() * x.clone() * x.clone() * 0.044_715;
+    let inner = (x.clone() + cubic) * (2.0 / std::f64::consts::PI).sqrt();
+    x * (inner.tanh() + 1.0) * 0.5
+}
+
+/// `x * sigmoid(x)`.
+///
+/// # Shapes
+/// Any shape, kept.
+pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.clone() * activation::sigmoid(x)
+}
+
+/// Softmax over the last axis.
+///
+/// # Shapes
+/// Any shape, kept.
+pub fn softmax_last<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::softmax(x, D - 1)
+}
+
+/// `x w + b` over the last axis.
+///
+/// # Shapes
+/// `x` `[.., K]`, `w` `[K, M]`, `b` `[M]` give `[.., M]`.
+pub fn linear<const D: usize>(x: Tensor<D>, w: Tensor<2>, b: Option<Tensor<1>>) -> Tensor<D> {
+    let mut dims = x.dims();
+    let [inputs, outputs] = w.dims();
+    let rows = dims.iter().product::<usize>() / inputs;
+    let mut y = x.reshape([rows, inputs]).matmul(w); // [rows, M]
+    if let Some(b) = b {
+        y = y + b.unsqueeze::<2>();
+    }
+    dims[D - 1] = outputs;
+    y.reshape(dims)
+}
+
+/// `x + gate * y`.
+///
+/// # Shapes
+/// `x` and `y` `[B, N, C]`, `gate` `[B, C]` or `[1, C]` give `[B, N, C]`.
+pub fn gated_residual(x: Tensor<3>, gate: Tensor<2>, y: Tensor<3>) -> Tensor<3> {
+    x + gate.unsqueeze_dim::<3>(1) * y
+}
+
+/// `(x - mean) / sqrt(variance + eps)` over the last axis, biased variance.
+fn normalise<const D: usize>(x: Tensor<D>, eps: f32) -> Tensor<D> {
+    let centred = x.clone() - x.mean_dim(D - 1);
+    let variance = centred.clone().square().mean_dim(D - 1);
+    centred / (variance + eps).sqrt()
+}
