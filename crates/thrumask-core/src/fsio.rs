@@ -124,6 +124,18 @@ pub fn read_text_limited(path: impl AsRef<Path>, max_bytes: u64) -> Result<Strin
     })
 }
 
+/// Writes a value as indented JSON, as [`write_atomic`] does.
+///
+/// # Errors
+/// As [`write_atomic`], and [`Error::Format`] for a value that JSON cannot hold.
+pub fn write_json(path: impl AsRef<Path>, value: &impl serde::Serialize) -> Result<()> {
+    let what = || path.as_ref().display().to_string();
+    let mut text =
+        serde_json::to_string_pretty(value).map_err(|e| Error::format(what(), e.to_string()))?;
+    text.push('\n');
+    write_atomic(path, text.as_bytes())
+}
+
 /// Names of everything in a folder, sorted so that numbers count as numbers
 /// (`frame-2` before `frame-10`).
 ///

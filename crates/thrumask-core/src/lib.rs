@@ -6,6 +6,7 @@
 
 pub mod clip;
 pub mod error;
+pub mod fingerprint;
 pub mod fsio;
 pub mod geometry;
 pub mod labels;
@@ -15,16 +16,19 @@ pub mod palette;
 pub mod picture;
 pub mod plan;
 pub mod rle;
+pub mod run_dir;
 pub mod trajectory;
 
 pub use clip::Clip;
 pub use error::{Error, Result};
+pub use fingerprint::Fingerprint;
 pub use geometry::{PixelBox, Size};
 pub use labels::{ColorMatch, LabelMap};
 pub use masks::MaskSet;
 pub use picture::Picture;
 pub use plan::{ObjectPrompt, PromptPlan};
 pub use rle::Rle;
+pub use run_dir::{RunDir, RunRecord, StageRecord};
 pub use trajectory::Trajectory;
 
 /// The most objects one scene may hold: palette indices are bytes and 0 is background.

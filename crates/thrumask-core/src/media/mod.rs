@@ -1,5 +1,7 @@
 //! Reading and writing of pictures and video.
 
+pub mod picture;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{Error, Result};

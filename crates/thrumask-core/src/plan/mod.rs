@@ -1,6 +1,8 @@
 //! What the caption asks for: one motion prompt, and a name and a prompt for each object
 //! (paper, section on prompt planning).
 
+mod json;
+
 use serde::{Deserialize, Serialize};
 
 /// A caption taken apart.
