@@ -1,0 +1,148 @@
+//! Sizes and switches of a [`super::Dit`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, layers::Rotary};
+
+/// What stands in one of the two places for object layers of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectLayer {
+    /// Nothing.
+    Absent,
+    /// Masked attention: self by segmentation (eq. 3), cross by boxes on object prompts (eq. 2).
+    Masked,
+    /// Plain attention of the same size over all tokens or the global text: the TI2V baseline,
+    /// whose parameter count then equals the full model's.
+    Unmasked,
+}
+
+/// The object layers of the first blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectLayers {
+    /// K: how many blocks, from the first, have them.
+    pub blocks: usize,
+    /// After the block's self-attention.
+    pub self_attention: ObjectLayer,
+    /// After the block's cross-attention.
+    pub cross_attention: ObjectLayer,
+    /// tanh(γ) at the start: 0 when added to a pretrained network, open when trained from scratch.
+    pub gate_start: f32,
+}
+
+impl ObjectLayers {
+    /// None at all: stage 1, and the "no masked attention" ablation.
+    pub const NONE: Self = Self {
+        blocks: 0,
+        self_attention: ObjectLayer::Absent,
+        cross_attention: ObjectLayer::Absent,
+        gate_start: 0.0,
+    };
+}
+
+/// What the output adds to: a network trained from scratch is right early where nothing moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstFrame {
+    /// Nothing (the paper's networks, which start from pretrained weights).
+    None,
+    /// A learned gain per frame times the first frame's latents.
+    Residual,
+    /// A gate per output value, predicted by the network, times the first frame's latents.
+    Gated,
+}
+
+/// Sizes and switches of a diffusion transformer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DitConfig {
+    /// C: channels of the latents.
+    pub latent_channels: usize,
+    /// Cc: channels of the conditions, concatenated to the latents.
+    pub condition_channels: usize,
+    /// Latent frames, rows and columns `[T, H, W]`.
+    pub latent_size: [usize; 3],
+    /// Latent frames, rows and columns of one token.
+    pub patch: [usize; 3],
+    /// Channels of a token.
+    pub width: usize,
+    /// Blocks.
+    pub depth: usize,
+    /// Attention heads; divides `width`.
+    pub heads: usize,
+    /// Hidden units of the perceptron per channel.
+    pub mlp_ratio: usize,
+    /// D: channels of the text.
+    pub text_width: usize,
+    /// Masked (or, for TI2V, unmasked) object layers.
+    pub object_layers: ObjectLayers,
+    /// What the output adds to.
+    pub first_frame: FirstFrame,
+    /// First channel, among the conditions, of the latents that `first_frame` takes.
+    pub first_frame_channel: usize,
+    /// Rotary positions; `None` for learned absolute ones alone.
+    pub rotary: Option<Rotary>,
+}
+
+impl DitConfig {
+    /// Tokens along frames, rows and columns.
+    pub fn grid(&self) -> [usize; 3] {
+        std::array::from_fn(|i| self.latent_size[i] / self.patch[i].max(1))
+    }
+
+    /// Number of tokens.
+    pub fn tokens(&self) -> usize {
+        self.grid().iter().product()
+    }
+
+    /// Values of one token of `channels` latent channels.
+    pub fn patch_values(&self, channels: usize) -> usize {
+        channels * self.patch.iter().product::<usize>()
+    }
+
+    /// Checks that the sizes fit each other.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the field.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |what: &str, reason: String| Err(Error::config(what, reason));
+        for i in 0..3 {
+            if self.patch[i] == 0 || !self.latent_size[i].is_multiple_of(self.patch[i]) {
+                let (patch, size) = (self.patch, self.latent_size);
+                return refuse("patch", format!("expected divisors of {size:?}, got {patch:?}"));
+            }
+        }
+        if self.heads == 0 || !self.width.is_multiple_of(2 * self.heads) {
+            let (heads, width) = (self.heads, self.width);
+            return refuse(
+                "heads",
+                format!("expected a divisor of half the width {width}, got {heads}"),
+            );
+        }
+        if self.object_layers.blocks > self.depth {
+            let (blocks, depth) = (self.object_layers.blocks, self.depth);
+            return refuse("object_layers.blocks", format!("expected 0 to {depth}, got {blocks}"));
+        }
+        if self.first_frame != FirstFrame::None
+            && self.first_frame_channel + self.latent_channels > self.condition_channels
+        {
+            let (c, cc) = (self.latent_channels, self.condition_channels);
+            return refuse(
+                "first_frame_channel",
+                format!("expected {c} of {cc} channels, got from {}", self.first_frame_channel),
+            );
+        }
+        if let Some(rotary) = &self.rotary {
+            let (pairs, half) = (rotary.pairs.iter().sum::<usize>(), self.width / self.heads / 2);
+            if pairs != half {
+                return refuse("rotary.pairs", format!("expected a sum of {half}, got {pairs}"));
+            }
+        }
+        if !(self.object_layers.gate_start.abs() < 1.0) {
+            let got = self.object_layers.gate_start;
+            return refuse("object_layers.gate_start", format!("expected (-1, 1), got {got}"));
+        }
+        Ok(())
+    }
+}

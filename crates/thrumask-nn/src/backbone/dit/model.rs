@@ -1,0 +1,160 @@
+//! The whole transformer: patches in, blocks, patches out.
+
+use burn::{
+    module::{Module, Param},
+    tensor::{Tensor, activation::sigmoid},
+};
+
+use super::{
+    block::{BlockContext, DitBlock, MODULATIONS},
+    config::{DitConfig, FirstFrame},
+    patch::{latents_from_tokens, tokens_from_latents},
+};
+use crate::{
+    Error, Result,
+    backbone::{Denoiser, DenoiserInput},
+    layers::{Init, LearnedPositions, Linear, Rotary, TimeEmbedding, norm::EPSILON},
+};
+
+/// A diffusion transformer.
+#[derive(Module, Debug)]
+pub struct Dit {
+    embed: Linear,
+    positions: LearnedPositions,
+    time: TimeEmbedding,
+    /// Shared adaptive modulation, `[C, 6·C]` (adaLN-single, PixArt-α).
+    modulation: Linear,
+    blocks: Vec<DitBlock>,
+    /// Shift and scale of the last norm, `[C, 2·C]`.
+    final_modulation: Linear,
+    output: Linear,
+    /// Gain of the first frame's latents in each latent frame, `[T]`.
+    frame_gain: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    config: DitSettings,
+}
+
+/// The part of the configuration that a forward pass needs.
+#[derive(Debug, Clone)]
+struct DitSettings(DitConfig);
+
+impl Dit {
+    /// A network with fresh parameters.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the sizes do not fit each other.
+    pub fn new(init: &mut Init, config: &DitConfig) -> Result<Self> {
+        config.check()?;
+        let width = config.width;
+        let inputs = config.patch_values(config.latent_channels + config.condition_channels);
+        let values = config.patch_values(config.latent_channels);
+        let outputs = if config.first_frame == FirstFrame::Gated { 2 * values } else { values };
+        let mut modulation = Linear::new(init, width, MODULATIONS * width, 0.2);
+        // Gates start at 0.3: open, so that a network trained from scratch learns at once.
+        let bias = [0.0, 0.0, 0.3, 0.0, 0.0, 0.3];
+        let bias: Vec<f32> = bias.into_iter().flat_map(|v| vec![v; width]).collect();
+        modulation.bias = Some(Param::from_data(bias.as_slice(), init.device()));
+        Ok(Self {
+            embed: Linear::new(init, inputs, width, 1.0),
+            positions: LearnedPositions::new(init, config.grid(), width),
+            time: TimeEmbedding::new(init, width),
+            modulation,
+            blocks: (0..config.depth).map(|i| DitBlock::new(init, config, i)).collect(),
+            final_modulation: Linear::new(init, width, 2 * width, 0.2),
+            output: Linear::new(init, width, outputs, 0.3),
+            frame_gain: (config.first_frame == FirstFrame::Residual)
+                .then(|| init.constant([config.latent_size[0]], 0.7)),
+            config: DitSettings(config.clone()),
+        })
+    }
+
+    /// The configuration it was made from.
+    pub fn config(&self) -> &DitConfig {
+        &self.config.0
+    }
+
+    fn check(&self, input: &DenoiserInput) -> Result<()> {
+        let config = self.config();
+        let [batch, channels, t, h, w] = input.latents.dims();
+        let [size_t, size_h, size_w] = config.latent_size;
+        let expected = [batch, config.latent_channels, size_t, size_h, size_w];
+        if [batch, channels, t, h, w] != expected {
+            return Err(Error::shape("latents", expected, input.latents.dims()));
+        }
+        let expected = [batch, config.condition_channels, size_t, size_h, size_w];
+        if input.conditions.dims() != expected {
+            return Err(Error::shape("conditions", expected, input.conditions.dims()));
+        }
+        if input.time.len() != batch {
+            return Err(Error::shape("time", batch, input.time.len()));
+        }
+        let [rows, _, text] = input.text.tokens.dims();
+        if (rows, text) != (batch, config.text_width) {
+            return Err(Error::shape("text", (batch, config.text_width), (rows, text)));
+        }
+        if input.objects.is_none() && self.blocks.iter().any(DitBlock::needs_objects) {
+            return Err(Error::shape("objects", "groups and prompts", "none"));
+        }
+        Ok(())
+    }
+
+    /// The first frame's latents in every frame.
+    ///
+    /// # Shapes
+    /// - returns `[B, C, T, H, W]`
+    fn first_frame(&self, conditions: &Tensor<5>) -> Tensor<5> {
+        let config = self.config();
+        let [batch, _, t, h, w] = conditions.dims();
+        conditions
+            .clone()
+            .narrow(1, config.first_frame_channel, config.latent_channels)
+            .narrow(2, 0, 1) // [B, C, 1, H, W]
+            .expand([batch, config.latent_channels, t, h, w])
+    }
+}
+
+impl Denoiser for Dit {
+    fn predict(&self, input: &DenoiserInput) -> Result<Tensor<5>> {
+        self.check(input)?;
+        let config = self.config();
+        let all = Tensor::cat(vec![input.latents.clone(), input.conditions.clone()], 1);
+        let x = tokens_from_latents(all, config.patch); // [B, N, values]
+        let x = self.embed.forward(x) + self.positions.forward(); // [B, N, C]
+
+        let time = thrumask_kernels::silu(self.time.forward(&input.time)); // [B, C]
+        let rotary = config.rotary.as_ref();
+        let rope = rotary.map(|r: &Rotary| r.table(config.grid()));
+        let context = BlockContext {
+            modulation: self.modulation.forward(time.clone()),
+            text: &input.text,
+            objects: input.objects.as_ref(),
+            rope: rope.as_ref(),
+        };
+        let x = self.blocks.iter().fold(x, |x, block| block.forward(x, &context));
+
+        let last = self.final_modulation.forward(time); // [B, 2C]
+        let (shift, scale) =
+            (last.clone().narrow(1, 0, config.width), last.narrow(1, config.width, config.width));
+        let x = thrumask_kernels::layer_norm_modulate(x, shift, scale, EPSILON);
+        let x = self.output.forward(x); // [B, N, values or twice]
+        let x = latents_from_tokens(x, config.latent_size, config.patch);
+        Ok(match config.first_frame {
+            FirstFrame::None => x,
+            FirstFrame::Residual => {
+                let first = self.first_frame(&input.conditions);
+                match &self.frame_gain {
+                    Some(gain) => {
+                        let frames = config.latent_size[0];
+                        x + first * gain.val().reshape([1, 1, frames, 1, 1])
+                    }
+                    None => x + first,
+                }
+            }
+            FirstFrame::Gated => {
+                let channels = config.latent_channels;
+                let gate = sigmoid(x.clone().narrow(1, channels, channels));
+                x.narrow(1, 0, channels) + gate * self.first_frame(&input.conditions)
+            }
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! Self- and cross-attention; the same modules serve the plain and the masked layers
+//! (paper eqs. 2 and 3), which differ only in what a token may see.
+
+use burn::{module::Module, tensor::Tensor};
+use thrumask_kernels::{PromptVisibility, RopeTable, TokenGroups};
+
+use super::{Init, Linear, RmsNorm};
+
+/// Multi-head self-attention with query-key norm and optional rotary positions.
+#[derive(Module, Debug)]
+pub struct SelfAttention {
+    /// `[C, C]`.
+    pub query: Linear,
+    /// `[C, C]`.
+    pub key: Linear,
+    /// `[C, C]`.
+    pub value: Linear,
+    /// `[C, C]`, without bias: a token that sees nothing passes through unchanged.
+    pub output: Linear,
+    /// Norm of the queries.
+    pub query_norm: RmsNorm,
+    /// Norm of the keys.
+    pub key_norm: RmsNorm,
+    /// Number of heads.
+    #[module(skip)]
+    pub heads: usize,
+}
+
+impl SelfAttention {
+    /// Attention of `heads` heads over `width` channels.
+    pub fn new(init: &mut Init, width: usize, heads: usize, output_gain: f32) -> Self {
+        Self {
+            query: Linear::without_bias(init, width, width, 1.0),
+            key: Linear::without_bias(init, width, width, 1.0),
+            value: Linear::without_bias(init, width, width, 1.0),
+            output: Linear::without_bias(init, width, width, output_gain),
+            query_norm: RmsNorm::new(init, width / heads),
+            key_norm: RmsNorm::new(init, width / heads),
+            heads,
+        }
+    }
+
+    /// With `groups`, a token attends to tokens of its own group only (eq. 3); without, to all.
+    ///
+    /// # Shapes
+    /// - `x`: `[B, N, C]`
+    /// - `lengths`: valid tokens of each batch row, all when `None`; ignored with `groups`
+    /// - returns `[B, N, C]`
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        rope: Option<&RopeTable>,
+        groups: Option<&TokenGroups>,
+        lengths: Option<&[usize]>,
+    ) -> Tensor<3> {
+        let rotate = |x: Tensor<3>| match rope {
+            Some(table) => thrumask_kernels::rope(x, self.heads, table),
+            None => x,
+        };
+        let query = rotate(self.query_norm.forward(self.query.forward(x.clone())));
+        let key = rotate(self.key_norm.forward(self.key.forward(x.clone())));
+        let value = self.value.forward(x);
+        let mixed = match groups {
+            Some(groups) => {
+                thrumask_kernels::grouped_attention(query, key, value, self.heads, groups)
+            }
+            None => thrumask_kernels::attention(query, key, value, self.heads, lengths),
+        };
+        self.output.forward(mixed)
+    }
+}
+
+/// Embedded texts that tokens attend to.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// `[B, L, D]`; for object prompts `L` is objects × padded length.
+    pub tokens: Tensor<3>,
+    /// Which text tokens a query may see.
+    pub mask: KeyMask,
+}
+
+/// Which keys a query may see.
+#[derive(Debug, Clone)]
+pub enum KeyMask {
+    /// The first so many of each batch row.
+    Lengths(Vec<usize>),
+    /// The prompts of the objects whose boxes the query lies in (eq. 2).
+    Prompts(PromptVisibility),
+}
+
+/// Multi-head cross-attention from video tokens to text tokens, with query-key norm.
+#[derive(Module, Debug)]
+pub struct CrossAttention {
+    /// `[C, C]`.
+    pub query: Linear,
+    /// `[D, C]`.
+    pub key: Linear,
+    /// `[D, C]`.
+    pub value: Linear,
+    /// `[C, C]`, without bias: a token that sees nothing passes through unchanged.
+    pub output: Linear,
+    /// Norm of the queries.
+    pub query_norm: RmsNorm,
+    /// Norm of the keys.
+    pub key_norm: RmsNorm,
+    /// Number of heads.
+    #[module(skip)]
+    pub heads: usize,
+}
+
+impl CrossAttention {
+    /// Attention of `heads` heads from `width` channels to texts of `text_width`.
+    pub fn new(
+        init: &mut Init,
+        width: usize,
+        text_width: usize,
+        heads: usize,
+        output_gain: f32,
+    ) -> Self {
+        Self {
+            query: Linear::without_bias(init, width, width, 1.0),
+            key: Linear::without_bias(init, text_width, width, 1.0),
+            value: Linear::without_bias(init, text_width, width, 1.0),
+            output: Linear::without_bias(init, width, width, output_gain),
+            query_norm: RmsNorm::new(init, width / heads),
+            key_norm: RmsNorm::new(init, width / heads),
+            heads,
+        }
+    }
+
+    /// # Shapes
+    /// - `x`: `[B, N, C]`
+    /// - `context.tokens`: `[B, L, D]`
+    /// - returns `[B, N, C]`; exactly zero for a token that may see no key
+    pub fn forward(&self, x: Tensor<3>, context: &Context) -> Tensor<3> {
+        let query = self.query_norm.forward(self.query.forward(x));
+        let key = self.key_norm.forward(self.key.forward(context.tokens.clone()));
+        let value = self.value.forward(context.tokens.clone());
+        let mixed = match &context.mask {
+            KeyMask::Lengths(lengths) => {
+                thrumask_kernels::attention(query, key, value, self.heads, Some(lengths))
+            }
+            KeyMask::Prompts(visible) => thrumask_kernels::grouped_cross_attention(
+                query, key, value, self.heads, visible,
+            ),
+        };
+        self.output.forward(mixed)
+    }
+}

@@ -1,0 +1,63 @@
+//! Affine maps on the last axis, and the two-layer perceptron of a transformer block.
+
+use burn::{
+    module::{Module, Param},
+    tensor::Tensor,
+};
+
+use super::Init;
+
+/// y = x·W + b on the last axis.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[inputs, outputs]`.
+    pub weight: Param<Tensor<2>>,
+    /// `[outputs]`.
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    /// Weights of standard deviation `gain / √inputs`, bias zero.
+    pub fn new(init: &mut Init, inputs: usize, outputs: usize, gain: f32) -> Self {
+        let weight = init.normal([inputs, outputs], gain / (inputs as f32).sqrt());
+        Self { weight, bias: Some(init.constant([outputs], 0.0)) }
+    }
+
+    /// Without bias: maps zero to exactly zero.
+    pub fn without_bias(init: &mut Init, inputs: usize, outputs: usize, gain: f32) -> Self {
+        Self { bias: None, ..Self::new(init, inputs, outputs, gain) }
+    }
+
+    /// # Shapes
+    /// - `x`: `[.., inputs]`
+    /// - returns `[.., outputs]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        thrumask_kernels::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    }
+}
+
+/// Linear, GELU (tanh form), linear.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    /// `[width, hidden]`.
+    pub up: Linear,
+    /// `[hidden, width]`.
+    pub down: Linear,
+}
+
+impl Mlp {
+    /// A perceptron with `hidden` units.
+    pub fn new(init: &mut Init, width: usize, hidden: usize, output_gain: f32) -> Self {
+        Self {
+            up: Linear::new(init, width, hidden, 1.0),
+            down: Linear::new(init, hidden, width, output_gain),
+        }
+    }
+
+    /// # Shapes
+    /// - `x`: `[B, N, width]`
+    /// - returns `[B, N, width]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.down.forward(thrumask_kernels::gelu_tanh(self.up.forward(x)))
+    }
+}

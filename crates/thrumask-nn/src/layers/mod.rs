@@ -1,0 +1,17 @@
+//! What every network is built from: thin modules over the fused operators of `thrumask-kernels`.
+
+pub mod attention;
+pub mod convolution;
+pub mod embedding;
+pub mod init;
+pub mod linear;
+pub mod norm;
+pub mod rotary;
+
+pub use attention::{Context, CrossAttention, KeyMask, SelfAttention};
+pub use convolution::Convolution;
+pub use embedding::{LearnedPositions, TimeEmbedding};
+pub use init::Init;
+pub use linear::{Linear, Mlp};
+pub use norm::{LayerNorm, RmsNorm};
+pub use rotary::Rotary;

@@ -1,0 +1,57 @@
+//! Normalisation with learned gains.
+
+use burn::{
+    module::{Module, Param},
+    tensor::Tensor,
+};
+
+use super::Init;
+
+/// ε of every normalisation here.
+pub const EPSILON: f32 = 1e-5;
+
+/// Layer normalisation over the last axis.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// `[C]`.
+    pub gamma: Param<Tensor<1>>,
+    /// `[C]`.
+    pub beta: Param<Tensor<1>>,
+}
+
+impl LayerNorm {
+    /// Gain one, shift zero.
+    pub fn new(init: &Init, width: usize) -> Self {
+        Self { gamma: init.constant([width], 1.0), beta: init.constant([width], 0.0) }
+    }
+
+    /// # Shapes
+    /// - `x`: `[B, N, C]`
+    /// - returns `[B, N, C]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        thrumask_kernels::layer_norm(x, self.gamma.val(), self.beta.val(), EPSILON)
+    }
+}
+
+/// Root-mean-square normalisation of each head's part of the last axis (query-key norm).
+#[derive(Module, Debug)]
+pub struct RmsNorm {
+    /// `[C / heads]`, shared by the heads.
+    pub gamma: Param<Tensor<1>>,
+}
+
+impl RmsNorm {
+    /// Gain one.
+    pub fn new(init: &Init, head_width: usize) -> Self {
+        Self { gamma: init.constant([head_width], 1.0) }
+    }
+
+    /// # Shapes
+    /// - `x`: `[B, N, heads · head_width]`
+    /// - returns the same shape
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let gamma = self.gamma.val();
+        let [head_width] = gamma.dims();
+        thrumask_kernels::rms_norm(x, gamma, head_width, EPSILON)
+    }
+}

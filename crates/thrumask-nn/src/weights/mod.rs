@@ -1,0 +1,7 @@
+//! Parameters by name: strict loading, saving as safetensors, and flat access for the optimiser.
+
+mod file;
+mod walk;
+
+pub use file::{LoadReport, WeightFile, weights_hash};
+pub use walk::{Parameter, gradients, parameters, with_values};

@@ -1,0 +1,116 @@
+//! Walking a module's float parameters in their fixed order of declaration.
+
+use burn::{
+    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    tensor::{Gradients, Tensor, TensorData},
+};
+
+use crate::pixels::host_values;
+
+/// One parameter on the host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// Path of field names, joined by dots: `blocks.0.attention.query.weight`.
+    pub name: String,
+    /// Sizes of the axes.
+    pub shape: Vec<usize>,
+    /// Values, row-major.
+    pub values: Vec<f32>,
+}
+
+/// The path of fields while a module is walked.
+#[derive(Default)]
+struct Path(Vec<String>);
+
+impl Path {
+    fn name(&self) -> String {
+        self.0.join(".")
+    }
+}
+
+struct Collect {
+    path: Path,
+    found: Vec<Parameter>,
+}
+
+impl ModuleVisitor for Collect {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.0.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.0.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val();
+        self.found.push(Parameter {
+            name: self.path.name(),
+            shape: tensor.dims().to_vec(),
+            values: host_values(tensor),
+        });
+    }
+}
+
+/// All float parameters, in the order of declaration.
+pub fn parameters<M: Module>(module: &M) -> Vec<Parameter> {
+    let mut walk = Collect { path: Path::default(), found: Vec::new() };
+    module.visit(&mut walk);
+    walk.found
+}
+
+struct CollectGradients<'a> {
+    gradients: &'a mut Gradients,
+    found: Vec<Option<Vec<f32>>>,
+}
+
+impl ModuleVisitor for CollectGradients<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.found.push(param.val().grad_remove(self.gradients).map(host_values));
+    }
+}
+
+/// The gradient of each parameter, in the order of [`parameters`]; `None` where there is none.
+pub fn gradients<M: Module>(module: &M, mut gradients: Gradients) -> Vec<Option<Vec<f32>>> {
+    let mut walk = CollectGradients { gradients: &mut gradients, found: Vec::new() };
+    module.visit(&mut walk);
+    walk.found
+}
+
+struct Replace<F> {
+    path: Path,
+    index: usize,
+    value: F,
+}
+
+impl<F: FnMut(usize, &str, &[usize]) -> Option<Vec<f32>>> ModuleMapper for Replace<F> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.0.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.0.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let shape = param.lazy_shape().to_vec();
+        let values = (self.value)(self.index, &self.path.name(), &shape);
+        self.index += 1;
+        match values {
+            Some(values) => param.map(|old| {
+                let new = Tensor::from_data(TensorData::new(values, shape), &old.device());
+                if old.is_require_grad() { new.require_grad() } else { new }
+            }),
+            None => param,
+        }
+    }
+}
+
+/// The module with new parameter values: `value` gets index, name and shape of each parameter, in
+/// the order of [`parameters`], and gives as many values as the shape holds, or `None` to keep it.
+pub fn with_values<M: Module>(
+    module: M,
+    value: impl FnMut(usize, &str, &[usize]) -> Option<Vec<f32>>,
+) -> M {
+    module.map(&mut Replace { path: Path::default(), index: 0, value })
+}
