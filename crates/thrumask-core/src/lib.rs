@@ -5,6 +5,7 @@
 //! `N` tokens, `L` text tokens, `S` objects. Palette index 0 is background; object ids start at 1.
 
 pub mod clip;
+pub mod control;
 pub mod error;
 pub mod fingerprint;
 pub mod fsio;
@@ -20,6 +21,7 @@ pub mod run_dir;
 pub mod trajectory;
 
 pub use clip::Clip;
+pub use control::Control;
 pub use error::{Error, Result};
 pub use fingerprint::Fingerprint;
 pub use geometry::{PixelBox, Size};
