@@ -1,0 +1,198 @@
+//! The world: a deterministic procedural generator of captioned videos of several objects, with
+//! exact instance masks, order of depth and occlusion.
+//!
+//! [`scene`] makes a [`Scene`] from a configuration, a split and an index, and nothing else; a scene
+//! draws its frames and its masks at any resolution, apart from each other. [`sample`] does all of
+//! it at the configured size.
+
+mod backdrop;
+mod caption;
+mod cast;
+pub mod judge;
+mod layout;
+mod motion;
+mod render;
+mod rng;
+mod scene;
+mod sheet;
+mod skin;
+mod sprites;
+#[cfg(test)]
+mod tests;
+mod verbs;
+mod vocabulary;
+
+use std::ops::{Range, RangeInclusive};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use thrumask_core::{Clip, Error, PromptPlan, Result, Trajectory};
+
+pub use backdrop::{Backdrop, Family};
+pub use scene::{Pose, Scene, SceneObject};
+pub use sheet::contact_sheet;
+pub use vocabulary::{
+    Action, Color, Kind, SizeClass, Texture, can_do, held_out, held_out_color, held_out_kind,
+};
+
+use rng::Rng;
+
+/// Resolution at which the written rule checks the masks of a new scene.
+const CHECK_SIZE: usize = 48;
+
+/// What to generate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorldConfig {
+    /// Width and height of the pictures in pixels, at least 16.
+    pub size: usize,
+    /// Frames per clip, at least 8.
+    pub frames: usize,
+    /// Frames per second, above 0. It changes no motion, which fills the clip whatever its length.
+    pub fps: f32,
+    /// Number of objects, 1 to 4.
+    pub objects: RangeInclusive<usize>,
+    /// Share of the scenes of two and more objects in which two of them interact, 0 to 1.
+    pub interactions: f32,
+}
+
+impl Default for WorldConfig {
+    fn default() -> Self {
+        Self { size: 96, frames: 12, fps: 8.0, objects: 1..=4, interactions: 0.35 }
+    }
+}
+
+impl WorldConfig {
+    /// Refuses values out of range.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the name of the field, its range and its value.
+    pub fn validate(&self) -> Result<()> {
+        let check = |ok: bool, field: &str, range: &str, got: String| {
+            let reason = || format!("expected {range}, got {got}");
+            if ok { Ok(()) } else { Err(Error::invalid(format!("world.{field}"), reason())) }
+        };
+        let (low, high) = (*self.objects.start(), *self.objects.end());
+        check((16..=4096).contains(&self.size), "size", "16 to 4096", self.size.to_string())?;
+        check((8..=1024).contains(&self.frames), "frames", "8 to 1024", self.frames.to_string())?;
+        let fps_fits = self.fps.is_finite() && self.fps > 0.0;
+        check(fps_fits, "fps", "a positive number", self.fps.to_string())?;
+        let objects_fit = 1 <= low && low <= high && high <= 4;
+        check(objects_fit, "objects", "a range within 1 to 4", format!("{low} to {high}"))?;
+        let share = self.interactions;
+        check((0.0..=1.0).contains(&share), "interactions", "0 to 1", share.to_string())
+    }
+}
+
+/// Which scenes: those of different splits come from different random streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// To train on.
+    Train,
+    /// To choose checkpoints on.
+    Validation,
+    /// To report on.
+    Test,
+    /// To report on: every scene holds a pair of kind or colour and action that is in no other
+    /// split (see [`held_out`]).
+    Compositional,
+}
+
+/// Who an object is, beside what the plan says of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ObjectTruth {
+    /// What it is.
+    pub kind: Kind,
+    /// Its colour.
+    pub color: Color,
+    /// How its body is painted.
+    pub texture: Texture,
+    /// Its size in the first frame.
+    pub size: SizeClass,
+    /// What it does.
+    pub action: Action,
+    /// Id of the object that the action names or that pushes this one.
+    pub other: Option<u8>,
+}
+
+/// A captioned video with its truth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Frames in colour.
+    pub clip: Clip,
+    /// Visible masks; ids are the order of mention in the caption, from 1.
+    pub masks: Trajectory,
+    /// Caption, motion prompt and object prompts.
+    pub plan: PromptPlan,
+    /// The objects, in order of mention.
+    pub objects: Vec<ObjectTruth>,
+}
+
+impl Scene {
+    /// The truth about every object, in order of mention.
+    pub fn truth(&self) -> Vec<ObjectTruth> {
+        let truth = |o: &SceneObject| ObjectTruth {
+            kind: o.kind,
+            color: o.color,
+            texture: o.texture,
+            size: o.size,
+            action: o.action,
+            other: o.other.map(|i| i as u8 + 1),
+        };
+        self.objects.iter().map(truth).collect()
+    }
+
+    /// Draws everything at `size` × `size` pixels.
+    ///
+    /// # Errors
+    /// As [`Scene::clip`].
+    pub fn sample(&self, size: usize) -> Result<Sample> {
+        let (clip, masks) = (self.clip(size)?, self.masks(size)?);
+        Ok(Sample { clip, masks, plan: self.plan.clone(), objects: self.truth() })
+    }
+}
+
+/// Scene `index` of a split: a pure function of its arguments, of which `size` and `fps` change
+/// nothing but how it is drawn.
+///
+/// A scene in whose true masks the written rule of [`judge`] would misjudge an action is thrown
+/// away and drawn again from the next random stream; [`Scene::rejected`] counts that.
+///
+/// # Errors
+/// [`Error::Invalid`] for a configuration out of range.
+pub fn scene(config: &WorldConfig, split: Split, index: u64) -> Result<Scene> {
+    config.validate()?;
+    let mut rejected = 0;
+    for attempt in 0.. {
+        let stream = |purpose: u64| Rng::keyed(&[split as u64, index, attempt, purpose]);
+        let roles = cast::cast(config, split, &mut stream(0));
+        let Some(objects) = layout::stage(&roles, config.frames, &mut stream(1)) else { continue };
+        let mut look = stream(2);
+        let backdrop = Backdrop { family: look.pick(Family::ALL), seed: look.bits() };
+        let plan = caption::write(&roles, &objects, backdrop.family, &mut stream(3));
+        let (frames, fps) = (config.frames, config.fps);
+        let scene = Scene { frames, fps, backdrop, objects, plan, rejected };
+        if judge::agrees(&scene.masks(CHECK_SIZE)?, &scene.truth()) {
+            return Ok(scene);
+        }
+        rejected += 1;
+    }
+    unreachable!("the loop ends only by returning")
+}
+
+/// Sample `index` of a split at the configured size: a pure function of its arguments.
+///
+/// # Errors
+/// As [`scene`].
+pub fn sample(config: &WorldConfig, split: Split, index: u64) -> Result<Sample> {
+    scene(config, split, index)?.sample(config.size)
+}
+
+/// The samples of a range of indices, made on all cores; the same as one by one.
+///
+/// # Errors
+/// As [`scene`].
+pub fn samples(config: &WorldConfig, split: Split, indices: Range<u64>) -> Result<Vec<Sample>> {
+    indices.into_par_iter().map(|i| sample(config, split, i)).collect()
+}
