@@ -6,7 +6,7 @@ use super::motion::{Motion, Offset};
 use super::rng::Rng;
 use super::scene::{Pose, SceneObject};
 use super::sprites;
-use super::vocabulary::{Action, SizeClass};
+use super::vocabulary::{Action, Kind, SizeClass};
 
 /// How often a layout is tried before the cast is given up.
 const ATTEMPTS: usize = 80;
@@ -81,7 +81,8 @@ fn sizes(roles: &[Role], attempt: usize, rng: &mut Rng) -> Vec<SizeClass> {
     let draw = |role: &Role, rng: &mut Rng| {
         let size = match crowd {
             0..=2 => rng.pick(&[Small, Medium, Medium, Large]),
-            3 => rng.pick(&[Small, Small, Medium, Medium, Large]),
+            3 => rng.pick(&[Small, Medium, Medium, Large]),
+            4 => rng.pick(&[Small, Medium, Medium]),
             _ => rng.pick(&[Small, Small, Medium]),
         };
         match (role.action, size) {
@@ -227,7 +228,7 @@ fn pair(index: [usize; 2], roles: [&Role; 2], scales: [f32; 2], rng: &mut Rng) -
             let gap = rng.range(0.20, 0.30);
             let hit = rng.range(0.42, 0.52);
             // A little overlap at the touch, since outlines are rounder than boxes.
-            let reach = gap + 0.02;
+            let reach = gap + 0.03;
             let ram = Motion::Ram { by: times(way, reach), hit, rebound: rng.range(0.0, 0.25) };
             let pushed = Motion::Knocked { by: times(way, rng.range(0.18, 0.28)), hit };
             (gap, [ram, pushed])
@@ -364,8 +365,17 @@ fn poses(role: &Role, p: &Placed, offsets: &[Offset], left: bool, rng: &mut Rng)
         phase += travel * sprites::stride(kind);
         let now = phase;
         phase += beat;
-        let at = |axis: usize| p.origin[axis] + actor.start[axis] + o.shift[axis];
+        let sway = pivot_shift(kind, facing, actor.scale * o.scale, o.angle);
+        let at = |axis: usize| p.origin[axis] + actor.start[axis] + o.shift[axis] + sway[axis];
         Pose { at: [at(0), at(1)], scale: actor.scale * o.scale, angle: o.angle, phase: now }
     };
     offsets.iter().map(pose).collect()
+}
+
+/// What to add to a turned sprite's place so that its centre of mass stays where it was.
+fn pivot_shift(kind: Kind, facing: f32, scale: f32, degrees: f32) -> [f32; 2] {
+    let [x, y] = sprites::mass_center(kind);
+    let (x, y) = (x * facing * scale, y * scale);
+    let (s, c) = degrees.to_radians().sin_cos();
+    [x - (c * x - s * y), y - (s * x + c * y)]
 }

@@ -37,8 +37,8 @@ pub use vocabulary::{
 
 use rng::Rng;
 
-/// Resolution at which the written rule checks the masks of a new scene.
-const CHECK_SIZE: usize = 48;
+/// Resolutions at which the written rule checks the masks of a new scene.
+const CHECK_SIZES: [usize; 2] = [48, 96];
 
 /// What to generate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -173,7 +173,11 @@ pub fn scene(config: &WorldConfig, split: Split, index: u64) -> Result<Scene> {
         let plan = caption::write(&roles, &objects, backdrop.family, &mut stream(3));
         let (frames, fps) = (config.frames, config.fps);
         let scene = Scene { frames, fps, backdrop, objects, plan, rejected };
-        if judge::agrees(&scene.masks(CHECK_SIZE)?, &scene.truth()) {
+        let mut right = true;
+        for size in CHECK_SIZES {
+            right = right && judge::agrees(&scene.masks(size)?, &scene.truth());
+        }
+        if right {
             return Ok(scene);
         }
         rejected += 1;

@@ -221,7 +221,7 @@ fn hits(actor: &Track, target: &Track) -> bool {
         return false;
     }
     let close = (rest.saturating_sub(1)..(rest + 2).min(frames)).any(
-        |t| matches!((&actor.sights[t], &target.sights[t]), (Some(a), Some(b)) if gap(a, b) < 0.06),
+        |t| matches!((&actor.sights[t], &target.sights[t]), (Some(a), Some(b)) if gap(a, b) < 0.09),
     );
     let actor_way = actor.along(d);
     let before = actor_way.iter().take_while(|w| w.0 <= rest).last().map_or(0.0, |w| w.1);
@@ -235,7 +235,7 @@ fn passes_behind(track: &Track, other: &Track, d: [f32; 2]) -> bool {
     let (Some(a), Some(b), Some(there)) = (track.start(), track.end(), other.start()) else {
         return false;
     };
-    let stays = other.net().is_some_and(|n| n[0].hypot(n[1]) < LEAST_MOVE);
+    let stays = (0..2).all(|axis| other.reach(axis).1 - other.reach(axis).0 < LEAST_MOVE);
     let beside = |p: [f32; 2]| (p[0] - there[0]) * d[0] + (p[1] - there[1]) * d[1];
     if !stays || beside(a) > -0.06 || beside(b) < 0.06 {
         return false;
@@ -264,6 +264,6 @@ fn chases(track: &Track, other: &Track, d: [f32; 2]) -> bool {
         && together.all(|(a, b)| {
             let (dx, dy) = (b.at[0] - a.at[0], b.at[1] - a.at[1]);
             let (ahead, aside) = (dx * d[0] + dy * d[1], (dx * d[1] - dy * d[0]).abs());
-            ahead > 0.05 && aside < 0.5 * ahead && gap(a, b) < 0.15
+            ahead > 0.05 && aside < 0.6 * ahead && gap(a, b) < 0.20
         })
 }

@@ -55,6 +55,20 @@ pub(crate) const fn half_extent(kind: Kind) -> (f32, f32) {
     }
 }
 
+/// Centre of the silhouette's area, in sprite units: what spins turns about it, so that its mask
+/// stays where it is.
+pub(crate) const fn mass_center(kind: Kind) -> [f32; 2] {
+    match kind {
+        Kind::Boat => [0.02, 0.155],
+        Kind::Fish => [0.06, 0.0],
+        Kind::Truck => [-0.045, 0.0],
+        Kind::Robot => [0.0, 0.035],
+        Kind::Car => [0.0, 0.025],
+        Kind::Bus => [0.0, -0.035],
+        _ => [0.0, 0.0],
+    }
+}
+
 /// Radians by which the phase advances for each of the object's own lengths travelled.
 pub(crate) const fn stride(kind: Kind) -> f32 {
     match kind {

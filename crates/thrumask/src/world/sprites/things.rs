@@ -35,13 +35,13 @@ pub(super) fn ball(pen: &mut Pen) {
 pub(super) fn star(pen: &mut Pen) {
     let corner = |i: usize, r: f32| {
         let (s, c) = (i as f32 * std::f32::consts::PI / 5.0).sin_cos();
-        [s * r, -c * r + 0.03]
+        [s * r, -c * r]
     };
     let outline: Vec<[f32; 2]> =
         (0..10).map(|i| corner(i, if i % 2 == 0 { 0.50 } else { 0.225 })).collect();
     pen.polygon(&outline, Fill::Body);
     for i in 0..5 {
         let tip = corner(2 * i, 0.50);
-        pen.facet(&[tip, corner(2 * i + 1, 0.225), [0.0, 0.03]], Fill::Tone(0.82));
+        pen.facet(&[tip, corner(2 * i + 1, 0.225), [0.0, 0.0]], Fill::Tone(0.82));
     }
 }
