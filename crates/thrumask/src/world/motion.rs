@@ -134,8 +134,8 @@ mod tests {
         for (motion, end) in ends {
             let (a, b) = (motion.at(0.0), motion.at(1.0));
             assert_eq!((a.shift, a.scale, a.angle), ([0.0, 0.0], 1.0, 0.0), "{motion:?}");
-            for axis in 0..2 {
-                assert!((b.shift[axis] - end[axis]).abs() < 1e-5, "{motion:?}: {b:?}");
+            for (got, wanted) in b.shift.iter().zip(end) {
+                assert!((got - wanted).abs() < 1e-5, "{motion:?}: {b:?}");
             }
         }
     }

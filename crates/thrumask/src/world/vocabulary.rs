@@ -198,8 +198,8 @@ pub const fn can_do(kind: Kind, action: Action) -> bool {
 
 /// Whether this pair of kind and action is held out of training: about one in eight.
 ///
-/// 5 and 8 have no common factor, so every action keeps at least twelve of the fourteen kinds, and
-/// every kind at least fourteen of the seventeen actions.
+/// 3 and 5 have no factor in common with 8, so every action keeps all but one or two of the kinds
+/// that can do it, and every kind all but two or three of the actions.
 pub const fn held_out_kind(kind: Kind, action: Action) -> bool {
     can_do(kind, action) && (5 * kind.index() + 3 * action.index()) % 8 == 3
 }
