@@ -87,6 +87,12 @@ impl ObjectGrid {
         Ok(Self { ids, in_box, objects })
     }
 
+    /// A grid where nothing is known of `objects` objects: all background, in no box.
+    pub fn background(objects: usize, grid: [usize; 3]) -> Self {
+        let tokens = grid.iter().product();
+        Self { ids: vec![0; tokens], in_box: vec![vec![false; objects]; tokens], objects }
+    }
+
     /// The groups of a batch of grids of equally many tokens.
     ///
     /// # Errors

@@ -1,0 +1,187 @@
+//! From pictures, masks and prompts to what a denoiser sees; training and inference share it.
+
+use burn::tensor::Tensor;
+use thrumask_core::{LabelMap, Picture, PromptPlan, Trajectory, trajectory::colored};
+use thrumask_nn::{
+    autoencoder::Autoencoder,
+    backbone::{DenoiserInput, ObjectContext, ObjectGrid},
+    diffusion::guidance::Keep,
+    layers::{Context, KeyMask},
+    pixels::pixels_from_frames,
+};
+
+use super::{Network, StageConfig, StageKind};
+use crate::Result;
+
+/// The conditions of one sample, all at the model's size.
+#[derive(Debug, Clone, Copy)]
+pub struct SceneConditions<'a> {
+    /// x(0).
+    pub picture: &'a Picture,
+    /// s(0); needed by stage 1.
+    pub masks: &'a LabelMap,
+    /// ŝ; needed by stage 2.
+    pub trajectory: Option<&'a Trajectory>,
+    /// Caption, motion prompt and object prompts.
+    pub plan: &'a PromptPlan,
+}
+
+/// The conditions of a batch, ready for any number of denoising steps.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    conditions: Tensor<5>,
+    text: Context,
+    objects: Option<ObjectContext>,
+}
+
+impl Prepared {
+    /// Encodes pictures, masks and texts; `keep` says, per sample, what is not dropped.
+    ///
+    /// A dropped image leaves zero latents, no trajectory and no object groups; dropped texts are
+    /// empty texts.
+    ///
+    /// # Errors
+    /// When a condition is missing, or its size is not the model's.
+    pub fn new(
+        network: &Network,
+        config: &StageConfig,
+        vocabulary: &thrumask_nn::text::Vocabulary,
+        autoencoder: &Autoencoder,
+        scenes: &[SceneConditions<'_>],
+        keep: &[Keep],
+    ) -> Result<Self> {
+        let latents = visual_latents(config, autoencoder, scenes)?;
+        let device = network.device();
+        let images: Vec<f32> = keep.iter().map(|k| f32::from(u8::from(k.image))).collect();
+        let images = Tensor::<1>::from_floats(images.as_slice(), &latents.device());
+        let conditions = latents * images.reshape([scenes.len(), 1, 1, 1, 1]);
+
+        let texts: Vec<&str> = scenes
+            .iter()
+            .zip(keep)
+            .map(|(scene, keep)| match (keep.text, config.kind) {
+                (false, _) => "",
+                (true, StageKind::Motion) => scene.plan.motion.as_str(),
+                (true, _) => scene.plan.caption.as_str(),
+            })
+            .collect();
+        let text = network.text.encode(vocabulary, &texts);
+        let objects = match config.kind {
+            StageKind::Video => Some(objects(network, config, vocabulary, scenes, keep)?),
+            StageKind::Motion | StageKind::Ti2v => None,
+        };
+        Ok(Self { conditions: conditions.to_device(&device), text, objects })
+    }
+
+    /// The denoiser's input for noisy latents at a time.
+    ///
+    /// # Shapes
+    /// - `latents`: `[B, C, T, H, W]`
+    /// - `time`: one number in [0, 1] per batch row
+    pub fn input(&self, latents: Tensor<5>, time: Vec<f32>) -> DenoiserInput {
+        DenoiserInput {
+            latents,
+            time,
+            conditions: self.conditions.clone(),
+            text: self.text.clone(),
+            objects: self.objects.clone(),
+        }
+    }
+}
+
+/// E(x0) repeated over time, with E(s0) repeated (stage 1) or E(ŝ) (stage 2) behind it on channels.
+///
+/// # Shapes
+/// - returns `[B, Cc, T, H, W]`
+fn visual_latents(
+    config: &StageConfig,
+    autoencoder: &Autoencoder,
+    scenes: &[SceneConditions<'_>],
+) -> Result<Tensor<5>> {
+    let device = autoencoder_device(autoencoder);
+    let [t, h, w] = config.denoiser.latent_size;
+    let shape = [scenes.len(), config.denoiser.latent_channels, t, h, w];
+    let repeated = |pictures: Vec<&[Picture]>| -> Result<Tensor<5>> {
+        let pixels = pixels_from_frames(&pictures, &device)?;
+        Ok(autoencoder.encode_picture(pixels)?.expand(shape))
+    };
+    let image = repeated(scenes.iter().map(|s| std::slice::from_ref(s.picture)).collect())?;
+    let motion = match config.kind {
+        StageKind::Ti2v => return Ok(image),
+        StageKind::Motion => {
+            let masks: Vec<Picture> = scenes.iter().map(|s| colored(s.masks)).collect();
+            repeated(masks.iter().map(std::slice::from_ref).collect())?
+        }
+        StageKind::Video => {
+            let colored_frames = scenes
+                .iter()
+                .map(|s| Ok(needed(s)?.frames().iter().map(colored).collect::<Vec<Picture>>()))
+                .collect::<Result<Vec<_>>>()?;
+            let videos: Vec<&[Picture]> = colored_frames.iter().map(Vec::as_slice).collect();
+            autoencoder.encode(pixels_from_frames(&videos, &device)?)?
+        }
+    };
+    Ok(Tensor::cat(vec![image, motion], 1))
+}
+
+/// Groups, boxes and embedded prompts of every object.
+fn objects(
+    network: &Network,
+    config: &StageConfig,
+    vocabulary: &thrumask_nn::text::Vocabulary,
+    scenes: &[SceneConditions<'_>],
+    keep: &[Keep],
+) -> Result<ObjectContext> {
+    let grid = config.denoiser.grid();
+    let grids = scenes
+        .iter()
+        .zip(keep)
+        .map(|(scene, keep)| {
+            let trajectory = needed(scene)?;
+            let grid = match keep.image {
+                true => ObjectGrid::new(trajectory, grid, config.visibility)?,
+                false => ObjectGrid::background(trajectory.objects(), grid),
+            };
+            Ok(grid)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    // One object more than none keeps the tensors non-empty; nobody sees its prompt.
+    let most = scenes.iter().map(|s| s.plan.objects.len()).max().unwrap_or(0).max(1);
+    let mut texts = Vec::with_capacity(scenes.len() * most);
+    for (scene, keep) in scenes.iter().zip(keep) {
+        let prompt = |i: usize| scene.plan.objects.get(i).filter(|_| keep.text);
+        texts.extend((0..most).map(|i| prompt(i).map_or("", |o| o.prompt.as_str())));
+    }
+    let Context { tokens, mask } = network.text.encode(vocabulary, &texts);
+    let [_, padded, width] = tokens.dims();
+    let KeyMask::Lengths(lengths) = mask else { return Err(missing("text lengths")) };
+    let lengths: Vec<Vec<usize>> = scenes
+        .iter()
+        .zip(lengths.chunks_exact(most))
+        .map(|(scene, lengths)| {
+            let exists = |i: usize| i < scene.plan.objects.len();
+            (0..most).map(|i| if exists(i) { lengths[i] } else { 0 }).collect()
+        })
+        .collect();
+    let visibility = ObjectGrid::visibility(&grids, &lengths, padded)?;
+    Ok(ObjectContext {
+        groups: ObjectGrid::groups(&grids)?,
+        prompts: Context {
+            tokens: tokens.reshape([scenes.len(), most * padded, width]), // [B, S·L, D]
+            mask: KeyMask::Prompts(visibility),
+        },
+    })
+}
+
+fn needed<'a>(scene: &SceneConditions<'a>) -> Result<&'a Trajectory> {
+    scene.trajectory.ok_or_else(|| missing("a trajectory for stage 2"))
+}
+
+fn missing(what: &str) -> crate::Error {
+    thrumask_core::Error::invalid("conditions", format!("expected {what}, got none")).into()
+}
+
+fn autoencoder_device(autoencoder: &Autoencoder) -> burn::tensor::Device {
+    use burn::module::Module;
+    autoencoder.devices().into_iter().next().unwrap_or_else(burn::tensor::Device::flex)
+}

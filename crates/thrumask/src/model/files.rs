@@ -1,0 +1,85 @@
+//! Model files: safetensors whose metadata holds the configuration, so that a file explains itself.
+
+use std::collections::HashMap;
+
+use burn::tensor::Device;
+use serde::{Serialize, de::DeserializeOwned};
+use thrumask_nn::{
+    Error,
+    autoencoder::{Autoencoder, AutoencoderConfig},
+    layers::Init,
+    text::Vocabulary,
+    weights::WeightFile,
+};
+
+use super::{Network, StageConfig, StageModel};
+use crate::Result;
+
+/// Reads one entry of a weight file's metadata.
+///
+/// # Errors
+/// [`Error::Weights`] when it is missing or malformed.
+pub fn metadata<T: DeserializeOwned>(what: &str, file: &WeightFile, key: &str) -> Result<T> {
+    let text = file.metadata.get(key);
+    let text = text.ok_or_else(|| Error::weights(what, format!("no {key:?} in its metadata")))?;
+    let value = serde_json::from_str(text);
+    Ok(value.map_err(|e| Error::weights(what, format!("metadata {key:?}: {e}")))?)
+}
+
+/// Metadata entries from values.
+///
+/// # Errors
+/// [`Error::Weights`] when a value cannot be written as JSON.
+pub fn to_json<T: Serialize>(key: &str, value: &T) -> Result<String> {
+    let text = serde_json::to_string(value);
+    Ok(text.map_err(|e| Error::weights("to write", format!("metadata {key:?}: {e}")))?)
+}
+
+/// Reads a stage model.
+///
+/// # Errors
+/// [`Error::Weights`] when the bytes are no model of this kind or do not fit their configuration.
+pub fn read_stage(what: &str, bytes: &[u8], device: &Device) -> Result<StageModel> {
+    let file = WeightFile::read(what, bytes)?;
+    let config: StageConfig = metadata(what, &file, "config")?;
+    let vocabulary: Vocabulary = metadata(what, &file, "vocabulary")?;
+    let network = Network::new(&mut Init::new(0, device), &config, &vocabulary)?;
+    let network = file.load_into(what, "", network)?;
+    Ok(StageModel { config, vocabulary, network })
+}
+
+/// The bytes of a stage model, in half precision.
+///
+/// # Errors
+/// [`Error::Weights`] when it cannot be written.
+pub fn write_stage(model: &StageModel) -> Result<Vec<u8>> {
+    let mut file = WeightFile::default();
+    file.insert_module("", &model.network);
+    file.metadata = HashMap::from([
+        ("config".into(), to_json("config", &model.config)?),
+        ("vocabulary".into(), to_json("vocabulary", &model.vocabulary)?),
+    ]);
+    Ok(file.write(true)?)
+}
+
+/// Reads an autoencoder.
+///
+/// # Errors
+/// As [`read_stage`].
+pub fn read_autoencoder(what: &str, bytes: &[u8], device: &Device) -> Result<Autoencoder> {
+    let file = WeightFile::read(what, bytes)?;
+    let config: AutoencoderConfig = metadata(what, &file, "config")?;
+    let autoencoder = Autoencoder::new(&mut Init::new(0, device), &config)?;
+    Ok(file.load_into(what, "", autoencoder)?)
+}
+
+/// The bytes of an autoencoder, in half precision.
+///
+/// # Errors
+/// [`Error::Weights`] when it cannot be written.
+pub fn write_autoencoder(autoencoder: &Autoencoder) -> Result<Vec<u8>> {
+    let mut file = WeightFile::default();
+    file.insert_module("", autoencoder);
+    file.metadata.insert("config".into(), to_json("config", autoencoder.config())?);
+    Ok(file.write(true)?)
+}

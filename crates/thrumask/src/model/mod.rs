@@ -1,0 +1,12 @@
+//! Trained networks with everything they need: the stage models (stage 1, stage 2, TI2V and the
+//! ablations are configurations of one type) and the autoencoder they share.
+
+mod conditions;
+mod config;
+mod files;
+mod stage;
+
+pub use conditions::{Prepared, SceneConditions};
+pub use config::{StageConfig, StageKind, VideoShape};
+pub use files::{read_autoencoder, read_stage, write_autoencoder, write_stage};
+pub use stage::{Network, Pinned, Sampling, StageModel};

@@ -1,0 +1,165 @@
+//! A trained stage: text encoder and denoiser, and how it is sampled.
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
+use serde::{Deserialize, Serialize};
+use thrumask_nn::{
+    autoencoder::Autoencoder,
+    backbone::{Denoiser, dit::Dit},
+    diffusion::{
+        guidance::{Guidance, Keep},
+        noise::Noise,
+        schedule::Schedule,
+        solver::euler,
+    },
+    layers::Init,
+    text::{TextEncoder, Vocabulary},
+};
+
+use super::{Prepared, SceneConditions, StageConfig};
+use crate::{Result, progress::Progress};
+
+/// The trained parameters of a stage.
+#[derive(Module, Debug)]
+pub struct Network {
+    /// Reads the prompts.
+    pub text: TextEncoder,
+    /// Removes the noise.
+    pub denoiser: Dit,
+}
+
+impl Network {
+    /// Fresh parameters.
+    ///
+    /// # Errors
+    /// [`thrumask_nn::Error::Config`] when the configuration does not fit together.
+    pub fn new(init: &mut Init, config: &StageConfig, vocabulary: &Vocabulary) -> Result<Self> {
+        let text = TextEncoder::new(init, &config.text, vocabulary.len());
+        Ok(Self { text, denoiser: Dit::new(init, &config.denoiser)? })
+    }
+
+    /// The device of the parameters.
+    pub fn device(&self) -> Device {
+        self.devices().into_iter().next().unwrap_or_else(Device::flex)
+    }
+}
+
+/// How a stage is sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// Denoising steps, at least 1.
+    pub steps: usize,
+    /// How they are spread over time.
+    pub schedule: Schedule,
+    /// Guidance scales.
+    pub guidance: Guidance,
+}
+
+impl Sampling {
+    /// The default of the nano models (see `docs/log.md` for how it was chosen).
+    pub fn nano() -> Self {
+        Self { steps: 4, schedule: Schedule::Shifted { shift: 16.0 }, guidance: Guidance::OFF }
+    }
+}
+
+/// A stage with its words.
+#[derive(Debug, Clone)]
+pub struct StageModel {
+    /// What it is.
+    pub config: StageConfig,
+    /// The words it knows.
+    pub vocabulary: Vocabulary,
+    /// What it learned.
+    pub network: Network,
+}
+
+/// Known latents that a sampling run keeps: where `mask` is 1, the result follows `latents`.
+#[derive(Debug, Clone)]
+pub struct Pinned {
+    /// `[B, C, T, H, W]`.
+    pub latents: Tensor<5>,
+    /// 0 or 1, `[B, 1, T, H, W]`.
+    pub mask: Tensor<5>,
+}
+
+impl StageModel {
+    /// Samples latents for a batch of scenes; sample `i` uses the noise of `seeds[i]`, so a scene's
+    /// result does not depend on its neighbours in the batch.
+    ///
+    /// # Shapes
+    /// - returns `[B, C, T, H, W]`
+    ///
+    /// # Errors
+    /// When conditions do not fit the model, or `progress` stops the run.
+    pub fn sample(
+        &self,
+        autoencoder: &Autoencoder,
+        scenes: &[SceneConditions<'_>],
+        seeds: &[u64],
+        sampling: &Sampling,
+        pinned: Option<&Pinned>,
+        progress: &mut dyn Progress,
+    ) -> Result<Tensor<5>> {
+        let device = self.network.device();
+        let config = &self.config.denoiser;
+        let [t, h, w] = config.latent_size;
+        let shape = [1, config.latent_channels, t, h, w];
+        let stream = format!("noise/{}", self.config.kind.name());
+        let noise = seeds.iter().map(|&s| Noise::new(s, &stream).normal_tensor(shape, &device));
+        let noise = Tensor::cat(noise.collect(), 0); // [B, C, T, H, W]
+        let times = sampling.schedule.times(sampling.steps);
+        // Conditions do not change over the steps: each combination is prepared at most once.
+        let mut prepared: Vec<(Keep, Prepared)> = Vec::new();
+        let start = noise.clone();
+        let latents = euler::<crate::Error>(
+            self.config.prediction,
+            noise,
+            &times,
+            |latents, time| {
+                sampling.guidance.apply(|keep| {
+                    let known = prepared.iter().position(|(k, _)| *k == keep);
+                    let index = match known {
+                        Some(index) => index,
+                        None => {
+                            let keeps = vec![keep; scenes.len()];
+                            prepared.push((keep, self.prepare(autoencoder, scenes, &keeps)?));
+                            prepared.len() - 1
+                        }
+                    };
+                    let input = prepared[index].1.input(latents.clone(), vec![time; scenes.len()]);
+                    Ok(self.network.denoiser.predict(&input)?)
+                })
+            },
+            |step, time, latents| {
+                progress.step(self.config.kind.name(), step, sampling.steps)?;
+                Ok(pin(latents, &start, pinned, time))
+            },
+        )?;
+        progress.step(self.config.kind.name(), sampling.steps, sampling.steps)?;
+        Ok(pin(latents, &start, pinned, 1.0))
+    }
+
+    /// Conditions for this model; see [`Prepared::new`].
+    ///
+    /// # Errors
+    /// As [`Prepared::new`].
+    pub fn prepare(
+        &self,
+        autoencoder: &Autoencoder,
+        scenes: &[SceneConditions<'_>],
+        keep: &[Keep],
+    ) -> Result<Prepared> {
+        Prepared::new(&self.network, &self.config, &self.vocabulary, autoencoder, scenes, keep)
+    }
+}
+
+/// Puts known latents, noised to `time`, where they are known.
+fn pin(latents: Tensor<5>, noise: &Tensor<5>, pinned: Option<&Pinned>, time: f32) -> Tensor<5> {
+    let Some(Pinned { latents: known, mask }) = pinned else { return latents };
+    let times = vec![time; known.dims()[0]];
+    let known = thrumask_nn::diffusion::path::interpolate(known.clone(), noise.clone(), &times);
+    latents * (mask.clone() * -1.0 + 1.0) + known * mask.clone()
+}

@@ -1,0 +1,65 @@
+//! Stage 2: picture, trajectory, caption and object prompts become the video. The TI2V baseline goes
+//! the same way without the trajectory.
+
+use thrumask_core::{Clip, LabelMap, Picture, PromptPlan, Trajectory};
+use thrumask_nn::{autoencoder::Autoencoder, pixels::clips_from_pixels};
+
+use crate::{
+    Result,
+    model::{Sampling, SceneConditions, StageKind, StageModel},
+    progress::Progress,
+};
+
+/// What stage 2 needs, all at the model's size.
+#[derive(Debug, Clone, Copy)]
+pub struct VideoRequest<'a> {
+    /// x(0).
+    pub picture: &'a Picture,
+    /// ŝ; ignored by the TI2V baseline.
+    pub trajectory: Option<&'a Trajectory>,
+    /// Caption and object prompts.
+    pub plan: &'a PromptPlan,
+    /// Seed of the noise.
+    pub seed: u64,
+    /// Frames per second of the result.
+    pub fps: f32,
+}
+
+/// Generates the videos of a batch of requests. Frame 0 is the given picture.
+///
+/// # Errors
+/// When sizes do not fit the model, a trajectory is missing, or `progress` stops the run.
+pub fn generate_videos(
+    model: &StageModel,
+    autoencoder: &Autoencoder,
+    requests: &[VideoRequest<'_>],
+    sampling: &Sampling,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Clip>> {
+    let nobody: Vec<LabelMap> =
+        requests.iter().map(|r| LabelMap::empty(r.picture.size())).collect();
+    let scenes: Vec<SceneConditions<'_>> = requests
+        .iter()
+        .zip(&nobody)
+        .map(|(r, nobody)| SceneConditions {
+            picture: r.picture,
+            masks: r.trajectory.map_or(nobody, |t| &t.frames()[0]),
+            trajectory: r.trajectory.filter(|_| model.config.kind == StageKind::Video),
+            plan: r.plan,
+        })
+        .collect();
+    let seeds: Vec<u64> = requests.iter().map(|r| r.seed).collect();
+    let latents = model.sample(autoencoder, &scenes, &seeds, sampling, None, progress)?;
+    let clips = clips_from_pixels(autoencoder.decode(latents), 1.0)?;
+    requests
+        .iter()
+        .zip(clips)
+        .map(|(request, clip)| {
+            let mut frames = clip.frames().to_vec();
+            if let Some(first) = frames.first_mut() {
+                *first = request.picture.clone();
+            }
+            Ok(Clip::new(frames, request.fps)?)
+        })
+        .collect()
+}
