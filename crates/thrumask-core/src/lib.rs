@@ -27,6 +27,7 @@ pub use fingerprint::Fingerprint;
 pub use geometry::{PixelBox, Size};
 pub use labels::{ColorMatch, LabelMap};
 pub use masks::MaskSet;
+pub use media::WriteOptions;
 pub use picture::Picture;
 pub use plan::{ObjectPrompt, PromptPlan};
 pub use rle::Rle;
