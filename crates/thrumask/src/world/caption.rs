@@ -258,6 +258,12 @@ fn joiners(clauses: &[Clause], rng: &mut Rng) -> Vec<&'static str> {
             }
         }
     }
+    // "…chases the cat and the dog jumps" would read at first as if it chased both.
+    for i in 1..n {
+        if joiners[i] == " and " && clauses[i - 1].other.is_some() {
+            joiners[i] = ", and ";
+        }
+    }
     joiners
 }
 

@@ -354,6 +354,9 @@ fn poses(role: &Role, p: &Placed, offsets: &[Offset], left: bool, rng: &mut Rng)
     let (actor, kind) = (&p.actor, role.kind);
     let idle = matches!(role.action, Action::Rest | Action::Spin | Action::Pushed);
     let beat = if idle { 0.0 } else { sprites::beat(kind) };
+    // What is pushed may roll but does not walk.
+    let walks = matches!(kind, Kind::Dog | Kind::Cat | Kind::Robot);
+    let stride = if walks && role.action == Action::Pushed { 0.0 } else { sprites::stride(kind) };
     let mut phase = rng.range(0.0, std::f32::consts::TAU);
     let mut before = [0.0f32, 0.0];
     let facing = if left { -1.0 } else { 1.0 };
@@ -362,7 +365,7 @@ fn poses(role: &Role, p: &Placed, offsets: &[Offset], left: bool, rng: &mut Rng)
         let way = if step[0] * facing < 0.0 { -1.0 } else { 1.0 };
         let travel = way * step[0].hypot(step[1]) / actor.scale;
         before = o.shift;
-        phase += travel * sprites::stride(kind);
+        phase += travel * stride;
         let now = phase;
         phase += beat;
         let sway = pivot_shift(kind, facing, actor.scale * o.scale, o.angle);

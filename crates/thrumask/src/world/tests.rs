@@ -151,6 +151,18 @@ fn the_rule_sees_rest_in_a_static_picture_and_nothing_in_an_empty_one() {
 }
 
 #[test]
+fn the_rule_bears_coarse_masks() {
+    let (mut right, mut all) = (0, 0);
+    for s in scenes(Split::Validation, 200) {
+        let judged = judge::judge_all(&s.masks(24).unwrap());
+        let truth = s.truth();
+        right += judged.iter().zip(&truth).filter(|(j, t)| judge::is_right(j.as_ref(), t)).count();
+        all += truth.len();
+    }
+    assert!(right * 100 >= all * 96, "{right} of {all}");
+}
+
+#[test]
 fn the_rule_follows_masks_that_are_mirrored() {
     for s in scenes(Split::Test, 60) {
         let masks = s.masks(96).unwrap();
@@ -339,4 +351,22 @@ fn pieces_counts_what_hangs_together() {
     assert_eq!(judge::pieces(&[false; 25], size, 1), 0);
     assert_eq!(judge::iou(&mask, &mask), 1.0);
     assert_eq!(judge::iou(&mask, &[false; 25]), 0.0);
+}
+
+/// A change here is a change of the world: weights trained on the old one no longer fit it.
+#[test]
+fn the_first_captions_stay_what_they_are() {
+    let caption = |split, index| scene(&config(), split, index).unwrap().plan.caption;
+    assert_eq!(
+        caption(Split::Train, 0),
+        "The white plane sways left and right and the black boat on the left dashes away to the \
+         right, the small yellow dog slowly spins around, while the bird shrinks away."
+    );
+    assert_eq!(caption(Split::Test, 1), "The green butterfly flies down.");
+    assert_eq!(
+        caption(Split::Compositional, 2),
+        "The robot, which is green, gets bigger and the cat, which is yellow, rests, the left \
+         little black rocket moves in a zigzag downwards, while the blue rocket on the right flies \
+         downwards."
+    );
 }
