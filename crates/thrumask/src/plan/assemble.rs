@@ -18,7 +18,11 @@ struct Writer<'a> {
 pub(super) fn motion_prompt(clauses: &[Clause], scene: &Scene, names: &[String]) -> String {
     let writer = Writer { scene, names, of: None };
     let mut text = String::new();
-    for clause in clauses {
+    let acts = |clause: &Clause| {
+        !clause.actions.is_empty() || clause.subjects.iter().any(|noun| !noun.actions.is_empty())
+    };
+    let any_acts = clauses.iter().any(acts);
+    for clause in clauses.iter().filter(|clause| acts(clause) || !any_acts) {
         let Some(said) = writer.clause(clause) else { continue };
         if text.is_empty() {
             let conjunction = clause.link.trim_start_matches(['.', ',', ';', ' ']);
@@ -50,6 +54,17 @@ pub(super) fn object_prompts(
         let mut said = writer.own_actions(clauses, i);
         if said.is_empty() {
             said = writer.passives(clauses, i);
+        }
+        let part_of = |clause: &&Clause| {
+            let owner = |noun: &Noun| noun.owner.as_ref().is_some_and(|owner| owner.refs == [i]);
+            clause.subjects.iter().any(owner)
+        };
+        // "The chameleon's tongue shoots out" is all that is said of the chameleon.
+        if said.is_empty()
+            && let Some(text) =
+                clauses.iter().find(part_of).and_then(|clause| writer.clause(clause))
+        {
+            return ObjectPrompt { name: names[i].clone(), prompt: sentence(&text) };
         }
         let subject = writer.described(i, false);
         ObjectPrompt { name: names[i].clone(), prompt: sentence(&[subject, list(&said)].join(" ")) }
@@ -83,7 +98,7 @@ fn capitalized(text: &str) -> String {
 fn list(actions: &[(Link, String)]) -> String {
     let mut text = String::new();
     for (i, (link, action)) in actions.iter().enumerate() {
-        let last = actions.get(i + 1).is_none_or(|(next, _)| *next == Link::Then);
+        let last = i + 1 == actions.len();
         let joint = match link {
             _ if i == 0 => "",
             Link::Then => ", then ",
@@ -161,8 +176,10 @@ impl Writer<'_> {
             for noun in clause.subjects.iter().filter(|noun| noun.refs.contains(&i)) {
                 let mut actions = self.actions(&noun.actions.iter().collect::<Vec<_>>(), plural);
                 actions.extend(self.actions(&clause.actions.iter().collect::<Vec<_>>(), plural));
-                if let (Some((link, first)), false) = (actions.first_mut(), said.is_empty()) {
-                    *link = Link::of(&clause.link);
+                if let Some((link, first)) = actions.first_mut() {
+                    if !said.is_empty() {
+                        *link = Link::of(&clause.link);
+                    }
                     if !clause.before.is_empty() {
                         *first = format!("{} {first}", clause.before.join(" "));
                     }
@@ -223,11 +240,18 @@ impl Writer<'_> {
         words.push(LEXICON.participle(lemma));
         let at = action.parts.iter().position(|part| matches!(part, Part::Object(_)))?;
         words.extend(action.parts[..at].iter().filter_map(|part| self.part(part)));
+        // "is pushed forward by the man": adverbs keep close to the verb.
+        let after = &action.parts[at + 1..];
+        let adverbs = after
+            .iter()
+            .take_while(|part| matches!(part, Part::Word { text, .. } if LEXICON.is_adverb(text)))
+            .count();
+        words.extend(after[..adverbs].iter().filter_map(|part| self.part(part)));
         words.push("by".into());
         let agents: Vec<(Link, String)> =
             subjects.iter().map(|noun| (Link::And, self.noun(noun))).collect();
         words.push(list(&agents));
-        let rest = action.parts[at + 1..].iter().filter(|part| {
+        let rest = after[adverbs..].iter().filter(|part| {
             !matches!(part, Part::Object(_))
                 && !matches!(part, Part::Word { text, .. } if text == "and")
         });
@@ -298,7 +322,8 @@ impl Writer<'_> {
     /// A phrase of an action: ways and goals, and whatever names an object; of backgrounds none.
     fn phrase(&self, phrase: &Phrase) -> Option<String> {
         let noun = &phrase.noun;
-        let itself = self.of.is_some_and(|i| noun.refs == [i]);
+        let each_other = noun.pronoun == Some(Pronoun::EachOther);
+        let itself = !each_other && self.of.is_some_and(|i| noun.refs == [i]);
         let looks =
             noun.class == NounClass::Part || (phrase.preposition == "with" && self.of.is_some());
         let kept = phrase.moving || !noun.refs.is_empty() || looks;
@@ -317,7 +342,8 @@ impl Writer<'_> {
     }
 
     fn noun(&self, noun: &Noun) -> String {
-        if noun.pronoun == Some(Pronoun::EachOther) && self.of.is_none() {
+        let among_themselves = self.of.is_none_or(|i| noun.refs == [i]);
+        if noun.pronoun == Some(Pronoun::EachOther) && among_themselves {
             return "each other".into();
         }
         match noun.refs[..] {
@@ -341,6 +367,9 @@ impl Writer<'_> {
         words.extend(noun.side.filter(|_| noun.side_first).map(String::from));
         words.push(noun.text.clone());
         let front = match (&noun.owner, noun.determiner.as_deref()) {
+            (Some(owner), _) if owner.refs.iter().any(|&i| self.of == Some(i)) => {
+                Some(format!("{}'s", self.described(owner.refs[0], false)))
+            }
             (Some(owner), _) => Some(format!("{}'s", self.noun(owner))),
             (None, Some("a" | "an")) => {
                 let vowel =

@@ -32,7 +32,7 @@ const SUBORDINATE: [&str; 7] = ["while", "as", "when", "once", "before", "after"
 
 /// Reads all clauses of a caption. Words that fit nowhere are stepped over.
 pub(super) fn parse(tokens: &[Token]) -> Vec<Clause> {
-    let mut reader = Reader { tokens, at: 0, depth: 0 };
+    let mut reader = Reader { tokens, at: 0, depth: 0, in_subject: false };
     let mut clauses: Vec<Clause> = Vec::new();
     while reader.at < tokens.len() {
         let start = reader.at;
@@ -304,7 +304,9 @@ impl Reader<'_> {
                     .iter()
                     .any(|verb| verb.form == Form::Participle);
             let mut said = Said::default();
+            let outer = std::mem::replace(&mut self.in_subject, true);
             let read = (relative || ing || passive) && self.predicate(Link::And, &mut said);
+            self.in_subject = outer;
             if !read {
                 self.at = start;
                 return Some(noun);

@@ -13,6 +13,8 @@ pub(super) struct Reader<'a> {
     pub at: usize,
     /// Nesting of the phrase being read, bounded so that no caption exhausts the stack.
     pub depth: usize,
+    /// Reading a relative clause or participle of a subject: a verb after its object is the main one.
+    pub in_subject: bool,
 }
 
 /// Phrases nested deeper than this are read as flat words.
@@ -165,6 +167,11 @@ impl<'a> Reader<'a> {
     fn pronoun(&mut self) -> Option<Noun> {
         let nominal = |word: &str| self.starts_noun_word(word);
         let next = self.peek(1);
+        // "one waves": a plural noun cannot follow, so it is a verb.
+        let verbal = |word: &str| {
+            let plural = LEXICON.noun(word).is_some_and(|noun| noun.plural);
+            plural && LEXICON.verb_forms(word).iter().any(|verb| verb.form == Form::ThirdPerson)
+        };
         let (pronoun, length) = match self.peek(0) {
             "it" | "itself" => (Pronoun::It, 1),
             "he" | "him" | "himself" => (Pronoun::He, 1),
@@ -176,10 +183,10 @@ impl<'a> Reader<'a> {
             "both" if self.sees(&["both", "of", "them"]) => (Pronoun::Both, 3),
             "all" if self.sees(&["all", "of", "them"]) => (Pronoun::They, 3),
             "both" if !nominal(next) && next != "the" && next != "of" => (Pronoun::Both, 1),
-            "another" if !nominal(next) && next != "one" => (Pronoun::Other, 1),
+            "another" if (!nominal(next) || verbal(next)) && next != "one" => (Pronoun::Other, 1),
             "others" => (Pronoun::Other, 1),
             "one" if self.sees(&["one", "of", "them"]) => (Pronoun::One, 3),
-            "one" if !nominal(next) => (Pronoun::One, 1),
+            "one" if !nominal(next) || verbal(next) => (Pronoun::One, 1),
             "the" if next == "others" => (Pronoun::Other, 2),
             _ => return None,
         };
@@ -197,7 +204,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether `word` can continue a noun phrase after a determiner.
-    fn starts_noun_word(&self, word: &str) -> bool {
+    pub fn starts_noun_word(&self, word: &str) -> bool {
         let verbal = LEXICON
             .verb_forms(word)
             .iter()
@@ -423,6 +430,9 @@ impl<'a> Reader<'a> {
                 // "Runs" opens no noun phrase; "leaves" and "fish" do, unless a verb must follow.
                 return has_front || verbs.is_empty() || known.class != NounClass::Manner;
             }
+            if LEXICON.is("colour", word) || LEXICON.is("size", word) {
+                return false;
+            }
             if verbs.is_empty() {
                 let odd = LEXICON.is_adverb(word)
                     || (LEXICON.is_adjective(word) && !has_front)
@@ -431,8 +441,8 @@ impl<'a> Reader<'a> {
                     && (has_front
                         || guess_verb(word).is_none_or(|verb| verb.form == Form::ThirdPerson));
             }
-            let verbal = verbs.iter().any(|verb| verb.form != Form::Ing);
-            return has_front && verbal && !LEXICON.is("manner", word);
+            let base = verbs.iter().any(|verb| verb.form == Form::Base);
+            return has_front && base && !LEXICON.is("manner", word);
         }
         let so_far = noun_form(words);
         if let Some(known) = known {
@@ -448,6 +458,7 @@ impl<'a> Reader<'a> {
             // base form after a singular noun is not.
             return !third
                 && base
+                && known.class != NounClass::Manner
                 && !self.ends_clause_after(1)
                 && known.class != NounClass::Part
                 && !LEXICON.is_adverb(word);

@@ -52,7 +52,8 @@ pub(super) fn resolve(clauses: &mut Vec<Clause>) -> Scene {
         let moves = |actions: &[Action]| {
             actions.iter().any(|action| {
                 let traits = LEXICON.traits(action.head.lemma());
-                !traits.state || traits.moves
+                let rests = traits.posture && !matches!(action.head.lemma(), "float" | "hover");
+                (!traits.state || traits.moves) && !rests && action.head.lemma() != "stay"
             })
         };
         let clause_moves = moves(&clause.actions);
@@ -99,7 +100,9 @@ fn join(clauses: &mut Vec<Clause>) {
             clause.subjects.iter_mut().flat_map(|noun| std::mem::take(&mut noun.actions)).collect();
         actions.append(&mut clause.actions);
         if let Some(first) = actions.first_mut() {
-            first.link = Link::of(&clause.link);
+            if first.link == Link::And {
+                first.link = Link::of(&clause.link);
+            }
             first.before.splice(0..0, clause.before.drain(..).filter(|word| word != "then"));
         }
         last.actions.append(&mut actions);
@@ -122,7 +125,14 @@ impl Scene {
                 }
                 Part::Object(noun) => self.noun(noun, Role::Patient { acted }),
                 Part::Agent(noun) => self.noun(noun, Role::Subject { moves: true }),
-                Part::Phrase(Phrase { noun, .. }) => self.noun(noun, Role::Oblique),
+                Part::Phrase(Phrase { noun, moving, .. }) => {
+                    self.noun(noun, Role::Oblique);
+                    // "next to her": where the subject itself is says nothing.
+                    let itself = noun.refs == self.subjects && noun.pronoun.is_some();
+                    if itself && noun.pronoun != Some(Pronoun::EachOther) && !*moving {
+                        noun.refs.clear();
+                    }
+                }
                 Part::Aside(noun, inner) => {
                     self.noun(noun, Role::Oblique);
                     self.action(inner);
@@ -286,12 +296,19 @@ impl Scene {
 
     fn pronoun(&mut self, pronoun: Pronoun, noun: &mut Noun, role: Role) -> Vec<usize> {
         match pronoun {
-            Pronoun::It => self.single(role, |class| class != NounClass::Person, noun),
-            Pronoun::He | Pronoun::She => self.single(
-                role,
-                |class| matches!(class, NounClass::Person | NounClass::Animal | NounClass::Unknown),
-                noun,
-            ),
+            Pronoun::It => self.single(role, |entity| entity.class != NounClass::Person, noun),
+            Pronoun::He | Pronoun::She => {
+                let wrong = if pronoun == Pronoun::He { "feminine" } else { "masculine" };
+                let suits = |entity: &Entity| {
+                    let last = entity.singular.rsplit(' ').next().unwrap_or_default();
+                    let alive = matches!(
+                        entity.class,
+                        NounClass::Person | NounClass::Animal | NounClass::Unknown
+                    );
+                    alive && !LEXICON.is(wrong, last)
+                };
+                self.single(role, suits, noun)
+            }
             Pronoun::They => self.several(noun),
             Pronoun::Both => {
                 let pair = self.mentions.iter().rev().find(|refs| refs.len() == 2).cloned();
@@ -323,16 +340,17 @@ impl Scene {
 
     /// The entity that "it" or "she" means. As a subject it is the subject before, else the latest
     /// spoken of; elsewhere it is not the subject of its own clause.
-    fn single(&mut self, role: Role, suits: impl Fn(NounClass) -> bool, noun: &Noun) -> Vec<usize> {
+    fn single(&mut self, role: Role, suits: impl Fn(&Entity) -> bool, noun: &Noun) -> Vec<usize> {
         let subject = matches!(role, Role::Subject { .. });
-        let fits = |i: &usize| suits(self.entities[*i].class) && !self.entities[*i].plural;
+        let fits = |i: &usize| suits(&self.entities[*i]) && !self.entities[*i].plural;
         let preferred = if subject { self.before.as_slice() } else { &[] };
         let strict = preferred.iter().copied().find(fits).filter(|_| preferred.len() == 1);
         let latest = self.mentions.iter().rev().filter(|refs| refs.len() == 1).flatten().copied();
         let found = strict.or_else(|| {
-            let mut candidates =
-                latest.filter(|i| fits(i) && (subject || !self.subjects.contains(i)));
-            candidates.next()
+            let all: Vec<usize> = latest.filter(fits).collect();
+            let other = all.iter().copied().find(|i| subject || !self.subjects.contains(i));
+            // "hits it" never means the one that hits; "next to her" may.
+            other.or(all.first().copied().filter(|_| noun.pronoun != Some(Pronoun::It)))
         });
         match found {
             Some(i) => vec![i],

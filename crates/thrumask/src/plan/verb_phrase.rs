@@ -29,11 +29,21 @@ const NEGATED: [(&str, &str, &str); 9] = [
     ("won't", "doesn't", "don't"),
 ];
 
+/// Verbs after which "up" and "over" belong to the verb and not to the noun that follows.
+const PARTICLE_VERBS: [&str; 11] =
+    ["pick", "put", "lift", "hold", "knock", "tip", "take", "set", "blow", "turn", "raise"];
+
 impl Reader<'_> {
     /// The reading of the word `ahead` as a verb. A finite form is preferred over the participles.
     pub fn verb_at(&self, ahead: usize) -> Option<VerbForm> {
         let word = self.peek(ahead);
         let known = LEXICON.verb_forms(word);
+        // "turns left" against "left the garage".
+        if word == "left"
+            && !matches!(self.peek(ahead + 1), "the" | "a" | "an" | "its" | "his" | "her")
+        {
+            return None;
+        }
         if let Some(first) = known.first() {
             return Some(first.clone());
         }
@@ -134,10 +144,7 @@ impl Reader<'_> {
         let verbal_first = !LEXICON.verb_forms(self.peek(0)).is_empty();
         let found = self.noun(true).is_some_and(|noun| {
             let plain = verbal_first && noun.determiner.is_none();
-            let finite = self.helper_at(0)
-                || self
-                    .verb_at(0)
-                    .is_some_and(|verb| !matches!(verb.form, Form::Ing | Form::Participle));
+            let finite = self.predicate_starts(0, false);
             finite && !plain
         });
         self.at = start;
@@ -146,7 +153,7 @@ impl Reader<'_> {
 
     fn predicate_inner(&mut self, link: Link, said: &mut Said) -> bool {
         let mut before = Vec::new();
-        self.adverbs(&mut before);
+        let link = if self.adverbs(&mut before) { Link::Then } else { link };
         let mut head = None;
         let word = self.peek(0);
         if BE.contains(&word) {
@@ -213,16 +220,19 @@ impl Reader<'_> {
         true
     }
 
-    fn adverbs(&mut self, before: &mut Vec<String>) {
+    /// Takes the adverbs before a verb; tells whether "then" was one of them.
+    fn adverbs(&mut self, before: &mut Vec<String>) -> bool {
+        let mut then = false;
         loop {
             let word = self.peek(0);
             let adverb = LEXICON.is_adverb(word) || LEXICON.is("degree", word);
-            let verbal =
-                self.verb_at(1).is_some() || self.helper_at(1) || LEXICON.is_adverb(self.peek(1));
+            let more = |next: &str| LEXICON.is_adverb(next) || LEXICON.is("degree", next);
+            let verbal = self.verb_at(1).is_some() || self.helper_at(1) || more(self.peek(1));
             let last = LEXICON.verb_forms(word).is_empty() && matches!(self.peek(1), "" | ".");
             if !adverb || !(verbal || last) {
-                return;
+                return then;
             }
+            then |= word == "then";
             if !LEXICON.is("place", word) && word != "then" {
                 before.push(word.to_string());
             }
@@ -433,10 +443,10 @@ impl Reader<'_> {
             if self.phrase(action, said, traits) || self.object(action) {
                 continue;
             }
-            if is_function_word(word) || matches!(word, "before" | "after") {
+            let adverb = LEXICON.is_adverb(word) || LEXICON.is("degree", word);
+            if (is_function_word(word) && !adverb) || matches!(word, "then" | "before" | "after") {
                 return;
             }
-            let adverb = LEXICON.is_adverb(word) || LEXICON.is("degree", word);
             let known = adverb || LEXICON.is_adjective(word) || side_of(word).is_some();
             if (known && self.predicate_starts(0, false))
                 && LEXICON.verb_forms(word).is_empty()
@@ -444,7 +454,8 @@ impl Reader<'_> {
             {
                 return;
             }
-            if !known && self.helper_at(0) {
+            let finite = self.verb_at(0).is_some_and(|verb| verb.form == Form::ThirdPerson);
+            if !known && (self.helper_at(0) || finite) {
                 return;
             }
             let moving = !LEXICON.is("place", word);
@@ -557,7 +568,9 @@ impl Reader<'_> {
             && (LEXICON.verb_forms(word).is_empty() || LEXICON.noun(word).is_some())
             && let Some(noun) = self.noun(false)
         {
+            let own = self.verb_at(0).is_some_and(|verb| verb.form == Form::Ing);
             match action.parts.last() {
+                _ if own => {}
                 Some(Part::Object(_)) => {
                     action.parts.push(Part::Word { text: and, moving: true });
                     action.parts.push(Part::Object(noun));
@@ -581,7 +594,7 @@ impl Reader<'_> {
         let adverbial = LEXICON.is_adverb(word) || side_of(word).is_some();
         if adverbial
             || (is_function_word(word) && self.starts_no_noun(word))
-            || self.noun_then_verb()
+            || (!self.in_subject && self.noun_then_verb())
         {
             return false;
         }
@@ -648,9 +661,16 @@ impl Reader<'_> {
             self.at = start;
             return false;
         }
-        // "flies off the dog jumps" does not occur; "runs by, the cat" ends at its comma.
+        let particle = matches!(preposition.as_str(), "up" | "down" | "off" | "out" | "over")
+            && PARTICLE_VERBS.contains(&action.head.lemma())
+            && !action.parts.iter().any(|part| matches!(part, Part::Object(_)));
+        if particle {
+            action.parts.push(Part::Word { text: preposition, moving: true });
+            return true;
+        }
         if let Some(noun) = self.noun(false) {
-            if preposition == "by" && matches!(action.head, Head::Passive { .. }) {
+            let agent = noun.class != NounClass::Scenery || LEXICON.is("force", &noun.singular);
+            if preposition == "by" && agent && matches!(action.head, Head::Passive { .. }) {
                 action.parts.push(Part::Agent(noun));
                 return true;
             }
@@ -668,27 +688,24 @@ impl Reader<'_> {
 
     /// "to the left", "from left to right", "from side to side".
     fn direction(&mut self, action: &mut Action, length: usize) -> bool {
-        let mut words = length;
-        words += usize::from(self.peek(words) == "the");
-        if self.peek(words) == "far" {
-            words += 1;
-        }
-        let side = side_of(self.peek(words)).is_some();
-        let pair = self.peek(0) == "from" && self.peek(2) == "to" && self.peek(1) == self.peek(3);
-        if pair {
-            words = 3;
-        }
-        let next = self.peek(words + 1);
-        let goes_on = !pair
-            && (LEXICON.noun(next).is_some()
-                && LEXICON.verb_forms(next).is_empty()
-                && next != "side"
-                || next == "one");
-        if !(side || pair) || goes_on || self.peek(0) == "of" {
+        if !matches!(self.peek(0), "to" | "toward" | "towards" | "from" | "off") {
             return false;
         }
-        words += 1;
-        words += usize::from(self.peek(words) == "side");
+        let pair = self.peek(0) == "from" && self.peek(2) == "to" && self.peek(1) == self.peek(3);
+        let mut words = length + usize::from(self.peek(length) == "the");
+        words += usize::from(self.peek(words) == "far");
+        let next = self.peek(words + 1);
+        let adjective = LEXICON.is_adjective(next) && self.starts_noun_word(self.peek(words + 2));
+        let noun = LEXICON.noun(next).is_some() && LEXICON.verb_forms(next).is_empty();
+        let names_thing = next == "one" || (next != "side" && (adjective || noun));
+        if pair {
+            words = 4;
+        } else if side_of(self.peek(words)).is_none() || names_thing || next == "of" {
+            return false;
+        } else {
+            words += 1;
+            words += usize::from(self.peek(words) == "side");
+        }
         self.words(action, words);
         true
     }
@@ -709,14 +726,13 @@ fn is_moving(preposition: &str, noun: &super::tree::Noun, traits: VerbTraits) ->
         return true;
     }
     if LEXICON.is("between", &preposition.replace(' ', "_")) {
-        return !traits.posture;
+        return !traits.posture && !noun.singular.ends_with("sky");
     }
-    traits.goal
-        && matches!(preposition, "on" | "in" | "at")
-        && !matches!(
-            noun.singular.as_str(),
-            "wind" | "background" | "foreground" | "rain" | "distance"
-        )
+    let weather = matches!(
+        noun.singular.as_str(),
+        "wind" | "rain" | "snow" | "night" | "background" | "foreground" | "distance"
+    );
+    traits.goal && matches!(preposition, "on" | "in" | "at") && !weather
 }
 
 /// "leaving a cloud of dust behind": the trace is neither an object nor a motion of the subject.
