@@ -10,7 +10,7 @@ use std::{
 
 pub use record::{RunRecord, StageRecord, peak_rss_bytes, reset_peak_rss};
 
-use crate::{Error, MaskSet, Picture, PromptPlan, Result, Trajectory, fsio};
+use crate::{Clip, Error, MaskSet, Picture, PromptPlan, Result, Trajectory, WriteOptions, fsio};
 
 /// The prompt plan.
 pub const PLAN: &str = "plan.json";
@@ -154,6 +154,31 @@ impl RunDir {
         trajectory.write_json(self.file(TRAJECTORY))
     }
 
+    /// Writes [`TRAJECTORY_VIDEO`], with `note` in its comment.
+    ///
+    /// # Errors
+    /// As [`Trajectory::write_video`].
+    pub fn write_trajectory_video(&self, trajectory: &Trajectory, note: &str) -> Result<()> {
+        trajectory.write_video(self.file(TRAJECTORY_VIDEO), Some(note))
+    }
+
+    /// Reads [`VIDEO`].
+    ///
+    /// # Errors
+    /// As [`Clip::read`].
+    pub fn read_video(&self) -> Result<Clip> {
+        Clip::read(self.file(VIDEO))
+    }
+
+    /// Writes [`VIDEO`], with `note` in its comment.
+    ///
+    /// # Errors
+    /// As [`Clip::write_with`].
+    pub fn write_video(&self, video: &Clip, note: &str) -> Result<()> {
+        let options = WriteOptions { note: Some(note.to_owned()), ..WriteOptions::default() };
+        video.write_with(self.file(VIDEO), &options)
+    }
+
     /// Reads [`RECORD`]; `None` when no stage has been run here yet.
     ///
     /// # Errors
@@ -197,14 +222,19 @@ mod tests {
         run.write_masks(&masks).unwrap();
         run.write_input(&picture).unwrap();
         run.write_trajectory(&trajectory).unwrap();
+        run.write_trajectory_video(&trajectory, "seed 7").unwrap();
+        let clip = trajectory.to_clip().unwrap();
+        run.write_video(&clip, "seed 7").unwrap();
         let run = RunDir::open(run.path()).unwrap();
+        assert_eq!(run.read_video().unwrap().frames().len(), 3);
+        assert!(run.has(TRAJECTORY_VIDEO));
         assert_eq!(run.read_plan().unwrap(), plan);
         assert_eq!(run.read_masks(1).unwrap(), masks);
         assert_eq!(run.read_input().unwrap(), picture);
         assert_eq!(run.read_trajectory(1).unwrap(), trajectory);
         let e = run.read_trajectory(2).unwrap_err().to_string();
         assert!(e.contains("trajectory.json: expected 2, got 1"), "{e}");
-        assert!(run.has(PLAN) && !run.has(VIDEO));
+        assert!(run.has(PLAN) && !run.has(RECORD));
         assert_eq!(run.hash_of(PLAN).unwrap().len(), 64);
     }
 

@@ -98,13 +98,7 @@ impl Trajectory {
     /// # Errors
     /// As [`Trajectory::new`].
     pub fn from_clip(clip: &Clip, objects: usize) -> Result<Self> {
-        let known = objects.min(crate::MAX_OBJECTS) as u8;
-        let snap = |p: &Picture| {
-            let ids = p.rgb().chunks_exact(3);
-            let ids =
-                ids.map(|c| palette::snap([c[0], c[1], c[2]], known, palette::SNAP_THRESHOLD));
-            LabelMap::new(p.size(), ids.collect())
-        };
+        let snap = |p: &Picture| read::snapped(p, objects);
         let frames = clip.frames().iter().map(snap).collect::<Result<_>>()?;
         Self::new(frames, objects, clip.fps())
     }
