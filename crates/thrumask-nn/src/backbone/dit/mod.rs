@@ -7,5 +7,6 @@ mod config;
 mod model;
 mod patch;
 
+pub use block::{BlockContext, DitBlock};
 pub use config::{DitConfig, FirstFrame, ObjectLayer, ObjectLayers};
 pub use model::Dit;
