@@ -1,7 +1,7 @@
 //! Reading clauses: what joins them, what stands before the subject, subjects and predicates.
 
-use super::lexicon::{Form, LEXICON};
-use super::noun_phrase::Reader;
+use super::lexicon::{Form, LEXICON, NounClass};
+use super::reader::Reader;
 use super::token::Token;
 use super::tree::{Action, Clause, Link, Noun, Pronoun};
 use super::verb_phrase::Said;
@@ -56,6 +56,13 @@ impl Reader<'_> {
                 ";" | ":" if mark != "." => mark = ";",
                 "," if mark.is_empty() && words.is_empty() => mark = ",",
                 "," | ";" | ":" | "so" | "meanwhile" | "or" => {}
+                // "After landing, the bird ...": a participle of the subject to come.
+                _ if self.verb_at(1).is_some_and(|verb| verb.form == Form::Ing)
+                    && words.is_empty()
+                    && SUBORDINATE.contains(&word) =>
+                {
+                    break;
+                }
                 _ if CONJUNCTIONS.contains(&word) => words.push(word),
                 _ if self.sees(&["at", "the", "same", "time"]) => self.at += 3,
                 _ => break,
@@ -105,7 +112,9 @@ impl Reader<'_> {
         let opens = clauses.is_empty() || link.starts_with(['.', ';']);
         let fronted =
             opens && SUBORDINATE.iter().any(|word| link.split(' ').any(|part| part == *word));
+        let with = actors_in_phrases(&mut subjects);
         clauses.push(Clause { link, before, subjects, actions: lead_actions, fronted });
+        clauses.extend(with);
         true
     }
 
@@ -177,7 +186,9 @@ impl Reader<'_> {
                 self.at += 1;
                 continue;
             }
-            if let Some((_, length)) = self.preposition() {
+            let preposition = self.preposition().map(|(_, length)| length);
+            let conjunction = SUBORDINATE.contains(&word).then_some(1);
+            if let Some(length) = preposition.or(conjunction) {
                 self.at += length;
                 if self.verb_at(0).is_some_and(|verb| verb.form == Form::Ing)
                     && self.lead_participle(actions)
@@ -311,6 +322,17 @@ impl Reader<'_> {
                 self.at = start;
                 return Some(noun);
             }
+            // "a tank with two fish swimming around": the fish swim.
+            if let (true, Some(last)) = (ing && !comma, noun.phrases.last_mut())
+                && last.preposition == "with"
+                && matches!(
+                    last.noun.class,
+                    NounClass::Person | NounClass::Animal | NounClass::Thing
+                )
+            {
+                last.noun.actions.append(&mut said.actions);
+                continue;
+            }
             noun.side = noun.side.or(said.side);
             noun.phrases.append(&mut said.phrases);
             noun.modifiers.append(&mut said.modifiers);
@@ -329,4 +351,21 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// Clauses for the nouns in phrases of the subjects that do something themselves: "a man with a
+/// dog running beside him".
+fn actors_in_phrases(subjects: &mut [Noun]) -> Vec<Clause> {
+    let mut clauses = Vec::new();
+    for phrase in subjects.iter_mut().flat_map(|noun| &mut noun.phrases) {
+        if phrase.noun.actions.is_empty() {
+            continue;
+        }
+        let actions = std::mem::take(&mut phrase.noun.actions);
+        let determiner = Some("the".to_string());
+        let subjects = vec![Noun { determiner, ..phrase.noun.clone() }];
+        let (link, before) = (" while".to_string(), Vec::new());
+        clauses.push(Clause { link, before, subjects, actions, fronted: false });
+    }
+    clauses
 }

@@ -18,14 +18,19 @@
 
 mod assemble;
 mod clause;
+mod complement;
 mod inflect;
 mod lexicon;
 mod name;
+mod noun_head;
 mod noun_phrase;
+mod reader;
+mod reference;
 mod resolve;
 mod token;
 mod tree;
 mod verb_phrase;
+mod writer;
 
 use thrumask_core::{Error, MAX_OBJECTS, PromptPlan, Result};
 

@@ -28,6 +28,20 @@ const COUNTING: [&str; 20] = [
 
 /// A name for each entity, unique among them.
 pub(super) fn names(entities: &[Entity]) -> Vec<String> {
+    let mut names = told_apart(entities);
+    // Odd nouns ("first") can still meet in one name.
+    for i in 1..names.len() {
+        for rank in 1.. {
+            if !names[..i].contains(&names[i]) {
+                break;
+            }
+            names[i] = format!("{} {}", counted(rank), entities[i].text);
+        }
+    }
+    names
+}
+
+fn told_apart(entities: &[Entity]) -> Vec<String> {
     (0..entities.len())
         .map(|i| {
             let entity = &entities[i];

@@ -1,24 +1,11 @@
 //! Reading noun phrases: determiner, number, adjectives, compound noun, side, phrases after it.
 
-use super::lexicon::{Form, LEXICON, NounClass, NounForm, guess_verb};
-use super::token::Token;
+use super::lexicon::{Form, LEXICON, NounClass, guess_verb};
+use super::reader::{MAX_DEPTH, Reader, side_of};
 use super::tree::{Count, Modifier, Noun, Phrase, Pronoun};
 
 /// More things than this are one object in the plural: nobody counts them in a picture.
 const MAX_COUNTED: usize = 20;
-
-/// A cursor over the tokens; `noun_phrase`, `verb_phrase` and `clause` add its reading methods.
-pub(super) struct Reader<'a> {
-    pub tokens: &'a [Token],
-    pub at: usize,
-    /// Nesting of the phrase being read, bounded so that no caption exhausts the stack.
-    pub depth: usize,
-    /// Reading a relative clause or participle of a subject: a verb after its object is the main one.
-    pub in_subject: bool,
-}
-
-/// Phrases nested deeper than this are read as flat words.
-pub(super) const MAX_DEPTH: usize = 12;
 
 const NUMBERS: [&str; 19] = [
     "two",
@@ -47,85 +34,8 @@ const ONE_DETERMINERS: [&str; 16] = [
     "every", "each", "no",
 ];
 const MANY_DETERMINERS: [&str; 7] = ["these", "those", "some", "several", "many", "few", "all"];
-/// Words for places in the picture, and the side they mean.
-const SIDES: [(&str, &str); 24] = [
-    ("left", "left"),
-    ("right", "right"),
-    ("leftmost", "left"),
-    ("rightmost", "right"),
-    ("left-hand", "left"),
-    ("right-hand", "right"),
-    ("middle", "middle"),
-    ("center", "middle"),
-    ("centre", "middle"),
-    ("central", "middle"),
-    ("top", "top"),
-    ("upper", "top"),
-    ("uppermost", "top"),
-    ("topmost", "top"),
-    ("bottom", "bottom"),
-    ("lower", "bottom"),
-    ("lowest", "bottom"),
-    ("front", "front"),
-    ("foreground", "front"),
-    ("frontmost", "front"),
-    ("back", "back"),
-    ("rear", "back"),
-    ("background", "back"),
-    ("far", "far"),
-];
-
-/// The side that `word` names.
-pub(super) fn side_of(word: &str) -> Option<&'static str> {
-    SIDES.iter().find(|(name, side)| *name == word && *side != "far").map(|(_, side)| *side)
-}
 
 impl<'a> Reader<'a> {
-    /// The word or mark `ahead` of the cursor in lower case, "" past the end.
-    pub fn peek(&self, ahead: usize) -> &'a str {
-        self.tokens.get(self.at + ahead).map_or("", |token| token.lower.as_str())
-    }
-
-    /// Whether the words at the cursor are `words`.
-    pub fn sees(&self, words: &[&str]) -> bool {
-        words.iter().enumerate().all(|(i, word)| self.peek(i) == *word)
-    }
-
-    /// Steps over `words` if they stand at the cursor.
-    pub fn take(&mut self, words: &[&str]) -> bool {
-        let seen = self.sees(words);
-        if seen {
-            self.at += words.len();
-        }
-        seen
-    }
-
-    /// Steps over the first of `words` that stands at the cursor, and returns it.
-    pub fn take_any(&mut self, words: &[&'static str]) -> Option<&'static str> {
-        let word = *words.iter().find(|word| self.peek(0) == **word)?;
-        self.at += 1;
-        Some(word)
-    }
-
-    /// Whether a word, not a mark or the end, is `ahead` of the cursor.
-    pub fn word_ahead(&self, ahead: usize) -> bool {
-        self.tokens.get(self.at + ahead).is_some_and(Token::is_word)
-    }
-
-    fn window(&self, ahead: usize) -> Vec<&'a str> {
-        (ahead..ahead + 4).map(|i| self.peek(i)).take_while(|word| !word.is_empty()).collect()
-    }
-
-    /// The preposition at the cursor and its length in tokens.
-    pub fn preposition(&self) -> Option<(String, usize)> {
-        LEXICON.preposition(&self.window(0))
-    }
-
-    /// The length of a fixed expression for a way to move ("back and forth") at the cursor.
-    pub fn idiom(&self) -> Option<usize> {
-        LEXICON.idiom(&self.window(0))
-    }
-
     /// Reads a noun phrase; leaves the cursor alone when there is none. `subject`: the phrase may
     /// take place phrases, relative clauses and participles after it.
     pub fn noun(&mut self, subject: bool) -> Option<Noun> {
@@ -203,22 +113,6 @@ impl<'a> Reader<'a> {
         Some(noun)
     }
 
-    /// Whether `word` can continue a noun phrase after a determiner.
-    pub fn starts_noun_word(&self, word: &str) -> bool {
-        let verbal = LEXICON
-            .verb_forms(word)
-            .iter()
-            .any(|verb| matches!(verb.form, Form::ThirdPerson | Form::Past | Form::Base));
-        LEXICON.is_adjective(word)
-            || side_of(word).is_some()
-            || LEXICON.noun(word).is_some()
-            || (!verbal
-                && !is_function_word(word)
-                && !LEXICON.is_adverb(word)
-                && !word.is_empty()
-                && word.chars().all(|c| c.is_alphanumeric() || c == '-'))
-    }
-
     fn determiners(&mut self, noun: &mut Noun) {
         if self.take(&["both", "of", "the"]) || self.take(&["both", "the"]) || self.take(&["both"])
         {
@@ -226,10 +120,14 @@ impl<'a> Reader<'a> {
             noun.count = Count::Exactly(2);
             return;
         }
-        for quantity in [["a", "pair", "of"], ["a", "couple", "of"]] {
-            if self.take(&quantity) {
-                noun.number = Some("two".into());
-                noun.count = Count::Exactly(2);
+        for (quantity, number, n) in [
+            (&["a", "pair", "of"][..], "two", 2),
+            (&["a", "couple", "of"], "two", 2),
+            (&["a", "dozen"], "twelve", 12),
+        ] {
+            if self.take(quantity) {
+                noun.number = Some(number.into());
+                noun.count = Count::Exactly(n);
                 return;
             }
         }
@@ -237,6 +135,11 @@ impl<'a> Reader<'a> {
             &["a", "lot", "of"][..],
             &["lots", "of"],
             &["a", "few"],
+            &["a", "hundred"],
+            &["a", "thousand"],
+            &["hundreds", "of"],
+            &["thousands", "of"],
+            &["dozens", "of"],
             &["a", "number", "of"],
             &["all", "of", "the"],
             &["all", "the"],
@@ -378,118 +281,6 @@ impl<'a> Reader<'a> {
         (is(Form::Participle) || (is(Form::Past) && word.ends_with("ed"))).then_some(false)
     }
 
-    /// Reads the noun itself with its compound.
-    fn head(&mut self, noun: &mut Noun) -> bool {
-        let mut words: Vec<&str> = Vec::new();
-        let has_front = noun.determiner.is_some()
-            || noun.number.is_some()
-            || !noun.modifiers.is_empty()
-            || noun.side.is_some()
-            || noun.ordinal.is_some();
-        loop {
-            let compound = LEXICON.compound_len(&self.window(0));
-            let length = compound.max(1);
-            if compound == 0 && !self.head_word(&words, has_front) {
-                break;
-            }
-            words.extend((0..length).map(|i| self.peek(i)));
-            self.at += length;
-        }
-        if words.is_empty() {
-            return false;
-        }
-        noun.text = words.join(" ");
-        let form = noun_form(&words);
-        if form.plural
-            && noun.count == Count::One
-            && !matches!(
-                noun.determiner.as_deref(),
-                Some("a" | "an" | "one" | "another" | "each" | "every")
-            )
-        {
-            // "the sheep" reads as one; "children" and "the birds" as many.
-            if form.singular != noun.text {
-                noun.count = Count::Many;
-            }
-        }
-        noun.singular = form.singular;
-        noun.class = form.class;
-        true
-    }
-
-    /// Whether the word at the cursor belongs to the noun after `words`.
-    fn head_word(&self, words: &[&str], has_front: bool) -> bool {
-        let word = self.peek(0);
-        if !self.word_ahead(0) || word == "'s" || is_function_word(word) {
-            return false;
-        }
-        let known = LEXICON.noun(word);
-        let verbs = LEXICON.verb_forms(word);
-        if words.is_empty() {
-            if let Some(known) = known {
-                // "Runs" opens no noun phrase; "leaves" and "fish" do, unless a verb must follow.
-                return has_front || verbs.is_empty() || known.class != NounClass::Manner;
-            }
-            if LEXICON.is("colour", word) || LEXICON.is("size", word) {
-                return false;
-            }
-            if verbs.is_empty() {
-                let odd = LEXICON.is_adverb(word)
-                    || (LEXICON.is_adjective(word) && !has_front)
-                    || self.preposition().is_some();
-                return !odd
-                    && (has_front
-                        || guess_verb(word).is_none_or(|verb| verb.form == Form::ThirdPerson));
-            }
-            let base = verbs.iter().any(|verb| verb.form == Form::Base);
-            return has_front && base && !LEXICON.is("manner", word);
-        }
-        let so_far = noun_form(words);
-        if let Some(known) = known {
-            if verbs.is_empty() {
-                return !so_far.plural || known.class == NounClass::Unknown;
-            }
-            let third = verbs.iter().any(|verb| verb.form == Form::ThirdPerson);
-            let base = verbs.iter().any(|verb| verb.form == Form::Base);
-            if so_far.plural {
-                return false;
-            }
-            // "police dog walks": a third person after a singular noun is its verb; "toy train": a
-            // base form after a singular noun is not.
-            return !third
-                && base
-                && known.class != NounClass::Manner
-                && !self.ends_clause_after(1)
-                && known.class != NounClass::Part
-                && !LEXICON.is_adverb(word);
-        }
-        if !verbs.is_empty()
-            || LEXICON.is_adverb(word)
-            || LEXICON.is_adjective(word)
-            || self.preposition().is_some()
-        {
-            return false;
-        }
-        match guess_verb(word) {
-            None => true,
-            Some(verb) => verb.form == Form::ThirdPerson && !self.verb_may_stand(1),
-        }
-    }
-
-    /// Whether the caption or clause ends `ahead` words on.
-    fn ends_clause_after(&self, ahead: usize) -> bool {
-        matches!(self.peek(ahead), "" | "." | "!" | "?")
-    }
-
-    /// Whether what stands `ahead` fits behind a verb: an end, a preposition, a determiner.
-    fn verb_may_stand(&self, ahead: usize) -> bool {
-        let next = self.peek(ahead);
-        !self.word_ahead(ahead)
-            || is_function_word(next)
-            || LEXICON.is_adverb(next)
-            || LEXICON.preposition(&[next]).is_some()
-    }
-
     /// "the left", "the red", "the second", "the other" without a noun: the last kind spoken of.
     fn headless(&mut self, mut noun: Noun) -> Option<Noun> {
         if noun.determiner.is_none() && noun.count == Count::One {
@@ -578,90 +369,6 @@ impl<'a> Reader<'a> {
         }
         noun.phrases.push(Phrase { preposition: "of".into(), noun: inner, moving: true });
     }
-
-    /// "on the left", "at the back", "in front", "to the left" (after a subject only), with an
-    /// optional "side" and "of the picture".
-    pub fn side_phrase(&mut self, subject: bool) -> Option<&'static str> {
-        let start = self.at;
-        let found = self.side_phrase_inner(subject);
-        if found.is_none() {
-            self.at = start;
-        }
-        found
-    }
-
-    fn side_phrase_inner(&mut self, subject: bool) -> Option<&'static str> {
-        let preposition = self.take_any(&["on", "at", "in", "to"])?;
-        if preposition == "in" && self.peek(0) == "front" && self.peek(1) != "of" {
-            self.at += 1;
-            return Some("front");
-        }
-        if preposition == "to" && !subject {
-            return None;
-        }
-        let article = self.take(&["the"]);
-        let far = self.take(&["far"]);
-        let side = side_of(self.peek(0))?;
-        if !article && !far && !matches!(self.peek(0), "top" | "bottom") {
-            return None;
-        }
-        self.at += 1;
-        self.take(&["hand"]);
-        self.take(&["side"]);
-        let frame =
-            ["picture", "image", "frame", "screen", "scene", "video", "photo", "view", "shot"];
-        if self.peek(0) == "of" {
-            let article = usize::from(self.peek(1) == "the");
-            if !frame.contains(&self.peek(1 + article)) {
-                return None;
-            }
-            self.at += 2 + article;
-        } else if LEXICON.noun(self.peek(0)).is_some()
-            && LEXICON.verb_forms(self.peek(0)).is_empty()
-        {
-            // "on the left bank" is a place, not a side of the picture.
-            return None;
-        }
-        Some(side)
-    }
-}
-
-/// The class and number of a compound by its last word, or by the longest known ending.
-fn noun_form(words: &[&str]) -> NounForm {
-    for start in 0..words.len() {
-        let tail = words[start..].join(" ");
-        if let Some(known) = LEXICON.noun(&tail) {
-            let front = words[..start].join(" ");
-            let singular = if front.is_empty() {
-                known.singular.clone()
-            } else {
-                format!("{front} {}", known.singular)
-            };
-            return NounForm { singular, ..known.clone() };
-        }
-    }
-    let text = words.join(" ");
-    let stem =
-        text.strip_suffix('s').filter(|stem| stem.len() > 2 && !stem.ends_with(['s', 'u', 'i']));
-    match stem {
-        Some(stem) => {
-            NounForm { singular: stem.to_string(), class: NounClass::Unknown, plural: true }
-        }
-        None => NounForm { singular: text, class: NounClass::Unknown, plural: false },
-    }
-}
-
-/// Words that never stand inside a noun.
-pub(super) fn is_function_word(word: &str) -> bool {
-    const WORDS: [&str; 66] = [
-        "and", "or", "but", "while", "whereas", "as", "when", "then", "until", "because", "so",
-        "if", "that", "which", "who", "whose", "where", "is", "are", "was", "were", "be", "been",
-        "being", "am", "has", "have", "had", "do", "does", "did", "will", "would", "can", "could",
-        "may", "might", "must", "should", "not", "it", "he", "she", "they", "them", "him", "there",
-        "the", "a", "an", "its", "his", "their", "both", "each", "another", "of", "to", "doesn't",
-        "don't", "didn't", "isn't", "aren't", "can't", "though", "one",
-    ];
-    WORDS.contains(&word)
 }
 
 /// A noun phrase with nothing in it yet.
