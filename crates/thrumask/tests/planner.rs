@@ -5,7 +5,10 @@
 //! exact and an object F1 of 0.90. The captions of `planner/held_out.json` were written before the
 //! planner had seen them: the first run came to 28 of 40 exact and F1 0.76 (0.83 without one caption
 //! of seven ducklings), which is what to expect of captions from elsewhere. Its failures were used
-//! afterwards, so that its figure now is no longer one for unseen text.
+//! afterwards (and one expectation that broke the canonical form was put right), so that its figure
+//! now is no longer one for unseen text.
+
+#![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
 use thrumask::plan::{MAX_CAPTION_CHARS, Planner, RulePlanner};
@@ -138,6 +141,15 @@ fn numbers_and_sides_name_the_objects() {
     assert_eq!(names("A hundred ants march."), ["ants"]);
     assert_eq!(names("The left fox runs and the right fox sits."), ["left fox", "right fox"]);
     assert!(names("The calm sea under a grey sky.").is_empty());
+}
+
+/// Nested and repeated words as far as a caption goes: no panic, and no waiting either.
+#[test]
+fn reads_long_chains() {
+    for unit in ["the dog which ", "dog and ", "the cat's ", "a bee with a bee ", "running ", "is "]
+    {
+        check(unit.repeat(MAX_CAPTION_CHARS / unit.len()).trim_end()).unwrap();
+    }
 }
 
 proptest! {

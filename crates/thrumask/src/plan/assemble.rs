@@ -160,6 +160,13 @@ impl Writer<'_> {
                 }
             }
         }
+        // "Three balls roll: the red ball rolls left": the later words say it all.
+        let texts: Vec<String> = said.iter().map(|(_, text)| text.clone()).collect();
+        let mut at = 0;
+        said.retain(|(_, text)| {
+            at += 1;
+            !texts.get(at).is_some_and(|next| next.starts_with(&format!("{text} ")))
+        });
         said
     }
 

@@ -150,6 +150,10 @@ impl Reader<'_> {
                         | "the"
                         | "this"
                         | "cinematic"
+                        | "drone"
+                        | "wide"
+                        | "tracking"
+                        | "overhead"
                         | "aerial"
                         | "slow"
                         | "motion"
@@ -342,11 +346,7 @@ impl Reader<'_> {
             if self.take(&[","]) && !self.predicate_starts(0, false) {
                 self.at = open;
             }
-            if !relative
-                && !comma
-                && self.peek(0) == "and"
-                && self.verb_at(1).is_some_and(|verb| verb.form == Form::Ing)
-            {
+            if self.peek(0) == "and" && self.verb_at(1).is_some_and(|verb| verb.form == Form::Ing) {
                 self.at += 1;
             }
         }

@@ -132,7 +132,8 @@ impl Reader<'_> {
         self.at += 1;
         self.take(&["with"]);
         if let Some(noun) = self.noun(false)
-            && noun.class == NounClass::Part
+            && (noun.class == NounClass::Part
+                || matches!(noun.determiner.as_deref(), Some("its" | "his" | "her" | "their")))
             && self.verb_at(0).is_some_and(|verb| verb.form == Form::Ing)
         {
             let mut said = Said::default();

@@ -133,6 +133,9 @@ fn noun_form(words: &[&str]) -> NounForm {
         }
     }
     let text = words.join(" ");
+    if text.ends_with("man") || text.ends_with("woman") {
+        return NounForm { singular: text, class: NounClass::Person, plural: false };
+    }
     let stem =
         text.strip_suffix('s').filter(|stem| stem.len() > 2 && !stem.ends_with(['s', 'u', 'i']));
     match stem {

@@ -264,7 +264,10 @@ impl<'a> Reader<'a> {
         }
         let word = self.peek(0);
         let next = self.peek(1);
-        let goes_on = LEXICON.noun(next).is_some() || LEXICON.is_adjective(next) || next == "one";
+        // "a winding coastal road": an unknown adjective before a known noun.
+        let unknown = LEXICON.noun(self.peek(2)).is_some() && self.starts_noun_word(next);
+        let known_next = LEXICON.noun(next).is_some() || LEXICON.is_adjective(next);
+        let goes_on = known_next || unknown || next == "one";
         let known = LEXICON.verb_forms(word);
         let guessed = if known.is_empty() { guess_verb(word) } else { None };
         let is = |form| known.iter().chain(&guessed).any(|verb| verb.form == form);
@@ -311,6 +314,15 @@ impl<'a> Reader<'a> {
         loop {
             if let Some(side) = self.side_phrase(subject) {
                 noun.side = noun.side.or(Some(side));
+                continue;
+            }
+            // "the runner in blue"
+            if self.peek(0) == "in"
+                && LEXICON.is("colour", self.peek(1))
+                && !self.starts_noun_word(self.peek(2))
+            {
+                self.at += 1;
+                self.modifier(&mut noun, self.peek(0).to_string(), false);
                 continue;
             }
             let Some((preposition, length)) = self.preposition() else { break };

@@ -154,6 +154,13 @@ impl<'a> Reader<'a> {
     }
 
     fn side_phrase_inner(&mut self, subject: bool) -> Option<&'static str> {
+        if subject && matches!(self.peek(0), "behind" | "ahead") && self.predicate_starts(1, false)
+        {
+            return self.take_any(&["behind", "ahead"]).map(|word| match word {
+                "behind" => "back",
+                _ => "front",
+            });
+        }
         let preposition = self.take_any(&["on", "at", "in", "to"])?;
         if preposition == "in" && self.peek(0) == "front" && self.peek(1) != "of" {
             self.at += 1;
@@ -204,6 +211,7 @@ impl<'a> Reader<'a> {
         let other = LEXICON.noun(word).is_some()
             || LEXICON.is_adjective(word)
             || LEXICON.is_adverb(word)
+            || LEXICON.preposition(&[word]).is_some()
             || is_function_word(word);
         if other { None } else { guess_verb(word) }
     }

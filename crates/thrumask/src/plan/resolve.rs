@@ -135,10 +135,8 @@ impl Scene {
                         noun.refs.clear();
                     }
                 }
-                Part::Aside(noun, inner) => {
-                    self.noun(noun, Role::Oblique);
-                    self.action(inner);
-                }
+                // "its wheels turning" is no object beside the one it belongs to.
+                Part::Aside(_, inner) => self.action(inner),
             }
             if let Part::Object(noun) | Part::Agent(noun) | Part::Phrase(Phrase { noun, .. }) = part
             {

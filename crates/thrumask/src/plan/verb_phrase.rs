@@ -79,7 +79,10 @@ impl Reader<'_> {
         } else if let Some((_, one, many)) = NEGATED.iter().find(|(name, ..)| *name == word) {
             self.at += 1;
             return self.negated(one, many, link, before, said);
-        } else if MODALS.contains(&word) || matches!(word, "do" | "does" | "did") {
+        } else if MODALS.contains(&word)
+            || (matches!(word, "do" | "does" | "did")
+                && (self.peek(1) == "not" || self.verb_at(1).is_some()))
+        {
             self.at += 1;
             if self.take(&["not"]) {
                 let (one, many) = if word.starts_with('d') {

@@ -130,7 +130,7 @@ impl Writer<'_> {
         words.push(noun.text.clone());
         let front = match (&noun.owner, noun.determiner.as_deref()) {
             (Some(owner), _) if owner.refs.iter().any(|&i| self.of == Some(i)) => {
-                Some(format!("{}'s", self.described(owner.refs[0], false)))
+                Some(format!("{}'s", self.described(owner.refs[0], true)))
             }
             (Some(owner), _) => Some(format!("{}'s", self.noun(owner))),
             (None, Some("a" | "an")) => {
