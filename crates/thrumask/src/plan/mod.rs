@@ -2,19 +2,30 @@
 //! move (paper, Pipeline 1).
 //!
 //! The paper asks a large language model; [`RulePlanner`] does it by rules, for English, without a
-//! model and without state. It reads from left to right through five files:
+//! model and without state. It reads from left to right through small files:
 //!
-//! caption → [`token`] words → [`noun_phrase`], [`verb_phrase`], [`clause`] a small tree
-//! ([`tree`]) → [`resolve`] who is who → [`name`] what to call them → [`assemble`] prompts.
+//! caption → `token` words → `noun_phrase`, `noun_head`, `verb_phrase`, `complement`, `clause` a
+//! small tree (`tree`, read with the cursor in `reader`) → `resolve`, `reference` who is who →
+//! `name` what to call them → `assemble`, `writer` prompts. What is known of words is in `lexicon/`.
 //!
 //! # Canonical form
-//! Both prompts are in the simple present and speak of "the" object, whatever the caption's tense
-//! and article. A name is the noun with its compound ("hot air balloon"); objects of one noun are
-//! told apart by side ("left car"), else by order of mention ("first car"). The motion prompt uses
-//! the names and keeps the clauses' order and connectives; it drops colours, sizes, looks, clothes
-//! and places, and keeps directions and goals. An object prompt keeps all that but the side; what
-//! others do to the object stands in the passive ("is chased by the white dog"). Verbs of one
-//! subject are joined by "and" or "then", whichever way the caption subordinates them.
+//! It is the form of the world's plans, which the models are trained on.
+//!
+//! - Both prompts are in the simple present and speak of "the" object, whatever the caption's tense
+//!   and article. Verbs of one subject are joined by "and" or "then", however the caption
+//!   subordinates them ("The dog, wagging its tail, runs" gives "The dog wags its tail and runs").
+//! - A name is the noun with its compound ("hot air balloon"). Objects of one noun are told apart by
+//!   side ("left car"), else by order of mention ("first car"); "two parrots" are the first and the
+//!   second parrot. More than 20, or an open number, are one object in the plural.
+//! - The motion prompt uses the names and keeps the clauses' order, connectives and commas. It drops
+//!   colours, sizes, looks, clothes and places, and keeps directions and goals.
+//! - An object prompt keeps colours, sizes, looks and clothes; it drops the object's own side and
+//!   the background. It says what the object does; only if it does nothing, what is done to it, in
+//!   the passive ("is chased by the white dog"); and if nothing is said, the noun alone.
+//! - People, animals, vehicles and toys are objects wherever they stand. Leaves, flags, clouds and
+//!   the like are when they move or are moved; sky, water, roads and houses never are, nor is what
+//!   is parked, the camera, or a trace left behind. Without any object, the motion prompt is the
+//!   caption without colours and sizes.
 
 mod assemble;
 mod clause;
