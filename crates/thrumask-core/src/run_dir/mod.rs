@@ -65,6 +65,11 @@ impl RunDir {
         Ok(Self { path })
     }
 
+    /// The run directory at `path` as it is, to look at: nothing is made or removed.
+    pub fn look(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
