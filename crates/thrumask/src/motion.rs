@@ -1,7 +1,9 @@
 //! Stage 1: picture, first masks and motion prompt become a mask-based motion trajectory.
 
 use burn::tensor::Tensor;
-use thrumask_core::{LabelMap, MaskSet, Picture, PromptPlan, Trajectory, trajectory::colored};
+use thrumask_core::{
+    Clip, LabelMap, MaskSet, Picture, PromptPlan, Trajectory, trajectory::colored,
+};
 use thrumask_nn::{
     autoencoder::Autoencoder,
     pixels::{clips_from_pixels, pixels_from_frames},
@@ -44,6 +46,23 @@ pub fn generate_trajectories(
     sampling: &Sampling,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Trajectory>> {
+    let clips = generate_mask_videos(model, autoencoder, requests, sampling, progress)?;
+    requests.iter().zip(&clips).map(|(request, clip)| request.trajectory_from(clip)).collect()
+}
+
+/// What the network makes of a batch of requests before it is cleaned up: videos in which each
+/// object has about its palette colour. [`MotionRequest::trajectory_from`] makes trajectories of
+/// them.
+///
+/// # Errors
+/// As [`generate_trajectories`].
+pub fn generate_mask_videos(
+    model: &StageModel,
+    autoencoder: &Autoencoder,
+    requests: &[MotionRequest<'_>],
+    sampling: &Sampling,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Clip>> {
     let scenes: Vec<SceneConditions<'_>> = requests
         .iter()
         .map(|r| SceneConditions {
@@ -57,22 +76,26 @@ pub fn generate_trajectories(
     let pinned = pinned(model, autoencoder, requests)?;
     let latents =
         model.sample(autoencoder, &scenes, &seeds, sampling, pinned.as_ref(), progress)?;
-    let clips = clips_from_pixels(autoencoder.decode(latents), 1.0)?;
-    requests
-        .iter()
-        .zip(&clips)
-        .map(|(request, clip)| {
-            let objects = request.masks.objects;
-            let mut frames = Trajectory::from_clip(clip, objects)?.frames().to_vec();
-            if let Some(first) = frames.first_mut() {
-                *first = request.masks.labels.clone();
-            }
-            if let Some(given) = request.given {
-                frames.iter_mut().zip(given.frames()).for_each(|(f, g)| paint(f, g));
-            }
-            Ok(Trajectory::new(frames, objects, request.fps)?)
-        })
-        .collect()
+    Ok(clips_from_pixels(autoencoder.decode(latents), 1.0)?)
+}
+
+impl MotionRequest<'_> {
+    /// The trajectory in a mask video: each pixel snapped to the palette, frame 0 and objects with
+    /// given motion as they were given.
+    ///
+    /// # Errors
+    /// When the video is not of the request's size.
+    pub fn trajectory_from(&self, clip: &Clip) -> Result<Trajectory> {
+        let objects = self.masks.objects;
+        let mut frames = Trajectory::from_clip(clip, objects)?.frames().to_vec();
+        if let Some(first) = frames.first_mut() {
+            *first = self.masks.labels.clone();
+        }
+        if let Some(given) = self.given {
+            frames.iter_mut().zip(given.frames()).for_each(|(f, g)| paint(f, g));
+        }
+        Ok(Trajectory::new(frames, objects, self.fps)?)
+    }
 }
 
 /// Replaces the objects of `given` in `frame` by their given masks.

@@ -36,6 +36,22 @@ pub fn generate_videos(
     sampling: &Sampling,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Clip>> {
+    let clips = generate_own_videos(model, autoencoder, requests, sampling, progress)?;
+    requests.iter().zip(clips).map(|(request, clip)| request.video_from(&clip)).collect()
+}
+
+/// What the network makes of a batch of requests, frame 0 as it drew it itself.
+/// [`VideoRequest::video_from`] makes the videos of them.
+///
+/// # Errors
+/// As [`generate_videos`].
+pub fn generate_own_videos(
+    model: &StageModel,
+    autoencoder: &Autoencoder,
+    requests: &[VideoRequest<'_>],
+    sampling: &Sampling,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Clip>> {
     let nobody: Vec<LabelMap> =
         requests.iter().map(|r| LabelMap::empty(r.picture.size())).collect();
     let scenes: Vec<SceneConditions<'_>> = requests
@@ -50,16 +66,19 @@ pub fn generate_videos(
         .collect();
     let seeds: Vec<u64> = requests.iter().map(|r| r.seed).collect();
     let latents = model.sample(autoencoder, &scenes, &seeds, sampling, None, progress)?;
-    let clips = clips_from_pixels(autoencoder.decode(latents), 1.0)?;
-    requests
-        .iter()
-        .zip(clips)
-        .map(|(request, clip)| {
-            let mut frames = clip.frames().to_vec();
-            if let Some(first) = frames.first_mut() {
-                *first = request.picture.clone();
-            }
-            Ok(Clip::new(frames, request.fps)?)
-        })
-        .collect()
+    Ok(clips_from_pixels(autoencoder.decode(latents), 1.0)?)
+}
+
+impl VideoRequest<'_> {
+    /// The video in what the network made: frame 0 is the given picture.
+    ///
+    /// # Errors
+    /// When its size is not the picture's.
+    pub fn video_from(&self, own: &Clip) -> Result<Clip> {
+        let mut frames = own.frames().to_vec();
+        if let Some(first) = frames.first_mut() {
+            *first = self.picture.clone();
+        }
+        Ok(Clip::new(frames, self.fps)?)
+    }
 }
