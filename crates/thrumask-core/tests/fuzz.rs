@@ -101,15 +101,16 @@ fn batter<T>(
 }
 
 fn picture(size: Size) -> Picture {
-    Picture::new(size, (0..size.area() * 3).map(|i| (i * i / 7 % 256) as u8).collect()).unwrap()
+    Picture::new(size, (0..size.area() * 3).map(|i| (i * i / 7 % 256) as u8).collect())
+        .expect("sizes fit")
 }
 
 fn trajectory() -> Trajectory {
     let frame = |t: usize| {
         let ids = (0..12 * 9).map(|i| ((i + t) / 5 % 4) as u8).collect();
-        LabelMap::new(Size::new(12, 9), ids).unwrap()
+        LabelMap::new(Size::new(12, 9), ids).expect("sizes fit")
     };
-    Trajectory::new((0..3).map(frame).collect(), 3, 8.0).unwrap()
+    Trajectory::new((0..3).map(frame).collect(), 3, 8.0).expect("ids fit")
 }
 
 /// Third-party panics are caught by the readers; their messages would only be noise here.

@@ -204,19 +204,16 @@ impl ControlObject {
             }
             _ => {}
         }
-        if let Some([x0, y0, x1, y1]) = self.bounds {
-            if !([x0, y0, x1, y1].iter().all(|v| v.is_finite()) && x0 < x1 && y0 < y1) {
-                let got = [x0, y0, x1, y1];
-                return bad(
-                    "box",
-                    format!("expected [x0, y0, x1, y1], x0 < x1, y0 < y1, got {got:?}"),
-                );
-            }
+        if let Some([x0, y0, x1, y1]) = self.bounds
+            && !([x0, y0, x1, y1].iter().all(|v| v.is_finite()) && x0 < x1 && y0 < y1)
+        {
+            let got = [x0, y0, x1, y1];
+            return bad("box", format!("expected [x0, y0, x1, y1], x0 < x1, y0 < y1, got {got:?}"));
         }
-        if let Some(points) = &self.points {
-            if !(1..=MAX_POINTS).contains(&points.len()) {
-                return bad("points", format!("expected 1 to {MAX_POINTS}, got {}", points.len()));
-            }
+        if let Some(points) = &self.points
+            && !(1..=MAX_POINTS).contains(&points.len())
+        {
+            return bad("points", format!("expected 1 to {MAX_POINTS}, got {}", points.len()));
         }
         if let Some(Place::Points(points)) = self.place() {
             let field = given.first().copied().unwrap_or("points");

@@ -49,10 +49,10 @@ impl DrawnPath {
         if let Some(t) = times.iter().find(|t| !(0.0..=1.0).contains(*t)) {
             return bad(format!("expected times from 0 to 1, got {t}"));
         }
-        if timed > 0 {
-            if let Some(w) = times.windows(2).find(|w| w[1] <= w[0]) {
-                return bad(format!("expected ascending times, got {} after {}", w[1], w[0]));
-            }
+        if timed > 0
+            && let Some(w) = times.windows(2).find(|w| w[1] <= w[0])
+        {
+            return bad(format!("expected ascending times, got {} after {}", w[1], w[0]));
         }
         Ok(Self { points: points.iter().map(place).zip(times).collect() })
     }

@@ -39,7 +39,9 @@ impl Sps {
             if chroma == 3 {
                 r.bit()?;
             }
-            (r.ue()?, r.ue()?, r.bit()?);
+            r.ue()?;
+            r.ue()?;
+            r.bit()?;
             if r.bit()? {
                 for i in 0..if chroma == 3 { 12 } else { 8 } {
                     if r.bit()? {
@@ -52,7 +54,9 @@ impl Sps {
         match r.ue()? {
             0 => drop(r.ue()?),
             1 => {
-                (r.bit()?, r.se()?, r.se()?);
+                r.bit()?;
+                r.se()?;
+                r.se()?;
                 for _ in 0..r.ue()?.min(256) {
                     r.se()?;
                 }

@@ -1,4 +1,8 @@
 //! Reading MP4: which frames are shown, when, and which way up.
+//!
+//! The boxes are parsed by the library that also writes them, which keeps run lengths as they are. A
+//! demuxer that lists every frame a broken index claims (re_mp4 0.5) ran for minutes on one of the
+//! first 200 altered files, and panicked on others.
 
 use std::collections::BTreeMap;
 

@@ -154,3 +154,35 @@ fn other_programs_read_it_with_the_right_colours() {
         assert!(got > 33.0, "{got} dB");
     }
 }
+
+#[test]
+fn files_of_other_programs_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (whole, cut, frag) = (path("whole.mp4"), path("cut.mp4"), path("frag.mp4"));
+    let source = "testsrc=size=66x50:rate=25:duration=2";
+    let x264 = ["-c:v", "libx264", "-bf", "3", "-g", "10", "-pix_fmt", "yuv420p", "-crf", "12"];
+    let make = [&["-f", "lavfi", "-i", source][..], &x264, &[&whole]].concat();
+    if ffmpeg("ffmpeg", &make).is_none() {
+        return;
+    }
+    // Cutting without encoding anew starts at a key frame and hides the rest by an edit list.
+    ffmpeg("ffmpeg", &["-ss", "0.72", "-i", &whole, "-t", "0.6", "-c", "copy", &cut]);
+    ffmpeg("ffmpeg", &["-i", &whole, "-c", "copy", "-movflags", "frag_keyframe+empty_moov", &frag]);
+    for (file, least) in [(&whole, 50), (&cut, 10)] {
+        let rgb = ["-i", file, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"];
+        let theirs = ffmpeg("ffmpeg", &rgb).unwrap();
+        let ours = Clip::read(file).unwrap();
+        assert_eq!((ours.size(), ours.fps()), (Size::new(66, 50), 25.0), "{file}");
+        let bytes = ours.size().area() * 3;
+        assert_eq!(ours.frames().len(), theirs.len() / bytes, "{file}");
+        assert!(ours.frames().len() >= least, "{file}");
+        for (t, (a, b)) in ours.frames().iter().zip(theirs.chunks(bytes)).enumerate() {
+            let got = psnr(a, &Picture::new(ours.size(), b.to_vec()).unwrap());
+            // The colours of an untagged video of this size are BT.601, as there.
+            assert!(got > 28.0, "{file}, frame {t}: {got} dB");
+        }
+    }
+    let e = Clip::read(&frag).unwrap_err().to_string();
+    assert!(e.contains("fragmented"), "{e}");
+}

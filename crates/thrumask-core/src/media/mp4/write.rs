@@ -31,10 +31,10 @@ pub(crate) fn encode(
     let frames: Vec<Yuv420> = clip.frames().iter().map(Yuv420::from_picture).collect();
     let mut track = encoder.encode(&frames, clip.fps())?;
     drop(frames);
-    if track.size != size {
-        if let SampleEntry::Avc1(avc1) = &mut track.entry {
-            avc1.unknown_boxes.push(clean_aperture(size, track.size));
-        }
+    if track.size != size
+        && let SampleEntry::Avc1(avc1) = &mut track.entry
+    {
+        avc1.unknown_boxes.push(clean_aperture(size, track.size));
     }
     mux(track, size, clip.fps(), note).map_err(|e| Error::format("writing MP4", e))
 }
