@@ -1,0 +1,66 @@
+//! What the segmenter learns by: pixel-wise cross-entropy and the Dice loss (Milletari et al.,
+//! "V-Net", 2016) on masks, cross-entropy on presence.
+
+use burn::tensor::{Tensor, activation::sigmoid};
+
+use super::GroundedOutput;
+
+/// How much a pixel of an object counts beside one of the background.
+const OBJECT_WEIGHT: f32 = 2.0;
+/// Cross-entropy is a mean over all pixels, most of which are easy background.
+const PIXEL_WEIGHT: f32 = 10.0;
+/// Weight of the presence score.
+const PRESENCE_WEIGHT: f32 = 0.5;
+/// Added to both sides of the Dice fraction, in pixels, so that few pixels do not decide it.
+const DICE_SMOOTHING: f32 = 1.0;
+
+/// The truth about the objects asked for.
+#[derive(Debug, Clone)]
+pub struct GroundedTargets {
+    /// 1 where the object is seen, else 0: `[B, S, H, W]`.
+    pub masks: Tensor<4>,
+    /// 1 for an object in the picture, else 0: `[B, S]`.
+    pub present: Tensor<2>,
+    /// 1 for an object asked for, 0 for padding: `[B, S]`.
+    pub asked: Tensor<2>,
+}
+
+/// The loss, averaged over the objects asked for. An absent object has no mask to overlap with and
+/// counts by its pixels and its presence alone.
+///
+/// # Shapes
+/// - returns `[1]`
+pub fn grounded_loss(output: &GroundedOutput, targets: &GroundedTargets) -> Tensor<1> {
+    let [batch, objects, height, width] = output.masks.dims();
+    let pixels = height * width;
+    let logits = output.masks.clone().reshape([batch * objects, pixels]); // [BS, P]
+    let truth = targets.masks.clone().reshape([batch * objects, pixels]); // [BS, P]
+    let present = targets.present.clone().reshape([batch * objects, 1]); // [BS, 1]
+    let asked = targets.asked.clone().reshape([batch * objects, 1]); // [BS, 1]
+
+    let entropy = cross_entropy(logits.clone(), truth.clone()); // [BS, P]
+    let weight = truth.clone() * (OBJECT_WEIGHT - 1.0) + 1.0;
+    let entropy = (entropy * weight).mean_dim(1); // [BS, 1]
+
+    let seen = sigmoid(logits);
+    let overlap = (seen.clone() * truth.clone()).sum_dim(1); // [BS, 1]
+    let total = seen.sum_dim(1) + truth.sum_dim(1); // [BS, 1]
+    let dice = (overlap * 2.0 + DICE_SMOOTHING) / (total + DICE_SMOOTHING);
+    let dice = (dice * -1.0 + 1.0) * present.clone(); // [BS, 1]
+
+    let presence = output.presence.clone().reshape([batch * objects, 1]); // [BS, 1]
+    let presence = cross_entropy(presence, present); // [BS, 1]
+    let each = entropy * PIXEL_WEIGHT + dice + presence * PRESENCE_WEIGHT;
+    let count = asked.clone().sum().clamp_min(1.0); // [1]
+    (each * asked).sum() / count
+}
+
+/// −log of the probability of the truth, from logits, without overflow:
+/// max(x, 0) − x·y + log(1 + exp(−|x|)).
+///
+/// # Shapes
+/// - all `[R, P]`
+fn cross_entropy(logits: Tensor<2>, truth: Tensor<2>) -> Tensor<2> {
+    let distance = logits.clone().abs();
+    logits.clone().clamp_min(0.0) - logits * truth + (distance * -1.0).exp().log1p()
+}
