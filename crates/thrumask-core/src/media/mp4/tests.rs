@@ -126,6 +126,14 @@ fn other_programs_read_it_with_the_right_colours() {
     let clip = scene(Size::new(96, 64), 5);
     clip.write_with(&file, &WriteOptions { note: Some("seed 7".into()), ..Default::default() })
         .unwrap();
+    let odd = dir.path().join("odd.mp4");
+    scene(Size::new(97, 51), 2).write(&odd).unwrap();
+    let odd = ["-show_streams", odd.to_str().unwrap()];
+    let Some(said) = ffmpeg("ffprobe", &odd) else { return };
+    let said = String::from_utf8_lossy(&said);
+    for line in ["width=98", "height=52", "sample_aspect_ratio=1:1"] {
+        assert!(said.lines().any(|l| l == line), "{line} in {said}");
+    }
     let Some(said) = ffmpeg("ffprobe", &["-show_streams", "-show_format", "-count_frames", path])
     else {
         return;

@@ -10,7 +10,7 @@ use shiguredo_mp4::{
 };
 
 use super::{Track, TrackEncoder, clean_aperture, plain_box};
-use crate::{Clip, Error, Result, Size, media::yuv::Yuv420};
+use crate::{Clip, Error, Result, media::yuv::Yuv420};
 
 /// Frame rates that can be written, in frames per second.
 const FPS: std::ops::RangeInclusive<f32> = 0.01..=1000.0;
@@ -36,16 +36,11 @@ pub(crate) fn encode(
     {
         avc1.unknown_boxes.push(clean_aperture(size, track.size));
     }
-    mux(track, size, clip.fps(), note).map_err(|e| Error::format("writing MP4", e))
+    mux(track, clip.fps(), note).map_err(|e| Error::format("writing MP4", e))
 }
 
 /// Puts a track into a file.
-fn mux(
-    track: Track,
-    size: Size,
-    fps: f32,
-    note: Option<&str>,
-) -> std::result::Result<Vec<u8>, String> {
+fn mux(track: Track, fps: f32, note: Option<&str>) -> std::result::Result<Vec<u8>, String> {
     let text = |e: shiguredo_mp4::Error| e.to_string();
     let (timescale, duration) = timing(fps);
     let mut muxer =
@@ -80,11 +75,6 @@ fn mux(
     let mut moov = boxes.moov_box().clone();
     if let Some(note) = note {
         moov.unknown_boxes.push(plain_box(*b"udta", comment(note)));
-    }
-    for trak in &mut moov.trak_boxes {
-        // The shown size, without the column and row that only even sides needed.
-        trak.tkhd_box.width.integer = size.width as i16;
-        trak.tkhd_box.height.integer = size.height as i16;
     }
     let index_length = moov.encode_to_vec().map_err(text)?.len() as u64;
     let media_start = out.len() as u64 + index_length + 8;
