@@ -58,7 +58,7 @@ const fn glyph(letter: u8) -> u16 {
 
 /// Breaks `text` between words into at most `most` lines that fit `width` pixels at `scale` pixels
 /// a dot; what does not fit is left out.
-pub(super) fn wrap(text: &str, width: usize, scale: usize, most: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize, scale: usize, most: usize) -> Vec<String> {
     let fits = (width / (ADVANCE * scale)).max(1);
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -77,12 +77,12 @@ pub(super) fn wrap(text: &str, width: usize, scale: usize, most: usize) -> Vec<S
 }
 
 /// Height in pixels of `lines` lines.
-pub(super) const fn height(lines: usize, scale: usize) -> usize {
+pub(crate) const fn height(lines: usize, scale: usize) -> usize {
     lines * LINE * scale
 }
 
 /// Writes one line in black with its top left corner at (`x`, `y`); dots outside are left out.
-pub(super) fn write(picture: &mut Picture, text: &str, x: usize, y: usize, scale: usize) {
+pub(crate) fn write(picture: &mut Picture, text: &str, x: usize, y: usize, scale: usize) {
     let size = picture.size();
     for (i, letter) in text.bytes().enumerate() {
         let dots = glyph(letter);

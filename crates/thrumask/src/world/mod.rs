@@ -8,7 +8,7 @@
 mod backdrop;
 mod caption;
 mod cast;
-mod font;
+pub(crate) mod font;
 pub mod judge;
 mod layout;
 mod motion;
@@ -31,6 +31,7 @@ use thrumask_core::{Clip, Error, PromptPlan, Result, Trajectory};
 
 pub use backdrop::{Backdrop, Family};
 pub use scene::{Pose, Scene, SceneObject};
+pub(crate) use sheet::paste;
 pub use sheet::contact_sheet;
 pub use vocabulary::{
     Action, Color, Kind, SizeClass, Texture, can_do, held_out, held_out_color, held_out_kind,

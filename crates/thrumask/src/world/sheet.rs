@@ -49,7 +49,8 @@ pub fn contact_sheet(samples: &[Sample], columns: usize) -> Result<Picture> {
     Ok(sheet)
 }
 
-fn paste(sheet: &mut Picture, picture: &Picture, x: usize, y: usize) {
+/// Copies `picture` onto the sheet with its top left corner at (`x`, `y`); it must fit.
+pub(crate) fn paste(sheet: &mut Picture, picture: &Picture, x: usize, y: usize) {
     let (width, row) = (sheet.size().width, picture.size().width * 3);
     for (i, line) in picture.rgb().chunks_exact(row).enumerate() {
         let to = ((y + i) * width + x) * 3;

@@ -1,0 +1,215 @@
+//! What the models make of a batch of scenes.
+
+use thrumask_core::{Clip, Error, LabelMap, MaskSet, Picture, PromptPlan, Trajectory};
+use thrumask_nn::autoencoder::Autoencoder;
+
+use super::{EvalConfig, cases::Case, report::Part, subjects::Subjects};
+use crate::{
+    Result,
+    model::StageModel,
+    motion::{MotionRequest, generate_mask_videos},
+    plan::{Planner, RulePlanner},
+    progress::Progress,
+    video::{VideoRequest, generate_own_videos},
+};
+
+/// A video, and frame 0 as the network drew it itself.
+pub struct Drawn {
+    /// The network's own frame 0.
+    pub own_first: Picture,
+    /// The video, which begins with the given picture.
+    pub clip: Clip,
+}
+
+/// The way from a caption to a video.
+pub struct Chain {
+    /// What the planner made of the caption.
+    pub plan: PromptPlan,
+    /// What stage 1 made of the plan.
+    pub trajectory: Trajectory,
+    /// What stage 2 made of the trajectory.
+    pub clip: Clip,
+}
+
+/// Everything that was made of one scene; `None` where no model was there or nobody asked.
+#[derive(Default)]
+pub struct Made {
+    /// Masks that the segmenter found from the true plan.
+    pub segmented: Option<LabelMap>,
+    /// Stage 1 from the truth: the network's own mask video, and the trajectory in it.
+    pub motion: Option<(Clip, Trajectory)>,
+    /// Stage 2 on the true trajectory.
+    pub video: Option<Drawn>,
+    /// The model without a trajectory.
+    pub ti2v: Option<Drawn>,
+    /// The chain from true first masks.
+    pub chain: Option<Chain>,
+    /// The chain from masks that the segmenter found.
+    pub found_chain: Option<Chain>,
+}
+
+/// Lets all models work on a batch of scenes.
+///
+/// # Errors
+/// When there is a stage without autoencoder, a model fails, or `progress` stops the run.
+pub fn make(
+    subjects: &Subjects,
+    cases: &[Case],
+    config: &EvalConfig,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Made>> {
+    let mut all: Vec<Made> = cases.iter().map(|_| Made::default()).collect();
+    let wants = |part: Part| config.parts.contains(&part);
+    if let (Some(segmenter), true) = (&subjects.segmenter, wants(Part::Segmenter)) {
+        for (made, case) in all.iter_mut().zip(cases) {
+            progress.step("segment", 0, 1)?;
+            let picture = &case.truth.clip.frames()[0];
+            made.segmented = Some(segmenter.segment(picture, &case.truth.plan)?.masks.labels);
+        }
+    }
+    let mut maker = Maker { subjects, cases, config, progress };
+    if let (Some(motion), true) = (&subjects.motion, wants(Part::Motion)) {
+        let plans = maker.true_plans();
+        let masks = maker.true_masks(&plans)?;
+        let drawn = maker.trajectories(motion, &plans, &masks)?;
+        all.iter_mut().zip(drawn).for_each(|(made, drawn)| made.motion = Some(drawn));
+    }
+    if let (Some(video), true) = (&subjects.video, wants(Part::Video)) {
+        let trajectories: Vec<&Trajectory> = cases.iter().map(|c| &c.truth.masks).collect();
+        let drawn = maker.videos(video, &maker.true_plans(), Some(&trajectories))?;
+        all.iter_mut().zip(drawn).for_each(|(made, drawn)| made.video = Some(drawn));
+    }
+    if let (Some(ti2v), true) = (&subjects.ti2v, wants(Part::Video) || wants(Part::Chained)) {
+        let drawn = maker.videos(ti2v, &maker.true_plans(), None)?;
+        all.iter_mut().zip(drawn).for_each(|(made, drawn)| made.ti2v = Some(drawn));
+    }
+    if let (Some(motion), Some(video), true) =
+        (&subjects.motion, &subjects.video, wants(Part::Chained))
+    {
+        let plans = cases
+            .iter()
+            .map(|c| RulePlanner.plan(&c.truth.plan.caption))
+            .collect::<thrumask_core::Result<Vec<_>>>()?;
+        let masks = maker.true_masks(&plans)?;
+        let chains = maker.chains(motion, video, &plans, &masks)?;
+        all.iter_mut().zip(chains).for_each(|(made, chain)| made.chain = Some(chain));
+        if let Some(segmenter) = &subjects.segmenter {
+            let mut masks = Vec::new();
+            for (case, plan) in cases.iter().zip(&plans) {
+                masks.push(segmenter.segment(&case.truth.clip.frames()[0], plan)?.masks);
+            }
+            let chains = maker.chains(motion, video, &plans, &masks)?;
+            all.iter_mut().zip(chains).for_each(|(made, chain)| made.found_chain = Some(chain));
+        }
+    }
+    Ok(all)
+}
+
+fn autoencoder_of(subjects: &Subjects) -> Result<&Autoencoder> {
+    let reason = "expected one beside the stage models, got none";
+    let missing = || Error::invalid("autoencoder", reason).into();
+    subjects.autoencoder.as_ref().ok_or_else(missing)
+}
+
+/// Calls the stages on a batch.
+struct Maker<'a> {
+    subjects: &'a Subjects,
+    cases: &'a [Case],
+    config: &'a EvalConfig,
+    progress: &'a mut dyn Progress,
+}
+
+impl Maker<'_> {
+    fn true_plans(&self) -> Vec<PromptPlan> {
+        self.cases.iter().map(|c| c.truth.plan.clone()).collect()
+    }
+
+    /// The true first masks for each plan. A planner that names fewer objects than there are goes
+    /// without the others' masks; of those it names beyond, there are none.
+    fn true_masks(&self, plans: &[PromptPlan]) -> Result<Vec<MaskSet>> {
+        let masks = |(case, plan): (&Case, &PromptPlan)| {
+            let mut labels = case.truth.masks.frames()[0].clone();
+            let objects = plan.objects.len();
+            labels.ids_mut().iter_mut().filter(|v| usize::from(**v) > objects).for_each(|v| *v = 0);
+            Ok(MaskSet::new(labels, objects)?)
+        };
+        self.cases.iter().zip(plans).map(masks).collect()
+    }
+
+    /// A scene's noise depends on its index only, not on the batch.
+    fn seed(&self, case: &Case) -> u64 {
+        self.config.seed.wrapping_add(case.index)
+    }
+
+    fn trajectories(
+        &mut self,
+        model: &StageModel,
+        plans: &[PromptPlan],
+        masks: &[MaskSet],
+    ) -> Result<Vec<(Clip, Trajectory)>> {
+        let scenes = self.cases.iter().zip(plans.iter().zip(masks));
+        let requests: Vec<MotionRequest<'_>> = scenes
+            .map(|(case, (plan, masks))| MotionRequest {
+                picture: &case.truth.clip.frames()[0],
+                masks,
+                plan,
+                given: None,
+                seed: self.seed(case),
+                fps: case.truth.clip.fps(),
+            })
+            .collect();
+        let autoencoder = autoencoder_of(self.subjects)?;
+        let sampling = &self.config.motion;
+        let clips = generate_mask_videos(model, autoencoder, &requests, sampling, self.progress)?;
+        let drawn = requests.iter().zip(clips).map(|(request, clip)| {
+            let trajectory = request.trajectory_from(&clip)?;
+            Ok((clip, trajectory))
+        });
+        drawn.collect()
+    }
+
+    fn videos(
+        &mut self,
+        model: &StageModel,
+        plans: &[PromptPlan],
+        trajectories: Option<&[&Trajectory]>,
+    ) -> Result<Vec<Drawn>> {
+        let scenes = self.cases.iter().zip(plans).enumerate();
+        let requests: Vec<VideoRequest<'_>> = scenes
+            .map(|(i, (case, plan))| VideoRequest {
+                picture: &case.truth.clip.frames()[0],
+                trajectory: trajectories.map(|t| t[i]),
+                plan,
+                seed: self.seed(case),
+                fps: case.truth.clip.fps(),
+            })
+            .collect();
+        let autoencoder = autoencoder_of(self.subjects)?;
+        let sampling = &self.config.video;
+        let clips = generate_own_videos(model, autoencoder, &requests, sampling, self.progress)?;
+        let drawn = requests.iter().zip(clips).map(|(request, own)| {
+            let clip = request.video_from(&own)?;
+            Ok(Drawn { own_first: own.frames()[0].clone(), clip })
+        });
+        drawn.collect()
+    }
+
+    fn chains(
+        &mut self,
+        motion: &StageModel,
+        video: &StageModel,
+        plans: &[PromptPlan],
+        masks: &[MaskSet],
+    ) -> Result<Vec<Chain>> {
+        let trajectories = self.trajectories(motion, plans, masks)?;
+        let made: Vec<&Trajectory> = trajectories.iter().map(|(_, t)| t).collect();
+        let videos = self.videos(video, plans, Some(&made))?;
+        let parts = plans.iter().zip(trajectories).zip(videos);
+        let chain = |((plan, (_, trajectory)), drawn): ((&PromptPlan, _), Drawn)| Chain {
+            plan: plan.clone(),
+            trajectory,
+            clip: drawn.clip,
+        };
+        Ok(parts.map(chain).collect())
+    }
+}

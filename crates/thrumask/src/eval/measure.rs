@@ -1,0 +1,289 @@
+//! What is measured, and how one scene is scored.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use thrumask_core::{Clip, LabelMap, Picture, Trajectory, palette};
+
+use super::{
+    bootstrap::Tally,
+    metrics::{Colors, boundary_f, boundary_tolerance, psnr, region, ssim},
+};
+use crate::world::{Action, Sample, judge};
+
+/// Declares the measures with their words.
+macro_rules! measures {
+    ($($(#[$doc:meta])+ $name:ident = $word:literal),+ $(,)?) => {
+        /// One measure. Unless said otherwise, frame 0 is left out, for it is given.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Measure { $($(#[$doc])+ $name),+ }
+
+        impl Measure {
+            /// Every measure.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// Its head in a table.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),+ }
+            }
+        }
+    };
+}
+
+measures! {
+    /// Share of objects whose action, and partner in it, the written rule reads off the masks.
+    Actions = "actions",
+    /// Mean over objects of the mean intersection over union with the true masks over the frames.
+    Iou = "IoU",
+    /// Share of objects with a mean IoU of at least 0.5.
+    Half = "IoU ≥ .5",
+    /// Pieces of at least [`SPECK`] of the picture in which an object lies, where it is seen.
+    Pieces = "pieces",
+    /// Share of objects and frames in which an object is seen if, and only if, it truly is: it
+    /// neither vanishes nor appears.
+    Steady = "steady",
+    /// Share of pixels that lie near a palette colour before they are snapped to it.
+    Valid = "near palette",
+    /// Region similarity with the trajectory that the video was made for.
+    J = "J",
+    /// Boundary accuracy against the trajectory that the video was made for.
+    F = "F",
+    /// Signal-to-noise ratio of the network's own frame 0 to the given picture, in decibels.
+    FirstPsnr = "first frame dB",
+    /// Structural similarity of the network's own frame 0 to the given picture.
+    FirstSsim = "first frame SSIM",
+    /// Signal-to-noise ratio of frame 1 to the true one, in decibels.
+    SecondPsnr = "second frame dB",
+    /// Mean signal-to-noise ratio to the true frames, in decibels.
+    Psnr = "dB to truth",
+    /// Overlap of an object's colours with those it has in the first frame.
+    Appearance = "colours kept",
+    /// Share of objects whose mask overlaps the true mask of the object it stands for more than
+    /// that of any other.
+    RightObject = "right object",
+    /// Share of scenes in which the planner gives the true motion prompt and object prompts.
+    Plan = "plan equal",
+}
+
+/// Specks of less than this share of the picture are no piece of an object.
+pub const SPECK: f32 = 0.0005;
+/// An object of less than this share of the picture is not seen; the rule's own limit.
+pub const SEEN: f32 = 0.0012;
+
+/// The scores of one scene.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Scores {
+    /// By measure.
+    pub figures: BTreeMap<Measure, Tally>,
+    /// Action accuracy by true action.
+    pub actions: BTreeMap<Action, Tally>,
+}
+
+impl Scores {
+    /// Adds one value of a measure.
+    pub fn add(&mut self, measure: Measure, value: f32) {
+        self.figures.entry(measure).or_default().add(value);
+    }
+
+    /// Adds a value that there may be none of.
+    fn add_some(&mut self, measure: Measure, value: Option<f32>) {
+        if let Some(value) = value {
+            self.add(measure, value);
+        }
+    }
+
+    /// Scores masks against the true ones: actions, IoU, pieces, steadiness.
+    pub fn masks(&mut self, found: &Trajectory, truth: &Sample) {
+        let judged = judge::judge_all(found);
+        let size = found.size();
+        let speck = (SPECK * size.area() as f32).round() as usize;
+        let seen = |frame: &LabelMap, id: u8| frame.area_of(id) as f32 >= SEEN * size.area() as f32;
+        for (i, object) in truth.objects.iter().enumerate() {
+            let id = i as u8 + 1;
+            let right = judge::is_right(judged.get(i).and_then(Option::as_ref), object);
+            let right = f32::from(u8::from(right));
+            self.add(Measure::Actions, right);
+            self.actions.entry(object.action).or_default().add(right);
+            let iou = mean_region(found, &truth.masks, id);
+            self.add_some(Measure::Iou, iou);
+            self.add_some(Measure::Half, iou.map(|v| f32::from(u8::from(v >= 0.5))));
+            for (frame, true_frame) in found.frames().iter().zip(truth.masks.frames()).skip(1) {
+                let (here, there) = (seen(frame, id), seen(true_frame, id));
+                self.add(Measure::Steady, f32::from(u8::from(here == there)));
+                if here {
+                    let pieces = judge::pieces(&frame.mask_of(id), size, speck);
+                    self.add(Measure::Pieces, pieces as f32);
+                }
+            }
+        }
+    }
+
+    /// Scores how well masks found in a video follow the trajectory that it was made for.
+    pub fn adherence(&mut self, found: &Trajectory, trajectory: &Trajectory) {
+        let tolerance = boundary_tolerance(found.size());
+        for id in 1..=trajectory.objects() as u8 {
+            self.add_some(Measure::J, mean_region(found, trajectory, id));
+            let pairs = found.frames().iter().zip(trajectory.frames()).skip(1);
+            let f = mean(pairs.filter_map(|(a, b)| boundary_f(a, b, id, tolerance)));
+            self.add_some(Measure::F, f);
+        }
+    }
+
+    /// Scores the network's own first frame.
+    pub fn first_frame(&mut self, own: &Picture, given: &Picture) {
+        self.add(Measure::FirstPsnr, psnr(own, given));
+        self.add(Measure::FirstSsim, ssim(own, given));
+    }
+
+    /// Scores the pictures of a video: likeness to the true ones, and whether objects keep the
+    /// colours they have in the first frame. `found` are the masks found in it.
+    pub fn pictures(&mut self, clip: &Clip, found: &Trajectory, truth: &Sample) {
+        let pairs = || clip.frames().iter().zip(truth.clip.frames()).skip(1);
+        self.add_some(Measure::SecondPsnr, pairs().next().map(|(a, b)| psnr(a, b)));
+        self.add_some(Measure::Psnr, mean(pairs().map(|(a, b)| psnr(a, b))));
+        let least = (SEEN * clip.size().area() as f32).ceil() as usize;
+        for id in 1..=truth.objects.len() as u8 {
+            let first = (&truth.clip.frames()[0], &truth.masks.frames()[0]);
+            let Some(first) = Colors::of(first.0, first.1, id, 1) else { continue };
+            let frames = clip.frames().iter().zip(found.frames()).skip(1);
+            let now = frames.filter_map(|(p, l)| Colors::of(p, l, id, least));
+            // An object that is never found keeps none of its colours.
+            let kept = mean(now.map(|c| c.similarity(&first))).unwrap_or(0.0);
+            self.add(Measure::Appearance, kept);
+        }
+    }
+
+    /// Scores masks of the first frame that were found in the picture.
+    pub fn segmentation(&mut self, found: &LabelMap, truth: &Sample) {
+        let masks = &truth.masks.frames()[0];
+        for id in 1..=truth.objects.len() as u8 {
+            let iou = region(found, masks, id).unwrap_or(0.0);
+            self.add(Measure::Iou, iou);
+            self.add(Measure::Half, f32::from(u8::from(iou >= 0.5)));
+            let mut overlap = vec![0usize; truth.objects.len() + 1];
+            for (_, &v) in found.ids().iter().zip(masks.ids()).filter(|&(&f, _)| f == id) {
+                overlap[usize::from(v)] += 1;
+            }
+            let own = overlap[usize::from(id)];
+            let most = overlap[1..].iter().max().copied().unwrap_or(0);
+            self.add(Measure::RightObject, f32::from(u8::from(own > 0 && own == most)));
+        }
+    }
+
+    /// Scores a network's mask video before it is snapped to the palette.
+    pub fn palette(&mut self, clip: &Clip, objects: usize) {
+        let objects = objects.min(thrumask_core::MAX_OBJECTS) as u8;
+        let limit = palette::SNAP_THRESHOLD * palette::SNAP_THRESHOLD;
+        let near = |c: &[u8]| {
+            let color = [c[0], c[1], c[2]];
+            (0..=objects)
+                .any(|id| palette::distance_squared(color, palette::color_of(id)) as f32 <= limit)
+        };
+        for frame in &clip.frames()[1..] {
+            let pixels = frame.rgb().chunks_exact(3);
+            let valid = pixels.filter(|c| near(c)).count() as f32 / frame.size().area() as f32;
+            self.add(Measure::Valid, valid);
+        }
+    }
+}
+
+/// Mean region similarity of an object over the frames after the first in which either trajectory
+/// has it.
+pub fn mean_region(a: &Trajectory, b: &Trajectory, id: u8) -> Option<f32> {
+    let pairs = a.frames().iter().zip(b.frames()).skip(1);
+    mean(pairs.filter_map(|(a, b)| region(a, b, id)))
+}
+
+fn mean(values: impl Iterator<Item = f32>) -> Option<f32> {
+    let (sum, n) = values.fold((0.0, 0usize), |(s, n), v| (s + v, n + 1));
+    (n > 0).then(|| sum / n as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        eval::cases::static_picture,
+        world::{Split, WorldConfig, sample},
+    };
+
+    fn figure(scores: &Scores, measure: Measure) -> f64 {
+        let t = scores.figures[&measure];
+        t.sum / t.count
+    }
+
+    fn samples(count: u64) -> impl Iterator<Item = Sample> {
+        (0..count).map(|i| sample(&WorldConfig::default(), Split::Test, i).unwrap())
+    }
+
+    #[test]
+    fn the_truth_scores_perfectly() {
+        let mut scores = Scores::default();
+        for truth in samples(12) {
+            scores.masks(&truth.masks, &truth);
+            scores.adherence(&truth.masks, &truth.masks);
+            scores.palette(&truth.masks.to_clip().unwrap(), truth.objects.len());
+            scores.segmentation(&truth.masks.frames()[0], &truth);
+            scores.pictures(&truth.clip, &truth.masks, &truth);
+            scores.first_frame(&truth.clip.frames()[0], &truth.clip.frames()[0]);
+        }
+        use Measure::*;
+        for measure in [Actions, Iou, Half, Steady, Valid, J, F, RightObject] {
+            assert_eq!(figure(&scores, measure), 1.0, "{measure:?}");
+        }
+        assert_eq!(figure(&scores, Psnr), f64::from(crate::eval::metrics::MAX_PSNR));
+        assert!(figure(&scores, Pieces) < 1.15, "{}", figure(&scores, Pieces));
+        assert!(figure(&scores, Appearance) > 0.8, "{}", figure(&scores, Appearance));
+        assert!(scores.actions.values().all(|t| t.sum == t.count));
+    }
+
+    #[test]
+    fn the_static_picture_rests() {
+        let mut scores = Scores::default();
+        for truth in samples(24) {
+            let (clip, masks) = static_picture(&truth).unwrap();
+            scores.masks(&masks, &truth);
+            scores.pictures(&clip, &masks, &truth);
+        }
+        // Right are the objects that truly rest, and no other.
+        for (action, tally) in &scores.actions {
+            let right = if *action == Action::Rest { tally.count } else { 0.0 };
+            assert_eq!(tally.sum, right, "{action:?}");
+        }
+        assert_eq!(figure(&scores, Measure::Appearance), 1.0);
+        assert!(figure(&scores, Measure::Iou) < 0.7);
+    }
+
+    #[test]
+    fn nothing_scores_nothing() {
+        for truth in samples(4) {
+            let empty = LabelMap::empty(truth.masks.size());
+            let frames = vec![empty.clone(); truth.masks.frames().len()];
+            let none = Trajectory::new(frames, truth.objects.len(), 8.0).unwrap();
+            let mut scores = Scores::default();
+            scores.masks(&none, &truth);
+            scores.adherence(&none, &truth.masks);
+            scores.segmentation(&empty, &truth);
+            scores.pictures(&truth.clip, &none, &truth);
+            use Measure::*;
+            for measure in [Actions, Iou, Half, J, F, RightObject, Appearance] {
+                assert_eq!(figure(&scores, measure), 0.0, "{measure:?}");
+            }
+            assert!(figure(&scores, Steady) < 0.5);
+            assert!(!scores.figures.contains_key(&Pieces));
+        }
+    }
+
+    #[test]
+    fn exchanged_objects_are_the_wrong_objects() {
+        let two = samples(40).find(|t| t.objects.len() == 2).unwrap();
+        let masks = &two.masks.frames()[0];
+        let ids = masks.ids().iter().map(|&v| [0, 2, 1][usize::from(v)]).collect();
+        let exchanged = LabelMap::new(masks.size(), ids).unwrap();
+        let mut scores = Scores::default();
+        scores.segmentation(&exchanged, &two);
+        assert_eq!(figure(&scores, Measure::RightObject), 0.0);
+        assert_eq!(figure(&scores, Measure::Iou), 0.0);
+    }
+}

@@ -1,0 +1,187 @@
+//! Where each object's cut-out lies in a frame.
+
+use super::{Evidence, MOST, template::Template, unlike};
+
+/// How far from the expected place an object is looked for, as a fraction of the picture's side.
+const REACH: f32 = 0.17;
+/// Cells of a cut-out that a rough search looks at.
+const ROUGH_CELLS: usize = 90;
+/// Places that a rough search hands to the fine one.
+const CANDIDATES: usize = 6;
+/// Turns that are tried from one frame to the next, in degrees.
+const TURNS: [f32; 11] = [0.0, -8.0, 8.0, -16.0, 16.0, -24.0, 24.0, -32.0, 32.0, -40.0, 40.0];
+/// Factors on the size that are tried from one frame to the next.
+const FACTORS: [f32; 3] = [1.0, 0.92, 1.09];
+/// Least and greatest size relative to the first frame.
+const SIZES: (f32, f32) = (0.3, 2.6);
+
+/// Where a cut-out lies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pose {
+    /// Its centre, in pixels.
+    pub at: [f32; 2],
+    /// Its turn in degrees, clockwise.
+    pub angle: f32,
+    /// Its size relative to the first frame.
+    pub scale: f32,
+}
+
+/// The path of one object so far.
+#[derive(Debug, Clone)]
+pub struct Track {
+    /// Where it is now.
+    pub pose: Pose,
+    /// How it last moved, in pixels a frame.
+    velocity: [f32; 2],
+}
+
+impl Track {
+    /// The start of a path.
+    pub fn new(template: Option<&Template>) -> Self {
+        let at = template.map_or([0.0; 2], |t| t.center);
+        Self { pose: Pose { at, angle: 0.0, scale: 1.0 }, velocity: [0.0; 2] }
+    }
+}
+
+/// Moves every track on to the frame of `evidence`. The object that is found most surely goes first,
+/// and its pixels are no evidence for the others, so that two alike objects are not both found in
+/// one of them.
+pub fn follow(tracks: &mut [Track], templates: &[Option<Template>], evidence: &Evidence) {
+    let mut taken = vec![false; evidence.size.area()];
+    let mut left: Vec<usize> = (0..tracks.len()).filter(|&i| templates[i].is_some()).collect();
+    while !left.is_empty() {
+        let found = left.iter().enumerate().filter_map(|(k, &i)| {
+            let template = templates[i].as_ref()?;
+            let (score, pose) = find(&tracks[i], template, evidence, &taken);
+            Some((score / template.cells.len() as f32, k, pose))
+        });
+        let Some((_, k, pose)) = found.max_by(|a, b| a.0.total_cmp(&b.0)) else { return };
+        let i = left.remove(k);
+        let old = tracks[i].pose.at;
+        tracks[i].velocity = [pose.at[0] - old[0], pose.at[1] - old[1]];
+        tracks[i].pose = pose;
+        if let Some(template) = &templates[i] {
+            for (_, pixel, color) in placed(template, &pose, evidence, 1) {
+                let seen = evidence.colors[pixel];
+                taken[pixel] |= unlike(seen, color).min(template.unlike(seen)) < 2.0;
+            }
+        }
+    }
+}
+
+/// The cells of a cut-out that fall on a pixel: how much each counts, the pixel, its colour.
+fn placed<'a>(
+    template: &'a Template,
+    pose: &Pose,
+    evidence: &'a Evidence,
+    every: usize,
+) -> impl Iterator<Item = (f32, usize, [f32; 3])> + 'a {
+    let (s, c) = pose.angle.to_radians().sin_cos();
+    let (s, c) = (s * pose.scale, c * pose.scale);
+    let ([x, y], size) = (pose.at, evidence.size);
+    // A larger cut-out covers more pixels with as many cells.
+    let weight = pose.scale * pose.scale;
+    template.cells.iter().step_by(every).filter_map(move |&([dx, dy], color)| {
+        let (px, py) = ((x + c * dx - s * dy).round(), (y + s * dx + c * dy).round());
+        let inside = px >= 0.0 && py >= 0.0 && px < size.width as f32 && py < size.height as f32;
+        inside.then(|| (weight, py as usize * size.width + px as usize, color))
+    })
+}
+
+/// How much better the frame is explained with the cut-out at `pose` than by the background: the sum
+/// over its cells, each within ±[`MOST`].
+fn score(
+    template: &Template,
+    pose: &Pose,
+    evidence: &Evidence,
+    taken: &[bool],
+    every: usize,
+) -> f32 {
+    let gain = |(weight, pixel, color): (f32, usize, [f32; 3])| {
+        // A pixel that another object has tells nothing: this one may be behind it.
+        if taken[pixel] {
+            return 0.0;
+        }
+        let seen = evidence.colors[pixel];
+        // A network may paint stripes elsewhere: another colour of the object is nearly as good.
+        let object = unlike(seen, color).min(template.unlike(seen) + 1.0).min(MOST);
+        weight * (evidence.background[pixel] - object)
+    };
+    placed(template, pose, evidence, every).map(gain).sum()
+}
+
+/// The best pose near where the track leads, and its score over all cells.
+fn find(track: &Track, template: &Template, evidence: &Evidence, taken: &[bool]) -> (f32, Pose) {
+    let every = (template.cells.len() / ROUGH_CELLS).max(1);
+    let last = track.pose;
+    let v = track.velocity;
+    let expected = [last.at[0] + 0.7 * v[0], last.at[1] + 0.7 * v[1]];
+    // Going far from where the last movement leads costs a little, so that of two equally good
+    // places the nearer one is taken.
+    let side = evidence.size.width.max(evidence.size.height) as f32;
+    let unit = template.cells.len() as f32 / side;
+    let rated = |pose: &Pose, every: usize| {
+        let gain = score(template, pose, evidence, taken, every) * every as f32;
+        let way = |from: [f32; 2]| (pose.at[0] - from[0]).hypot(pose.at[1] - from[1]);
+        let strain = 4.0 * way(expected).min(way(last.at));
+        let turn = (pose.angle - last.angle).abs() / 40.0;
+        let growth = (pose.scale / last.scale).ln().abs();
+        gain - unit * (strain + 2.0 * turn + 20.0 * growth)
+    };
+    let mut best: Vec<(f32, Pose)> = Vec::new();
+    let reach = (REACH * side / 2.0).ceil() as i32;
+    for (gy, gx) in (-reach..=reach).flat_map(|y| (-reach..=reach).map(move |x| (y, x))) {
+        for from in [last.at, expected] {
+            let at = [from[0] + 2.0 * gx as f32, from[1] + 2.0 * gy as f32];
+            let pose = Pose { at, ..last };
+            keep(&mut best, (rated(&pose, every), pose));
+        }
+    }
+    let fine = |(_, start): (f32, Pose)| {
+        let mut pose = start;
+        let mut improve = |options: &mut dyn Iterator<Item = Pose>, every: usize| {
+            let all = options.map(|p| (rated(&p, every), p));
+            if let Some((_, p)) = all.max_by(|a, b| a.0.total_cmp(&b.0)) {
+                pose = p;
+            }
+            pose
+        };
+        let turned = TURNS.iter().flat_map(|a| FACTORS.iter().map(move |f| (a, f)));
+        let p = improve(&mut turned.map(|(a, f)| changed(&start, [0.0; 2], *a, *f)), every);
+        let p = improve(&mut grid(2, 1.0).map(|d| changed(&p, d, 0.0, 1.0)), every);
+        let turned = [0.0, -4.0, 4.0].into_iter();
+        let turned = turned.flat_map(|a| [1.0, 0.96, 1.04].map(|f| (a, f)));
+        let p = improve(&mut turned.map(|(a, f)| changed(&p, [0.0; 2], a, f)), 1);
+        let p = improve(&mut grid(2, 0.5).map(|d| changed(&p, d, 0.0, 1.0)), 1);
+        (rated(&p, 1), p)
+    };
+    let fine = best.into_iter().map(fine);
+    fine.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((0.0, last))
+}
+
+/// Keeps the best [`CANDIDATES`] places that are not close to a better one.
+fn keep(best: &mut Vec<(f32, Pose)>, new: (f32, Pose)) {
+    let close = |a: &Pose, b: &Pose| (a.at[0] - b.at[0]).abs().max((a.at[1] - b.at[1]).abs()) < 4.0;
+    if let Some(k) = best.iter().position(|b| close(&b.1, &new.1)) {
+        if new.0 > best[k].0 {
+            best[k] = new;
+        }
+        return;
+    }
+    best.push(new);
+    best.sort_by(|a, b| b.0.total_cmp(&a.0));
+    best.truncate(CANDIDATES);
+}
+
+/// Shifts of up to `n` steps of `step` pixels each way.
+fn grid(n: i32, step: f32) -> impl Iterator<Item = [f32; 2]> {
+    (-n..=n).flat_map(move |y| (-n..=n).map(move |x| [x as f32 * step, y as f32 * step]))
+}
+
+fn changed(pose: &Pose, by: [f32; 2], turn: f32, factor: f32) -> Pose {
+    Pose {
+        at: [pose.at[0] + by[0], pose.at[1] + by[1]],
+        angle: pose.angle + turn,
+        scale: (pose.scale * factor).clamp(SIZES.0, SIZES.1),
+    }
+}

@@ -1,0 +1,149 @@
+//! Scores everything that was made of a scene, and what it is compared with.
+
+use std::collections::BTreeMap;
+
+use thrumask_core::{Clip, Picture, Result, Trajectory, trajectory::colored};
+
+use super::{
+    cases::{Case, static_picture},
+    generate::{Chain, Drawn, Made},
+    measure::{Measure, Scores},
+    report::{Candidate, Part, SceneScores},
+    sheets::{Exhibit, Strip},
+};
+use crate::world::judge;
+
+/// The scores of one scene, and what a person can look at.
+///
+/// # Errors
+/// When videos differ in size from the scene.
+pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, Exhibit)> {
+    let mut table: BTreeMap<(Part, Candidate), Scores> = BTreeMap::new();
+    let mut strips = vec![
+        Strip { label: "true video".into(), frames: case.truth.clip.frames().to_vec() },
+        masks_strip("true masks", &case.truth.masks),
+    ];
+    let truth = &case.truth;
+    let still = static_picture(truth)?;
+    if let Some(found) = &made.segmented {
+        let mut scores = Scores::default();
+        scores.segmentation(found, truth);
+        table.insert((Part::Segmenter, Candidate::Model), scores);
+    }
+    if parts.contains(&Part::Motion) {
+        let masks = [
+            (Candidate::Truth, &truth.masks),
+            (Candidate::StaticPicture, &still.1),
+            (Candidate::RandomMotion, &case.random.1),
+        ];
+        for (candidate, masks) in masks {
+            let mut scores = Scores::default();
+            scores.masks(masks, truth);
+            table.insert((Part::Motion, candidate), scores);
+        }
+        if let Some((own, trajectory)) = &made.motion {
+            let mut scores = Scores::default();
+            scores.masks(trajectory, truth);
+            scores.palette(own, truth.objects.len());
+            table.insert((Part::Motion, Candidate::Model), scores);
+            strips.push(masks_strip(&told("stage 1", case, trajectory), trajectory));
+        }
+    }
+    let judged = Judged { case };
+    if parts.contains(&Part::Video) || parts.contains(&Part::Chained) {
+        let mut others = vec![
+            (Candidate::Truth, judged.known(&truth.clip, &case.ceiling)),
+            (Candidate::StaticPicture, judged.video(&still.0, &truth.masks, None)?.0),
+            (Candidate::RandomMotion, judged.video(&case.random.0, &truth.masks, None)?.0),
+        ];
+        if let Some(Drawn { own_first, clip }) = &made.ti2v {
+            let (scores, found) = judged.video(clip, &truth.masks, Some(own_first))?;
+            others.push((Candidate::Ti2v, scores));
+            strips.push(video_strip(&told("TI2V", case, &found), clip));
+        }
+        for (candidate, scores) in others {
+            if parts.contains(&Part::Chained) {
+                let mut chained = scores.clone();
+                // They were made for no trajectory.
+                chained.figures.remove(&Measure::J);
+                chained.figures.remove(&Measure::F);
+                table.insert((Part::Chained, candidate), chained);
+            }
+            if parts.contains(&Part::Video) {
+                table.insert((Part::Video, candidate), scores);
+            }
+        }
+    }
+    if let Some(Drawn { own_first, clip }) = &made.video {
+        let (scores, found) = judged.video(clip, &truth.masks, Some(own_first))?;
+        table.insert((Part::Video, Candidate::Model), scores);
+        strips.push(video_strip(&told("stage 2 on true masks", case, &found), clip));
+    }
+    let chains = [
+        (Candidate::Model, &made.chain, "chain"),
+        (Candidate::FoundMasks, &made.found_chain, "chain, found masks"),
+    ];
+    for (candidate, chain, name) in chains {
+        if let Some(Chain { plan, trajectory, clip }) = chain {
+            let (mut scores, found) = judged.video(clip, trajectory, None)?;
+            scores.add(Measure::Plan, f32::from(u8::from(*plan == truth.plan)));
+            table.insert((Part::Chained, candidate), scores);
+            strips.push(masks_strip(&format!("{name}: masks"), trajectory));
+            strips.push(video_strip(&told(name, case, &found), clip));
+        }
+    }
+    let exhibit = Exhibit { caption: truth.plan.caption.clone(), strips };
+    Ok(((truth.objects.len(), table), exhibit))
+}
+
+/// Judges videos of one scene.
+struct Judged<'a> {
+    case: &'a Case,
+}
+
+impl Judged<'_> {
+    /// Scores a video by the masks found in it, with `trajectory` to follow; returns these masks.
+    fn video(
+        &self,
+        clip: &Clip,
+        trajectory: &Trajectory,
+        own_first: Option<&Picture>,
+    ) -> Result<(Scores, Trajectory)> {
+        let found = self.case.resegmenter.masks(clip)?;
+        let mut scores = Scores::default();
+        scores.masks(&found, &self.case.truth);
+        scores.adherence(&found, trajectory);
+        scores.pictures(clip, &found, &self.case.truth);
+        if let Some(own) = own_first {
+            scores.first_frame(own, &self.case.truth.clip.frames()[0]);
+        }
+        Ok((scores, found))
+    }
+
+    /// As [`Self::video`] for the true video, in which masks were found before.
+    fn known(&self, clip: &Clip, found: &Trajectory) -> Scores {
+        let mut scores = Scores::default();
+        scores.masks(found, &self.case.truth);
+        scores.adherence(found, &self.case.truth.masks);
+        scores.pictures(clip, found, &self.case.truth);
+        scores
+    }
+}
+
+fn masks_strip(label: &str, masks: &Trajectory) -> Strip {
+    Strip { label: label.into(), frames: masks.frames().iter().map(colored).collect() }
+}
+
+fn video_strip(label: &str, clip: &Clip) -> Strip {
+    Strip { label: label.into(), frames: clip.frames().to_vec() }
+}
+
+/// A label with how many objects do what they should.
+fn told(name: &str, case: &Case, masks: &Trajectory) -> String {
+    let judged = judge::judge_all(masks);
+    let objects = &case.truth.objects;
+    let pairs = objects.iter().enumerate();
+    let right =
+        pairs.filter(|(i, o)| judge::is_right(judged.get(*i).and_then(Option::as_ref), o)).count();
+    format!("{name}: {right} of {} right", objects.len())
+}

@@ -1,0 +1,113 @@
+//! The models that are judged.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use burn::tensor::Device;
+use thrumask_core::{Error, fingerprint::sha256_hex, fsio};
+use thrumask_nn::autoencoder::Autoencoder;
+
+use crate::{
+    Result,
+    model::{StageKind, StageModel, VideoShape, read_autoencoder, read_stage},
+    segment::{NanoSegmenter, Segmenter, read_segmenter},
+};
+
+/// The longest model file that is read, in bytes.
+const MAX_BYTES: u64 = 4 << 30;
+
+/// What a model is for, by the names of the files in a folder of models (`motion.safetensors`).
+pub const ROLES: [&str; 5] = ["autoencoder", "motion", "video", "ti2v", "segmenter"];
+
+/// The models that are judged; a part without its model is left out.
+#[derive(Default)]
+pub struct Subjects {
+    /// Turns pixels into latents and back; every stage needs it.
+    pub autoencoder: Option<Autoencoder>,
+    /// Stage 1.
+    pub motion: Option<StageModel>,
+    /// Stage 2.
+    pub video: Option<StageModel>,
+    /// The model without a trajectory.
+    pub ti2v: Option<StageModel>,
+    /// Finds the objects of a plan.
+    pub segmenter: Option<Box<dyn Segmenter>>,
+    /// SHA-256 of each model's file.
+    pub hashes: BTreeMap<String, String>,
+}
+
+impl Subjects {
+    /// The files of a folder that are there, by role.
+    pub fn files_in(folder: &Path) -> BTreeMap<String, PathBuf> {
+        let file = |role: &&str| folder.join(format!("{role}.safetensors"));
+        let all = ROLES.iter().map(|role| ((*role).to_owned(), file(role)));
+        all.filter(|(_, path)| path.is_file()).collect()
+    }
+
+    /// Reads model files by role.
+    ///
+    /// # Errors
+    /// As [`Subjects::add`], and [`Error::Io`] when a file cannot be read.
+    pub fn read(files: &BTreeMap<String, PathBuf>, device: &Device) -> Result<Self> {
+        let mut subjects = Self::default();
+        for (role, path) in files {
+            let bytes = fsio::read_limited(path, MAX_BYTES)?;
+            subjects.add(role, &path.display().to_string(), &bytes, device)?;
+        }
+        Ok(subjects)
+    }
+
+    /// Takes in the model for a role from the bytes of its file; `what` names it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a role that is none of [`ROLES`] or a model of another stage;
+    /// otherwise as [`read_stage`].
+    pub fn add(&mut self, role: &str, what: &str, bytes: &[u8], device: &Device) -> Result<()> {
+        match role {
+            "autoencoder" => self.autoencoder = Some(read_autoencoder(what, bytes, device)?),
+            "motion" => self.motion = Some(stage(StageKind::Motion, what, bytes, device)?),
+            "video" => self.video = Some(stage(StageKind::Video, what, bytes, device)?),
+            "ti2v" => self.ti2v = Some(stage(StageKind::Ti2v, what, bytes, device)?),
+            "segmenter" => {
+                let model = read_segmenter(what, bytes, device)?;
+                self.segmenter = Some(Box::new(NanoSegmenter::new(model)));
+            }
+            _ => {
+                let reason = format!("expected one of {ROLES:?}, got {role:?}");
+                return Err(Error::invalid("role of a model", reason).into());
+            }
+        }
+        self.hashes.insert(role.to_owned(), sha256_hex(bytes));
+        Ok(())
+    }
+
+    /// What all stages make; `None` without any stage.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] when they make different videos.
+    pub fn shape(&self) -> Result<Option<VideoShape>> {
+        let stages = [&self.motion, &self.video, &self.ti2v].into_iter().flatten();
+        let mut shapes = stages.map(|s| (s.config.kind.name(), s.config.video));
+        let Some((_, first)) = shapes.next() else { return Ok(None) };
+        match shapes.find(|(_, shape)| *shape != first) {
+            None => Ok(Some(first)),
+            Some((name, got)) => {
+                let words = |s: VideoShape| format!("{} frames of {} pixels", s.frames, s.size);
+                let what = format!("videos of the {name} model");
+                Err(Error::mismatch(what, words(first), words(got)).into())
+            }
+        }
+    }
+}
+
+/// A stage model of the kind that its role asks for.
+fn stage(kind: StageKind, what: &str, bytes: &[u8], device: &Device) -> Result<StageModel> {
+    let model = read_stage(what, bytes, device)?;
+    if model.config.kind != kind {
+        let got = model.config.kind.name();
+        return Err(Error::mismatch(format!("stage of {what}"), kind.name(), got).into());
+    }
+    Ok(model)
+}
