@@ -1,0 +1,208 @@
+//! `thrumask eval`: measures models.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+use clap::{Args, Subcommand, ValueEnum};
+use thrumask::{
+    eval::{Crowd, EvalConfig, Part, Subjects, run},
+    nano,
+    progress::Progress,
+    world::Split,
+};
+
+use crate::{options::TalkOptions, terminal};
+
+/// Measure models.
+#[derive(Debug, Args)]
+pub struct Eval {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    World(World),
+}
+
+/// Judge the models on held-out scenes of the procedural world.
+///
+/// Prints one table for each part (segmenter, stage 1, stage 2, the whole chain), beside the static
+/// picture, random motion and, where there is one, the model without trajectories (ti2v). Every
+/// figure has its 95 % interval. With --out, writes report.json, report.md and contact sheets.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  thrumask eval world --out results
+  thrumask eval world --models train/out --scenes 24 --parts motion --splits test
+  thrumask eval world --motion train/motion/model.safetensors --parts motion")]
+struct World {
+    /// Folder of models to judge (autoencoder.safetensors, motion.safetensors, video.safetensors,
+    /// ti2v.safetensors, segmenter.safetensors; those that are there), in place of the built-in ones.
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+    /// One autoencoder in place of the others.
+    #[arg(long, value_name = "FILE")]
+    autoencoder: Option<PathBuf>,
+    /// One model of stage 1 in place of the others.
+    #[arg(long, value_name = "FILE")]
+    motion: Option<PathBuf>,
+    /// One model of stage 2 in place of the others.
+    #[arg(long, value_name = "FILE")]
+    video: Option<PathBuf>,
+    /// A model without trajectories, to compare with.
+    #[arg(long, value_name = "FILE")]
+    ti2v: Option<PathBuf>,
+    /// One segmenter in place of the others.
+    #[arg(long, value_name = "FILE")]
+    segmenter: Option<PathBuf>,
+    /// Folder for the report and the contact sheets.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Scenes of each split and number of objects.
+    #[arg(long, default_value_t = 64)]
+    scenes: usize,
+    /// What to judge.
+    #[arg(long, value_delimiter = ',', default_values_t = Parts::ALL)]
+    parts: Vec<Parts>,
+    /// Which scenes.
+    #[arg(long, value_delimiter = ',', default_values_t = Splits::ALL)]
+    splits: Vec<Splits>,
+    /// How many objects.
+    #[arg(long, value_delimiter = ',', default_values_t = Objects::ALL)]
+    objects: Vec<Objects>,
+    /// Seed of all noise, the baselines and the intervals; the scenes are always the same.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Denoising steps of all stages [default: those of the models].
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Scenes that are worked on at once.
+    #[arg(long, default_value_t = 8)]
+    batch: usize,
+    /// Threads to work with [default: all].
+    #[arg(long)]
+    threads: Option<usize>,
+    #[command(flatten)]
+    talk: TalkOptions,
+}
+
+/// Declares an option's words and what they stand for.
+macro_rules! words {
+    ($name:ident => $target:ident { $($word:ident = $text:literal),+ $(,)? }) => {
+        #[derive(Debug, Clone, Copy, ValueEnum)]
+        enum $name { $($word),+ }
+
+        impl $name {
+            const ALL: [Self; [$($text),+].len()] = [$(Self::$word),+];
+
+            fn target(self) -> $target {
+                match self { $(Self::$word => $target::$word),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self { $(Self::$word => $text),+ })
+            }
+        }
+    };
+}
+
+words!(Parts => Part {
+    Segmenter = "segmenter", Motion = "motion", Video = "video", Chained = "chained",
+});
+words!(Splits => Split { Test = "test", Compositional = "compositional" });
+words!(Objects => Crowd { Single = "single", Multi = "multi" });
+
+impl Eval {
+    /// Does it.
+    pub fn run(self) -> Result<()> {
+        let What::World(world) = self.what;
+        world.run()
+    }
+}
+
+impl World {
+    fn run(self) -> Result<()> {
+        if let Some(threads) = self.threads {
+            if !(1..=1024).contains(&threads) {
+                bail!("threads: expected 1 to 1024, got {threads}");
+            }
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+        }
+        let subjects = self.subjects()?;
+        let mut config = EvalConfig {
+            seed: self.seed,
+            scenes: self.scenes,
+            batch: self.batch,
+            parts: self.parts.iter().map(|p| p.target()).collect(),
+            splits: self.splits.iter().map(|s| s.target()).collect(),
+            crowds: self.objects.iter().map(|o| o.target()).collect(),
+            ..EvalConfig::default()
+        };
+        if let Some(steps) = self.steps {
+            (config.motion.steps, config.video.steps) = (steps, steps);
+        }
+        let mut bars = Bars { inner: self.talk.reporter(), stage: String::new() };
+        let report = run(&config, &subjects, self.out.as_deref(), &mut bars)?;
+        if self.talk.json {
+            return terminal::print_json(&report);
+        }
+        terminal::print(&report.to_markdown())
+    }
+
+    /// The models to judge: those named one by one, else those of the folder, else the built-in ones
+    /// (when no folder is given).
+    fn subjects(&self) -> Result<Subjects> {
+        let device = Device::flex();
+        let mut files = match &self.models {
+            Some(folder) => {
+                let files = Subjects::files_in(folder);
+                if files.is_empty() {
+                    bail!("--models: expected model files in {}, got none", folder.display());
+                }
+                files
+            }
+            None => BTreeMap::new(),
+        };
+        let named = [
+            ("autoencoder", &self.autoencoder),
+            ("motion", &self.motion),
+            ("video", &self.video),
+            ("ti2v", &self.ti2v),
+            ("segmenter", &self.segmenter),
+        ];
+        for (role, file) in named {
+            if let Some(file) = file {
+                files.insert(role.to_owned(), file.clone());
+            }
+        }
+        let mut subjects = Subjects::read(&files, &device)?;
+        if self.models.is_none() {
+            for role in nano::NAMES.iter().filter(|role| !files.contains_key(**role)) {
+                let bytes = nano::Models::embedded().bytes(role)?;
+                subjects.add(role, &format!("built-in {role}"), &bytes, &device)?;
+            }
+        }
+        Ok(subjects)
+    }
+}
+
+/// Shows one bar for each group of scenes.
+struct Bars {
+    inner: terminal::Terminal,
+    stage: String,
+}
+
+impl Progress for Bars {
+    fn step(&mut self, stage: &str, done: usize, total: usize) -> thrumask::Result<()> {
+        use thrumask::pipeline::Reporter;
+        if self.stage != stage {
+            self.stage = stage.to_owned();
+            self.inner.begin(stage);
+        }
+        self.inner.step(stage, done, total)
+    }
+}

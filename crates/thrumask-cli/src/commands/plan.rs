@@ -1,0 +1,59 @@
+//! `thrumask plan`: the first stage alone.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use thrumask::pipeline::{Mode, Run, check_caption};
+
+use crate::{
+    options::{GivenMasks, GivenMotion, SettingOptions, TalkOptions},
+    terminal,
+};
+
+/// Begin a run: put the picture and the plan of a caption into a run directory.
+///
+/// Writes input.png, plan.json (the motion prompt, and a name and a prompt for each object; edit it
+/// as you like) and run.json. Go on with `thrumask segment`. All settings given here hold for the
+/// stages that follow, unless they are given anew there.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  thrumask plan photo.jpg \"A dog runs to the left.\" --run dog.run --seed 3
+  thrumask segment --run dog.run && thrumask motion --run dog.run
+  thrumask video --run dog.run -o dog.mp4")]
+pub struct Plan {
+    /// The input picture: PNG, JPEG, WebP or GIF, of any size and aspect.
+    picture: PathBuf,
+    /// What shall happen in it, in English.
+    caption: String,
+    /// The run directory.
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Make a new run, whatever is in the run directory.
+    #[arg(long)]
+    fresh: bool,
+    #[command(flatten)]
+    masks: GivenMasks,
+    #[command(flatten)]
+    motion: GivenMotion,
+    #[command(flatten)]
+    settings: SettingOptions,
+    #[command(flatten)]
+    talk: TalkOptions,
+}
+
+impl Plan {
+    /// Does it.
+    pub fn run(self) -> Result<()> {
+        let typed = [self.masks.typed(), self.motion.typed()];
+        let settings = self.settings.laid_over(Default::default(), &typed)?;
+        self.settings.start_threads(&settings)?;
+        check_caption(&self.caption)?;
+        let mode = if self.fresh { Mode::Fresh } else { Mode::Single };
+        let mut reporter = self.talk.reporter();
+        let mut run = Run::start(&self.run, &self.picture, &settings, mode, &mut reporter)?;
+        run.plan(&self.caption)?;
+        terminal::tell_report(&run.report(None), self.talk.json)
+    }
+}

@@ -1,0 +1,49 @@
+//! `thrumask video`: stage 2 alone.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use thrumask::pipeline::{Mode, Run};
+
+use crate::{
+    options::{SettingOptions, TalkOptions},
+    terminal,
+};
+
+/// Make the frames that follow the trajectory.
+///
+/// Reads input.png, plan.json and trajectory.json (or a changed trajectory.mp4) of the run
+/// directory and writes video.mp4. To use another trajectory file or a folder of PNG masks, run
+/// `thrumask motion --trajectory FILE` first.
+#[derive(Debug, Args)]
+pub struct Video {
+    /// The run directory.
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Also write the video here: .mp4, .gif, .webp, or a folder for PNG frames (name/).
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Overwrite a video that was changed by hand.
+    #[arg(long)]
+    fresh: bool,
+    #[command(flatten)]
+    settings: SettingOptions,
+    #[command(flatten)]
+    talk: TalkOptions,
+}
+
+impl Video {
+    /// Does it.
+    pub fn run(self) -> Result<()> {
+        let mode = if self.fresh { Mode::Fresh } else { Mode::Single };
+        let mut reporter = self.talk.reporter();
+        let adjust = |base| self.settings.adjusted(base, &[]);
+        let mut run = Run::resume(&self.run, adjust, mode, &mut reporter)?;
+        run.video()?;
+        if let Some(output) = &self.output {
+            run.deliver(output)?;
+        }
+        terminal::tell_report(&run.report(self.output), self.talk.json)
+    }
+}

@@ -1,0 +1,228 @@
+//! Options that several subcommands share, and the settings they stand for.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde_json::{Value, json};
+use thrumask::pipeline::{self, Settings};
+
+use crate::terminal::Terminal;
+
+/// Where objects are.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Given masks (in place of what the segmenter would find)")]
+pub struct GivenMasks {
+    /// All masks: a palette PNG (index = object id), or a folder with one PNG per object (1.png).
+    #[arg(long, value_name = "FILE|DIR")]
+    masks: Option<PathBuf>,
+    /// Boxes around objects, in pixels of the picture: "1:x0,y0,x1,y1;2:...".
+    #[arg(long, value_parser = boxes)]
+    boxes: Option<Boxes>,
+    /// Points on objects (or beside, with a 0): "1:x,y;1:x,y,0;2:...".
+    #[arg(long, value_parser = points)]
+    points: Option<Points>,
+}
+
+/// Boxes by object id. (Types of their own, so that the parser does not take them for lists.)
+type Boxes = BTreeMap<u8, [f32; 4]>;
+/// Points by object id.
+type Points = BTreeMap<u8, Vec<[f32; 3]>>;
+
+fn boxes(text: &str) -> std::result::Result<Boxes, String> {
+    pipeline::parse_boxes(text)
+}
+
+fn points(text: &str) -> std::result::Result<Points, String> {
+    pipeline::parse_points(text)
+}
+
+impl GivenMasks {
+    /// What was typed, as settings.
+    pub fn typed(&self) -> Value {
+        table(&[
+            ("given.masks", self.masks.as_deref().map(absolute)),
+            ("given.boxes", self.boxes.as_ref().map(|b| json!(b))),
+            ("given.points", self.points.as_ref().map(|p| json!(p))),
+        ])
+    }
+}
+
+/// A control file.
+#[derive(Debug, Args)]
+pub struct GivenControl {
+    /// A control file: names, prompts, masks, boxes, points, paths of objects (`thrumask schema`).
+    #[arg(long, value_name = "FILE")]
+    control: Option<PathBuf>,
+}
+
+impl GivenControl {
+    /// What was typed, as settings.
+    pub fn typed(&self) -> Value {
+        table(&[("given.control", self.control.as_deref().map(absolute))])
+    }
+}
+
+/// How objects move.
+#[derive(Debug, Args)]
+pub struct GivenMotion {
+    #[command(flatten)]
+    control: GivenControl,
+    /// The whole trajectory: JSON, a video in palette colours, or a folder of PNG masks.
+    #[arg(long, value_name = "FILE|DIR")]
+    trajectory: Option<PathBuf>,
+}
+
+impl GivenMotion {
+    /// What was typed, as settings.
+    pub fn typed(&self) -> Value {
+        let mut typed = self.control.typed();
+        let given = table(&[("given.trajectory", self.trajectory.as_deref().map(absolute))]);
+        pipeline::merge(&mut typed, &given);
+        typed
+    }
+}
+
+/// Settings of the stages.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct SettingOptions {
+    /// Seed of all noise: the same seed gives the same bytes [default: 0].
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Denoising steps of both stages [default: 4].
+    #[arg(long)]
+    steps: Option<usize>,
+    /// How strongly picture and masks count, 1 = as trained [default: 1].
+    #[arg(long, value_name = "SCALE")]
+    image_guidance: Option<f32>,
+    /// How strongly the prompts count, 1 = as trained [default: 1].
+    #[arg(long, value_name = "SCALE")]
+    text_guidance: Option<f32>,
+    /// Frames per second [default: 8].
+    #[arg(long)]
+    fps: Option<f32>,
+    /// Frames, up to those the models make [default: 12].
+    #[arg(long)]
+    frames: Option<usize>,
+    /// Longer side of the video in pixels, even [default: the shorter side becomes the models' 96].
+    #[arg(long)]
+    size: Option<usize>,
+    /// Threads to work with [default: all].
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Folder of models to use in place of the built-in ones.
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+    /// Settings from a TOML file, with the keys that run.json shows under "config".
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting by its dotted key, such as motion.steps=8; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = assignment)]
+    set: Vec<(String, Value)>,
+}
+
+/// `key=value`.
+fn assignment(text: &str) -> std::result::Result<(String, Value), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), pipeline::typed(value.trim())))
+        }
+        _ => Err("expected KEY=VALUE, such as motion.steps=8".into()),
+    }
+}
+
+impl SettingOptions {
+    /// Settings with the configuration file, these options and `typed` ones laid over them, in this
+    /// order, single ones (`--set`) last.
+    pub fn laid_over(&self, base: Settings, typed: &[Value]) -> Result<Settings> {
+        Ok(self.adjusted(base, typed)?)
+    }
+
+    /// As [`Self::laid_over`], with the library's error.
+    pub fn adjusted(&self, base: Settings, typed: &[Value]) -> thrumask::Result<Settings> {
+        let mut settings = match &self.config {
+            Some(file) => base.overlaid_file(file)?,
+            None => base,
+        };
+        let mut over = self.typed();
+        typed.iter().for_each(|table| pipeline::merge(&mut over, table));
+        settings = settings.overlaid("command line", &over)?;
+        let mut single = json!({});
+        for (key, value) in &self.set {
+            pipeline::merge(&mut single, &pipeline::nested(key, value.clone()));
+        }
+        Ok(settings.overlaid("--set", &single)?)
+    }
+
+    /// The named options as settings.
+    fn typed(&self) -> Value {
+        let mut entries = vec![
+            ("seed".to_owned(), self.seed.map(Value::from)),
+            ("fps".to_owned(), self.fps.map(|v| json!(v))),
+            ("frames".to_owned(), self.frames.map(Value::from)),
+            ("size".to_owned(), self.size.map(Value::from)),
+            ("threads".to_owned(), self.threads.map(Value::from)),
+            ("models".to_owned(), self.models.as_deref().map(absolute)),
+        ];
+        for stage in ["motion", "video"] {
+            entries.push((format!("{stage}.steps"), self.steps.map(Value::from)));
+            let (image, text) = (self.image_guidance, self.text_guidance);
+            entries.push((format!("{stage}.guidance.image"), image.map(|v| json!(v))));
+            entries.push((format!("{stage}.guidance.text"), text.map(|v| json!(v))));
+        }
+        let entries: Vec<_> = entries.iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
+        table(&entries)
+    }
+
+    /// Starts the threads that the settings ask for, and returns how many.
+    pub fn start_threads(&self, settings: &Settings) -> Result<usize> {
+        let available = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = settings.threads.unwrap_or(available);
+        if !(1..=1024).contains(&threads) {
+            anyhow::bail!("threads: expected 1 to 1024, got {threads}");
+        }
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .context("starting threads")?;
+        Ok(threads)
+    }
+}
+
+/// What the program says while it works.
+#[derive(Debug, Args)]
+pub struct TalkOptions {
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Say nothing but errors and results.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+impl TalkOptions {
+    /// Who says it.
+    pub fn reporter(&self) -> Terminal {
+        Terminal::new(self.quiet)
+    }
+}
+
+/// A table of the entries that are there, by dotted key.
+fn table(entries: &[(&str, Option<Value>)]) -> Value {
+    let mut table = json!({});
+    for (key, value) in entries {
+        if let Some(value) = value {
+            pipeline::merge(&mut table, &pipeline::nested(key, value.clone()));
+        }
+    }
+    table
+}
+
+/// A path that means the same from any folder, as later stages may be run from another one.
+fn absolute(path: &Path) -> Value {
+    json!(std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()))
+}

@@ -1,0 +1,169 @@
+//! The models a run uses: those built into the program, or those of a folder. Each is read when a
+//! stage needs it and freed when the stage is done, so that memory holds one stage's models.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use burn::tensor::Device;
+use safetensors::SafeTensors;
+use thrumask_core::{fingerprint::sha256_hex, fsio};
+use thrumask_nn::{Error, autoencoder::Autoencoder};
+
+use crate::{
+    Result,
+    model::{StageConfig, StageKind, StageModel, VideoShape, read_autoencoder, read_stage},
+    pipeline::Settings,
+};
+
+/// The longest model file that is read, in bytes.
+const MAX_BYTES: u64 = 4 << 30;
+
+/// The model that turns pixels into latents and back.
+pub const AUTOENCODER: &str = "autoencoder";
+/// The model of stage 1.
+pub const MOTION: &str = "motion";
+/// The model of stage 2.
+pub const VIDEO: &str = "video";
+/// The model that finds named objects.
+pub const SEGMENTER: &str = "segmenter";
+
+/// The names of all models; their files end in `.safetensors`.
+pub const NAMES: [&str; 4] = [AUTOENCODER, MOTION, VIDEO, SEGMENTER];
+
+/// The bytes of a model that is built into the program.
+macro_rules! embedded {
+    ($name:literal) => {
+        include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../models/nano/",
+            $name,
+            ".safetensors"
+        ))
+    };
+}
+
+/// Where models come from. Nothing is read before it is needed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Models {
+    folder: Option<PathBuf>,
+}
+
+impl Models {
+    /// The models built into the program.
+    pub fn embedded() -> Self {
+        Self { folder: None }
+    }
+
+    /// The models of a folder: `autoencoder.safetensors` and so on.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: Some(folder.into()) }
+    }
+
+    /// The models that settings name.
+    pub fn from_settings(settings: &Settings) -> Self {
+        Self { folder: settings.models.clone() }
+    }
+
+    /// What a model is called in errors.
+    fn what(&self, name: &str) -> String {
+        match &self.folder {
+            Some(folder) => file_in(folder, name).display().to_string(),
+            None => format!("built-in {name}"),
+        }
+    }
+
+    /// The bytes of the model called `name`, one of [`NAMES`].
+    ///
+    /// # Errors
+    /// [`thrumask_core::Error::Io`] when its file cannot be read, [`Error::Weights`] when no model
+    /// has this name.
+    pub fn bytes(&self, name: &str) -> Result<Cow<'static, [u8]>> {
+        if let Some(folder) = &self.folder {
+            return Ok(Cow::Owned(fsio::read_limited(file_in(folder, name), MAX_BYTES)?));
+        }
+        let bytes: &'static [u8] = match name {
+            AUTOENCODER => embedded!("autoencoder"),
+            MOTION => embedded!("motion"),
+            VIDEO => embedded!("video"),
+            SEGMENTER => embedded!("segmenter"),
+            _ => return Err(Error::weights(name, format!("expected one of {NAMES:?}")).into()),
+        };
+        Ok(Cow::Borrowed(bytes))
+    }
+
+    /// SHA-256 of the model called `name`.
+    ///
+    /// # Errors
+    /// As [`Models::bytes`].
+    pub fn hash(&self, name: &str) -> Result<String> {
+        Ok(sha256_hex(&self.bytes(name)?))
+    }
+
+    /// SHA-256 of every model, by name.
+    ///
+    /// # Errors
+    /// As [`Models::bytes`].
+    pub fn hashes(&self) -> Result<BTreeMap<String, String>> {
+        NAMES.iter().map(|&name| Ok((name.to_owned(), self.hash(name)?))).collect()
+    }
+
+    /// The configuration of the model of stage 1 or 2, without its weights.
+    ///
+    /// # Errors
+    /// As [`Models::bytes`], and [`Error::Weights`] when the file holds no such model.
+    pub fn stage_config(&self, kind: StageKind) -> Result<StageConfig> {
+        let name = kind.name();
+        let (what, bytes) = (self.what(name), self.bytes(name)?);
+        let refuse = |reason: String| Error::weights(&what, reason);
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| refuse(e.to_string()))?;
+        let text = header.metadata().as_ref().and_then(|m| m.get("config"));
+        let text = text.ok_or_else(|| refuse("no \"config\" in its metadata".into()))?;
+        let config: StageConfig =
+            serde_json::from_str(text).map_err(|e| refuse(format!("metadata \"config\": {e}")))?;
+        if config.kind != kind {
+            let got = config.kind.name();
+            return Err(refuse(format!("expected a model of stage {name}, got {got}")).into());
+        }
+        Ok(config)
+    }
+
+    /// What both stages make.
+    ///
+    /// # Errors
+    /// As [`Models::stage_config`], and [`Error::Config`] when the stages do not fit together.
+    pub fn shape(&self) -> Result<VideoShape> {
+        let motion = self.stage_config(StageKind::Motion)?.video;
+        let video = self.stage_config(StageKind::Video)?.video;
+        if motion != video {
+            let reason =
+                format!("expected both stages to make the same, got {motion:?}, {video:?}");
+            return Err(Error::config("models", reason).into());
+        }
+        Ok(motion)
+    }
+
+    /// The autoencoder.
+    ///
+    /// # Errors
+    /// As [`Models::bytes`] and [`read_autoencoder`].
+    pub fn autoencoder(&self) -> Result<Autoencoder> {
+        read_autoencoder(&self.what(AUTOENCODER), &self.bytes(AUTOENCODER)?, &Device::flex())
+    }
+
+    /// The model of stage 1 or 2.
+    ///
+    /// # Errors
+    /// As [`Models::stage_config`] and [`read_stage`].
+    pub fn stage(&self, kind: StageKind) -> Result<StageModel> {
+        self.stage_config(kind)?;
+        read_stage(&self.what(kind.name()), &self.bytes(kind.name())?, &Device::flex())
+    }
+}
+
+/// The file of a model in a folder.
+fn file_in(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.safetensors"))
+}

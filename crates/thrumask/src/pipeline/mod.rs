@@ -1,0 +1,92 @@
+//! The whole line, on a run directory.
+//!
+//! ```text
+//! (Image, Caption) --plan--> PromptPlan --segment--> MaskSet --motion--> Trajectory --video--> Clip --> file
+//! ```
+//!
+//! Every artefact is a file in the run directory, and each stage works from files only. A stage is
+//! not repeated while what it was asked for and what it works from are as they were (each stage's
+//! hash of both is in `run.json`). What a person edited or put there is used as it is, and the
+//! stages behind it are done again: see [`Mode`].
+
+mod deliver;
+mod drawn;
+mod estimate;
+mod fit;
+mod given;
+mod report;
+mod run;
+mod segmenting;
+mod settings;
+mod stages;
+mod works;
+
+use std::path::{Path, PathBuf};
+
+pub use estimate::{Estimate, StageEstimate};
+pub use fit::{Fit, LONGEST};
+pub use given::{Given, parse_boxes, parse_points};
+pub use report::{Origin, Report, Reporter, StageReport};
+pub use run::{Mode, Run};
+pub use settings::{Config, Settings, Sizes, merge, nested, typed};
+pub use works::{Outlook, outlook};
+
+use crate::{Result, plan::MAX_CAPTION_CHARS};
+
+/// What the main job needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Animation {
+    /// The input picture.
+    pub picture: PathBuf,
+    /// What shall happen in it.
+    pub caption: String,
+    /// The video file, animation or folder of frames to write.
+    pub output: PathBuf,
+    /// The run directory.
+    pub run: PathBuf,
+    /// What was set.
+    pub settings: Settings,
+    /// Whether everything is made anew, whatever is in the run directory.
+    pub fresh: bool,
+}
+
+/// Picture and caption become a video.
+///
+/// # Errors
+/// When something given cannot be read or does not fit, a file cannot be written, or the person
+/// stops it; what is finished by then stays in the run directory, and the same call goes on from it.
+pub fn animate(job: &Animation, reporter: &mut dyn Reporter) -> Result<Report> {
+    check_caption(&job.caption)?;
+    deliver::check_path(&job.output)?;
+    let mode = if job.fresh { Mode::Fresh } else { Mode::Whole };
+    let mut run = Run::start(&job.run, &job.picture, &job.settings, mode, reporter)?;
+    run.plan(&job.caption)?;
+    run.segment()?;
+    run.motion()?;
+    run.video()?;
+    run.deliver(&job.output)?;
+    Ok(run.report(Some(job.output.clone())))
+}
+
+/// Where the run directory lies when nobody says: beside the output, `out.mp4` → `out.run`.
+pub fn run_beside(output: &Path) -> PathBuf {
+    // A trailing slash is not part of the name.
+    let output: PathBuf = output.components().collect();
+    output.with_extension("run")
+}
+
+/// Refuses what no planner takes, before anything is written.
+///
+/// # Errors
+/// [`thrumask_core::Error::Invalid`] for an empty or too long caption.
+pub fn check_caption(caption: &str) -> thrumask_core::Result<()> {
+    let refuse = |reason: String| Err(thrumask_core::Error::invalid("caption", reason));
+    let count = caption.chars().count();
+    if caption.trim().is_empty() {
+        return refuse("expected a sentence, got an empty text".into());
+    }
+    if count > MAX_CAPTION_CHARS {
+        return refuse(format!("expected at most {MAX_CAPTION_CHARS} characters, got {count}"));
+    }
+    Ok(())
+}
