@@ -5,14 +5,20 @@
 //! ```
 //!
 //! - [`plan`]: caption to prompts; [`motion`]: stage 1; [`video`]: stage 2.
+//! - [`segment`]: the objects of the picture.
 //! - [`model`]: the trained networks and how they are sampled.
+//! - [`pipeline`]: all of it on a run directory; [`nano`]: the models built into the program.
 //! - [`world`]: the procedural videos that the nano models learn from.
 
 pub mod error;
 pub mod model;
 pub mod motion;
+pub mod nano;
+pub mod pipeline;
 pub mod plan;
 pub mod progress;
+pub mod segment;
+pub mod train;
 pub mod video;
 pub mod world;
 

@@ -3,7 +3,7 @@
 
 mod conditions;
 mod config;
-mod files;
+pub mod files;
 mod stage;
 
 pub use conditions::{Prepared, SceneConditions};

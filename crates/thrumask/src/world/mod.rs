@@ -22,6 +22,7 @@ mod sprites;
 mod tests;
 mod verbs;
 mod vocabulary;
+mod words;
 
 use std::ops::{Range, RangeInclusive};
 
@@ -36,6 +37,8 @@ pub use sheet::contact_sheet;
 pub use vocabulary::{
     Action, Color, Kind, SizeClass, Texture, can_do, held_out, held_out_color, held_out_kind,
 };
+
+pub use words::words;
 
 use rng::Rng;
 

@@ -1,0 +1,182 @@
+//! Training of the autoencoder on frames and on mask frames.
+
+use std::collections::BTreeMap;
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor, TensorData},
+};
+use thrumask_core::{Clip, Error, Picture, trajectory::colored};
+use thrumask_nn::{
+    autoencoder::Autoencoder,
+    diffusion::noise::Noise,
+    layers::Init,
+    pixels::{clips_from_pixels, host_values, pixels_from_frames},
+};
+
+use super::{AutoencoderTraining, RunConfig, Task, TrainConfig};
+use crate::{
+    Result,
+    model::write_autoencoder,
+    world::{self, Sample, Split, WorldConfig},
+};
+
+/// Videos that the latent statistics are taken from.
+const STATISTICS_SAMPLES: u64 = 48;
+
+/// Training of the autoencoder on the world.
+pub struct AutoencoderTask {
+    training: AutoencoderTraining,
+    world: WorldConfig,
+    run: RunConfig,
+    device: Device,
+}
+
+/// What one step looks at.
+pub struct AutoencoderBatch {
+    /// `[B, 3, f, H, W]`, half of them frames, half mask frames.
+    pixels: Tensor<5>,
+    /// Standard normal, as many as raw latents, `[B, T', H', W', C]`.
+    noise: Tensor<5>,
+}
+
+impl AutoencoderTask {
+    /// The task of a configuration.
+    ///
+    /// # Errors
+    /// When the configuration has no section `[autoencoder]`, or the world's videos do not divide
+    /// into its patches.
+    pub fn new(config: &TrainConfig, device: &Device) -> Result<Self> {
+        let training = config.autoencoder.clone().ok_or_else(|| {
+            Error::invalid("training configuration", "expected a section [autoencoder], got none")
+        })?;
+        let WorldConfig { size, frames, .. } = config.world;
+        training.model.latent_size([frames, size, size])?;
+        Ok(Self {
+            training,
+            world: config.world.clone(),
+            run: config.run.clone(),
+            device: device.clone(),
+        })
+    }
+
+    /// `f` consecutive frames from each sample, of the clip for even indices, of the coloured masks
+    /// for odd ones.
+    fn frames(&self, samples: &[Sample], start: impl Fn(usize) -> f32) -> Result<Tensor<5>> {
+        let f = self.training.model.frames;
+        let videos: Vec<Vec<Picture>> = samples
+            .iter()
+            .enumerate()
+            .map(|(i, sample)| {
+                let windows = self.world.frames / f;
+                let first = ((start(i) * windows as f32) as usize).min(windows - 1) * f;
+                match i % 2 {
+                    0 => sample.clip.frames()[first..first + f].to_vec(),
+                    _ => sample.masks.frames()[first..first + f].iter().map(colored).collect(),
+                }
+            })
+            .collect();
+        let videos: Vec<&[Picture]> = videos.iter().map(Vec::as_slice).collect();
+        Ok(pixels_from_frames(&videos, &self.device)?)
+    }
+
+    /// The network with normalisation from the raw latents of training videos.
+    fn normalised(&self, network: Autoencoder) -> Result<Autoencoder> {
+        let samples = world::samples(&self.world, Split::Train, 0..STATISTICS_SAMPLES)?;
+        let pixels = self.frames(&samples, |i| i as f32 / STATISTICS_SAMPLES as f32)?;
+        let raw = host_values(network.encode_raw(pixels)?);
+        let channels = self.training.model.latent_channels;
+        let n = (raw.len() / channels).max(1) as f64;
+        let over = |f: &dyn Fn(usize, f64) -> f64| {
+            let mut sums = vec![0f64; channels];
+            raw.iter().enumerate().for_each(|(i, &v)| {
+                sums[i % channels] += f(i % channels, f64::from(v));
+            });
+            sums.into_iter().map(|s| s / n).collect::<Vec<f64>>()
+        };
+        let mean = over(&|_, v| v);
+        let variance = over(&|c, v| (v - mean[c]).powi(2));
+        let std = variance.iter().map(|v| v.sqrt().max(1e-4) as f32).collect();
+        Ok(network.normalised(mean.iter().map(|&v| v as f32).collect(), std)?)
+    }
+}
+
+impl Task for AutoencoderTask {
+    type Network = Autoencoder;
+    type Batch = AutoencoderBatch;
+
+    fn fresh(&self, device: &Device) -> Result<Autoencoder> {
+        Ok(Autoencoder::new(&mut Init::new(self.run.seed, device), &self.training.model)?)
+    }
+
+    fn batch(&self, step: u64) -> Result<AutoencoderBatch> {
+        let (batch, seed) = (self.run.batch as u64, self.run.seed);
+        let indices = step * batch..(step + 1) * batch;
+        let make = |i: u64| world::scene(&self.world, Split::Train, i)?.sample(self.world.size);
+        let samples = indices.map(make).collect::<thrumask_core::Result<Vec<_>>>()?;
+        let start = Noise::new(seed, "train/frame");
+        let pixels = self.frames(&samples, |i| start.uniform(step * batch + i as u64))?;
+        let model = &self.training.model;
+        let [t, h, w] = model.latent_size([model.frames, self.world.size, self.world.size])?;
+        let shape = [samples.len(), t, h, w, model.latent_channels];
+        let count: usize = shape.iter().product();
+        let noise = Noise::new(seed, "train/latent").normals(step * count as u64, count);
+        let noise = Tensor::from_data(TensorData::new(noise, shape), &self.device);
+        Ok(AutoencoderBatch { pixels, noise })
+    }
+
+    fn loss(&self, network: &Autoencoder, batch: AutoencoderBatch) -> Result<Tensor<1>> {
+        let device = network.devices().into_iter().next().unwrap_or_else(Device::flex);
+        let pixels = batch.pixels.to_device(&device);
+        let raw = network.encode_raw(pixels.clone())?;
+        // The spread of the latents is learned freely; noise in shares of it keeps it from
+        // shrinking, and the small penalty keeps it from growing.
+        let spread = raw.clone().detach().powf_scalar(2.0).mean().sqrt();
+        let noise = batch.noise.to_device(&device) * self.training.latent_noise;
+        let noisy = raw.clone() + noise * spread.reshape([1, 1, 1, 1, 1]);
+        let error = network.decode_raw(noisy) - pixels;
+        let squared = error.clone().powf_scalar(2.0).mean();
+        // Absolute error as well: it keeps edges sharp.
+        Ok(squared + error.abs().mean() * 0.1 + raw.powf_scalar(2.0).mean() * 1e-4)
+    }
+
+    fn validate(&self, network: &Autoencoder) -> Result<(BTreeMap<String, f64>, Picture)> {
+        let count = self.run.validation_samples as u64;
+        let samples = world::samples(&self.world, Split::Validation, 0..count)?;
+        let mut scores = BTreeMap::new();
+        let mut shown = Vec::new();
+        let mut errors = [(0.0f64, 0usize); 2];
+        for sample in samples {
+            let masks = sample.masks.to_clip()?;
+            let mut made = sample.clone();
+            for (kind, clip) in [&sample.clip, &masks].into_iter().enumerate() {
+                let pixels = pixels_from_frames(&[clip.frames()], &self.device)?;
+                let back = network.decode_raw(network.encode_raw(pixels)?);
+                let back: Clip = clips_from_pixels(back, clip.fps())?.remove(0);
+                for (a, b) in back.frames().iter().zip(clip.frames()) {
+                    for (&x, &y) in a.rgb().iter().zip(b.rgb()) {
+                        errors[kind].0 += (f64::from(x) - f64::from(y)).powi(2);
+                    }
+                    errors[kind].1 += a.rgb().len();
+                }
+                if kind == 0 {
+                    made.clip = back;
+                } else {
+                    let objects = sample.masks.objects();
+                    made.masks = thrumask_core::Trajectory::from_clip(&back, objects)?;
+                }
+            }
+            shown.extend([sample, made]);
+        }
+        for (name, (sum, n)) in ["psnr_frames", "psnr_masks"].into_iter().zip(errors) {
+            let mean = sum / n.max(1) as f64;
+            scores.insert(name.to_owned(), 10.0 * (255.0f64.powi(2) / mean.max(1e-9)).log10());
+        }
+        shown.truncate(8);
+        Ok((scores, world::contact_sheet(&shown, 2)?))
+    }
+
+    fn export(&self, network: Autoencoder) -> Result<Vec<u8>> {
+        write_autoencoder(&self.normalised(network.no_grad())?)
+    }
+}

@@ -1,0 +1,72 @@
+//! The whole state of a run in one safetensors file, written in one step.
+
+use std::path::Path;
+
+use thrumask_core::{Error, fsio::write_atomic};
+use thrumask_nn::weights::WeightFile;
+
+use super::{Optimizer, TrainConfig, optimizer::Slot};
+use crate::{Result, model::files::to_json};
+
+/// File name of the newest checkpoint in a run's folder.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// Parts of a slot, by their prefix in the file.
+type Part = (&'static str, fn(&mut Slot) -> &mut Vec<f32>);
+const PARTS: [Part; 4] = [
+    ("values/", |s| &mut s.values),
+    ("ema/", |s| &mut s.ema),
+    ("mean/", |s| &mut s.mean),
+    ("square/", |s| &mut s.square),
+];
+
+/// Writes the state after `optimizer.step` steps.
+///
+/// # Errors
+/// [`Error::Io`] when the folder cannot be written; the former checkpoint is then still whole.
+pub fn save(folder: &Path, config: &TrainConfig, optimizer: &mut Optimizer) -> Result<()> {
+    let mut file = WeightFile::default();
+    for (prefix, part) in PARTS {
+        for slot in &mut optimizer.slots {
+            let (name, shape) = (format!("{prefix}{}", slot.name), slot.shape.clone());
+            file.tensors.insert(name, (shape, part(slot).clone()));
+        }
+    }
+    file.metadata.insert("config".into(), to_json("config", config)?);
+    file.metadata.insert("step".into(), optimizer.step.to_string());
+    write_atomic(folder.join(CHECKPOINT), &file.write(false)?)?;
+    Ok(())
+}
+
+/// Restores the state of the newest checkpoint; `false` when there is none.
+///
+/// # Errors
+/// [`Error::Mismatch`] when the checkpoint belongs to another configuration; as
+/// [`WeightFile::read`] when it is broken.
+pub fn restore(folder: &Path, config: &TrainConfig, optimizer: &mut Optimizer) -> Result<bool> {
+    let path = folder.join(CHECKPOINT);
+    if !path.exists() {
+        return Ok(false);
+    }
+    let what = path.display().to_string();
+    let bytes = std::fs::read(&path).map_err(|e| Error::io("reading", &path, e))?;
+    let mut file = WeightFile::read(&what, &bytes)?;
+    let ours = to_json("config", config)?;
+    let theirs = file.metadata.get("config").cloned().unwrap_or_default();
+    if ours != theirs {
+        return Err(Error::mismatch(format!("configuration of {what}"), ours, theirs).into());
+    }
+    let broken = |reason: String| crate::Error::from(Error::format(what.as_str(), reason));
+    let step = file.metadata.get("step").and_then(|s| s.parse().ok());
+    optimizer.step = step.ok_or_else(|| broken("no step in its metadata".into()))?;
+    for (prefix, part) in PARTS {
+        for slot in &mut optimizer.slots {
+            let name = format!("{prefix}{}", slot.name);
+            match file.tensors.remove(&name) {
+                Some((shape, values)) if shape == slot.shape => *part(slot) = values,
+                _ => return Err(broken(format!("no tensor {name} of shape {:?}", slot.shape))),
+            }
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,242 @@
+//! The training configuration file (TOML).
+
+use serde::{Deserialize, Serialize};
+use thrumask_core::Error;
+use thrumask_nn::{autoencoder::AutoencoderConfig, diffusion::path::TimeSampling};
+
+use crate::{
+    Result,
+    model::{Sampling, StageConfig, StageKind},
+    world::WorldConfig,
+};
+
+/// What is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskName {
+    /// Pixels to latents and back.
+    Autoencoder,
+    /// Finds named objects in a picture.
+    Segmenter,
+    /// Stage 1.
+    Motion,
+    /// Stage 2.
+    Video,
+    /// The baseline without a trajectory.
+    Ti2v,
+}
+
+impl TaskName {
+    /// The stage of a stage model's task.
+    pub fn stage(self) -> Option<StageKind> {
+        match self {
+            Self::Motion => Some(StageKind::Motion),
+            Self::Video => Some(StageKind::Video),
+            Self::Ti2v => Some(StageKind::Ti2v),
+            Self::Autoencoder | Self::Segmenter => None,
+        }
+    }
+}
+
+/// One training run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// What is trained.
+    pub task: TaskName,
+    /// Length, batch and rhythm of the run.
+    pub run: RunConfig,
+    /// How parameters move.
+    #[serde(default)]
+    pub optimizer: OptimizerConfig,
+    /// The videos it learns from.
+    #[serde(default)]
+    pub world: WorldConfig,
+    /// For the task "autoencoder".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoencoder: Option<AutoencoderTraining>,
+    /// For the tasks "motion", "video" and "ti2v".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageTraining>,
+}
+
+/// Length, batch and rhythm of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// Seed of the initial parameters, noise, times and dropout.
+    pub seed: u64,
+    /// Steps of the whole run, at least 1.
+    pub steps: u64,
+    /// Samples of one step, at least 1.
+    pub batch: usize,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Steps between validations, with a sample sheet each.
+    pub validate_every: u64,
+    /// Samples of the fixed validation set.
+    pub validation_samples: usize,
+}
+
+/// How parameters move.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Learning rate of AdamW.
+    pub rate: f32,
+    /// Learning rate of Muon, for the matrices inside blocks; 0 gives them to AdamW as well.
+    pub matrix_rate: f32,
+    /// Steps of linear warm-up.
+    pub warmup: u64,
+    /// Share of the run after which rates fall linearly.
+    pub decay_from: f32,
+    /// Share of the rates that is left at the end.
+    pub final_share: f32,
+    /// Largest global norm of the gradients.
+    pub clip: f32,
+    /// Decoupled weight decay of matrices.
+    pub weight_decay: f32,
+    /// β₁ of AdamW and momentum of Muon.
+    pub momentum: f32,
+    /// β₂ of AdamW.
+    pub square_decay: f32,
+    /// Decay of the exponential moving average of the parameters, warmed up as (1 + n)/(10 + n).
+    pub ema: f32,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self {
+            rate: 2e-3,
+            matrix_rate: 0.02,
+            warmup: 100,
+            decay_from: 0.6,
+            final_share: 0.05,
+            clip: 1.0,
+            weight_decay: 0.01,
+            momentum: 0.95,
+            square_decay: 0.98,
+            ema: 0.998,
+        }
+    }
+}
+
+/// What an autoencoder learns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoencoderTraining {
+    /// Its sizes.
+    pub model: AutoencoderConfig,
+    /// Noise added to the latents, in shares of their standard deviation, so that the decoder
+    /// forgives the small errors that denoisers make.
+    pub latent_noise: f32,
+}
+
+/// What a stage model learns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageTraining {
+    /// Model file of the autoencoder.
+    pub autoencoder: std::path::PathBuf,
+    /// The whole model; the stage's nano configuration when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<StageConfig>,
+    /// How training times are drawn.
+    pub time: TimeSampling,
+    /// Weight of latents that belong to an object; 1 treats all alike.
+    pub object_weight: f32,
+    /// Share of samples without image conditions.
+    pub drop_image: f32,
+    /// Share of samples without texts.
+    pub drop_text: f32,
+    /// Share of samples without either.
+    pub drop_both: f32,
+    /// How validation samples.
+    pub sampling: Sampling,
+}
+
+impl TrainConfig {
+    /// Reads a configuration from TOML text, with dotted overrides such as `run.steps=100`.
+    ///
+    /// # Errors
+    /// [`Error::Format`] when the text is malformed or holds unknown keys; [`Error::Invalid`] when
+    /// a value is out of range.
+    pub fn from_toml(what: &str, text: &str, overrides: &[String]) -> Result<Self> {
+        let refuse = |e: String| crate::Error::from(Error::format(what, e));
+        let mut table: toml::Table = text.parse().map_err(|e| refuse(format!("{e}")))?;
+        for item in overrides {
+            let (key, value) = item.split_once('=').ok_or_else(|| {
+                let reason = format!("expected key=value, got {item:?}");
+                crate::Error::from(Error::invalid("override", reason))
+            })?;
+            let value = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut t| {
+                t.remove("v")
+            });
+            let text = item.split_once('=').map_or("", |(_, v)| v).to_owned();
+            set(&mut table, key.trim(), value.unwrap_or(toml::Value::String(text)))?;
+        }
+        let config: Self = table.try_into().map_err(|e| refuse(format!("{e}")))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        let at_least_1 = [
+            ("run.steps", self.run.steps),
+            ("run.batch", self.run.batch as u64),
+            ("run.checkpoint_every", self.run.checkpoint_every),
+            ("run.validate_every", self.run.validate_every),
+            ("run.validation_samples", self.run.validation_samples as u64),
+        ];
+        for (field, value) in at_least_1 {
+            if value == 0 {
+                return Err(Error::invalid(field, "expected at least 1, got 0").into());
+            }
+        }
+        let o = &self.optimizer;
+        let shares = [
+            ("optimizer.decay_from", o.decay_from),
+            ("optimizer.final_share", o.final_share),
+            ("optimizer.momentum", o.momentum),
+            ("optimizer.square_decay", o.square_decay),
+            ("optimizer.ema", o.ema),
+        ];
+        for (field, value) in shares {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(Error::invalid(field, format!("expected 0 to 1, got {value}")).into());
+            }
+        }
+        self.world.validate()?;
+        let (needed, there) = match self.task {
+            TaskName::Autoencoder => ("autoencoder", self.autoencoder.is_some()),
+            TaskName::Motion | TaskName::Video | TaskName::Ti2v => ("stage", self.stage.is_some()),
+            TaskName::Segmenter => return Ok(()),
+        };
+        match there {
+            true => Ok(()),
+            false => {
+                let reason = format!("expected a section [{needed}], got none");
+                Err(Error::invalid("training configuration", reason).into())
+            }
+        }
+    }
+}
+
+/// Sets a dotted key in a table, making tables on the way.
+fn set(table: &mut toml::Table, key: &str, value: toml::Value) -> Result<()> {
+    let (head, rest) = match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+            return Ok(());
+        }
+        Some(parts) => parts,
+    };
+    let inner = table.entry(head).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    match inner {
+        toml::Value::Table(inner) => set(inner, rest, value),
+        other => {
+            let reason = format!("expected a section {head:?}, got {}", other.type_str());
+            Err(Error::invalid(format!("override {key}"), reason).into())
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Training of every network from one configuration file.
+//!
+//! A [`Task`] says what a network learns from; [`train`] is the loop: batches made ahead on a thread
+//! of their own, AdamW and Muon with warm-up, decay, clipping and EMA, checkpoints, a log, validation
+//! and sample sheets. Everything is a pure function of configuration and step, so a run that was
+//! killed goes on to the same bytes.
+
+mod autoencoder;
+mod batches;
+mod checkpoint;
+mod config;
+mod log;
+mod optimizer;
+mod run;
+mod stage;
+
+pub use autoencoder::AutoencoderTask;
+pub use config::{
+    AutoencoderTraining, OptimizerConfig, RunConfig, StageTraining, TaskName, TrainConfig,
+};
+pub use optimizer::Optimizer;
+pub use run::{Outcome, Report, Task, train};
+pub use stage::StageTask;

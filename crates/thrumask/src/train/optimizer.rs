@@ -1,0 +1,207 @@
+//! AdamW and Muon over flat parameters, with an exponential moving average.
+
+use serde::{Deserialize, Serialize};
+use thrumask_kernels::{AdamwHyper, adamw_ema_step, newton_schulz5};
+use thrumask_nn::weights::Parameter;
+
+use super::OptimizerConfig;
+
+/// State of one parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slot {
+    /// Its name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its values.
+    pub values: Vec<f32>,
+    /// Moving average of the values.
+    pub ema: Vec<f32>,
+    /// Moving average of gradients (AdamW), or momentum (Muon).
+    pub mean: Vec<f32>,
+    /// Moving average of squared gradients (AdamW); zeros for Muon.
+    pub square: Vec<f32>,
+}
+
+/// Which rule moves a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Rule {
+    /// Orthogonalised momentum (K. Jordan et al., "Muon", 2024), for matrices inside blocks.
+    Muon,
+    /// AdamW with weight decay.
+    Decayed,
+    /// AdamW without weight decay, for vectors and embeddings.
+    Plain,
+}
+
+/// All parameters with their state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Optimizer {
+    config: OptimizerConfig,
+    /// One slot per parameter, in the order of [`thrumask_nn::weights::parameters`].
+    pub slots: Vec<Slot>,
+    /// Steps taken.
+    pub step: u64,
+}
+
+impl Optimizer {
+    /// Fresh state for `parameters`.
+    pub fn new(config: OptimizerConfig, parameters: Vec<Parameter>) -> Self {
+        let slots = parameters
+            .into_iter()
+            .map(|p| Slot {
+                ema: p.values.clone(),
+                mean: vec![0.0; p.values.len()],
+                square: vec![0.0; p.values.len()],
+                name: p.name,
+                shape: p.shape,
+                values: p.values,
+            })
+            .collect();
+        Self { config, slots, step: 0 }
+    }
+
+    /// Share of the learning rates at step `step` (from 1) of `steps`.
+    pub fn rate_share(&self, step: u64, steps: u64) -> f32 {
+        let c = &self.config;
+        let warm = (step as f32 / c.warmup.max(1) as f32).min(1.0);
+        let done = step as f32 / steps as f32;
+        let left = if done <= c.decay_from || c.decay_from >= 1.0 {
+            1.0
+        } else {
+            let fall = ((done - c.decay_from) / (1.0 - c.decay_from)).min(1.0);
+            1.0 - fall * (1.0 - c.final_share)
+        };
+        warm * left
+    }
+
+    /// One step along `gradients` (one per slot; `None` leaves a parameter where it is).
+    ///
+    /// Returns the global norm of the gradients before clipping. A step whose norm is not finite
+    /// changes nothing but the step count.
+    pub fn step(&mut self, gradients: Vec<Option<Vec<f32>>>, steps: u64) -> f32 {
+        self.step += 1;
+        let sum = |g: &Vec<f32>| g.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>();
+        let norm = gradients.iter().flatten().map(sum).sum::<f64>().sqrt() as f32;
+        if !norm.is_finite() {
+            return norm;
+        }
+        let clip = (self.config.clip / norm.max(1e-12)).min(1.0);
+        let share = self.rate_share(self.step, steps);
+        let n = self.step as f32;
+        let ema = self.config.ema.min((1.0 + n) / (10.0 + n));
+        let (config, step) = (self.config.clone(), self.step);
+        for (slot, gradient) in self.slots.iter_mut().zip(&gradients) {
+            let Some(gradient) = gradient else { continue };
+            match rule(&config, slot) {
+                // Orthogonalisation undoes any scale, so clipping has no say here beyond the momentum.
+                Rule::Muon => muon(&config, slot, gradient, clip, share, ema),
+                rule => {
+                    let decay = if rule == Rule::Decayed { config.weight_decay } else { 0.0 };
+                    let hyper = AdamwHyper {
+                        lr: config.rate * share,
+                        beta1: 0.9,
+                        beta2: config.square_decay,
+                        eps: 1e-8,
+                        weight_decay: decay,
+                        step,
+                        grad_scale: clip,
+                        ema_decay: ema,
+                    };
+                    let Slot { values, ema, mean, square, .. } = slot;
+                    adamw_ema_step(values, gradient, mean, square, ema, &hyper);
+                }
+            }
+        }
+        norm
+    }
+}
+
+fn rule(config: &OptimizerConfig, slot: &Slot) -> Rule {
+    // Statistics of latents and the like are no weights, and tables of words or positions are not
+    // maps: orthogonal updates only make sense for matrices that map one space to another.
+    let is_map = slot.shape.len() == 2 && slot.name.ends_with("weight");
+    let inside = slot.name.contains("blocks.");
+    match (is_map, inside && config.matrix_rate > 0.0) {
+        (true, true) => Rule::Muon,
+        (true, false) => Rule::Decayed,
+        (false, _) => Rule::Plain,
+    }
+}
+
+/// Momentum with look-ahead, orthogonalised, scaled to the shape.
+fn muon(
+    config: &OptimizerConfig,
+    slot: &mut Slot,
+    gradient: &[f32],
+    clip: f32,
+    share: f32,
+    ema: f32,
+) {
+    let (rows, cols) = (slot.shape[0], slot.shape[1]);
+    let mut update = Vec::with_capacity(gradient.len());
+    for (m, &g) in slot.mean.iter_mut().zip(gradient) {
+        let g = g * clip;
+        *m = config.momentum * *m + g;
+        update.push(g + config.momentum * *m);
+    }
+    newton_schulz5(&mut update, rows, cols);
+    // Weights are [inputs, outputs]: a tall map of many outputs gets the larger step.
+    let scale = (cols as f32 / rows as f32).max(1.0).sqrt();
+    let rate = config.matrix_rate * share;
+    for ((v, u), e) in slot.values.iter_mut().zip(&update).zip(&mut slot.ema) {
+        *v -= rate * (scale * u + config.weight_decay * *v);
+        *e += (1.0 - ema) * (*v - *e);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameter(name: &str, shape: &[usize], values: Vec<f32>) -> Parameter {
+        Parameter { name: name.into(), shape: shape.to_vec(), values }
+    }
+
+    #[test]
+    fn both_rules_walk_down_a_bowl() {
+        let target: Vec<f32> = (0..16).map(|i| (i as f32 * 0.7).sin()).collect();
+        let names = ["blocks.0.up.weight", "embed.weight", "blocks.0.up.bias"];
+        let shapes: [&[usize]; 3] = [&[4, 4], &[4, 4], &[16]];
+        let parameters = names.iter().zip(shapes).map(|(n, s)| parameter(n, s, vec![0.0; 16]));
+        let config = OptimizerConfig { weight_decay: 0.0, warmup: 1, ..Default::default() };
+        let mut optimizer = Optimizer::new(config, parameters.collect());
+        let away = |o: &Optimizer, i: usize| -> f32 {
+            o.slots[i].values.iter().zip(&target).map(|(v, t)| (v - t).abs()).sum()
+        };
+        let before: Vec<f32> = (0..3).map(|i| away(&optimizer, i)).collect();
+        for _ in 0..200 {
+            let gradient =
+                |s: &Slot| Some(s.values.iter().zip(&target).map(|(v, t)| v - t).collect());
+            let gradients = optimizer.slots.iter().map(gradient).collect();
+            optimizer.step(gradients, 400);
+        }
+        for i in 0..3 {
+            assert!(away(&optimizer, i) < before[i] / 4.0, "{}", names[i]);
+        }
+    }
+
+    #[test]
+    fn a_gradient_that_is_not_finite_changes_nothing() {
+        let slot = parameter("a.weight", &[2, 2], vec![1.0; 4]);
+        let mut optimizer = Optimizer::new(OptimizerConfig::default(), vec![slot]);
+        let before = optimizer.slots.clone();
+        let norm = optimizer.step(vec![Some(vec![f32::NAN, 0.0, 0.0, 0.0])], 10);
+        assert!(norm.is_nan());
+        assert_eq!((optimizer.slots.clone(), optimizer.step), (before, 1));
+    }
+
+    #[test]
+    fn rates_warm_up_hold_and_fall() {
+        let config = OptimizerConfig { warmup: 10, ..Default::default() };
+        let optimizer = Optimizer::new(config, vec![]);
+        assert!((optimizer.rate_share(1, 1000) - 0.1).abs() < 1e-6);
+        assert_eq!(optimizer.rate_share(500, 1000), 1.0);
+        assert!((optimizer.rate_share(1000, 1000) - 0.05).abs() < 1e-6);
+    }
+}

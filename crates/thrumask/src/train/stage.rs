@@ -1,0 +1,369 @@
+//! Training of stage 1, stage 2 and the TI2V baseline.
+
+use std::{collections::BTreeMap, path::Path};
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor, TensorData},
+};
+use thrumask_core::{Error, MaskSet, Picture, trajectory::colored};
+use thrumask_nn::{
+    autoencoder::Autoencoder,
+    backbone::Denoiser,
+    diffusion::{
+        guidance::Keep,
+        noise::Noise,
+        path::{Prediction, SIGMA_MIN, interpolate},
+    },
+    layers::Init,
+    pixels::pixels_from_frames,
+    text::Vocabulary,
+};
+
+use super::{RunConfig, StageTraining, Task, TrainConfig};
+use crate::{
+    Result,
+    model::{
+        Network, Prepared, SceneConditions, StageConfig, StageKind, StageModel, VideoShape,
+        read_autoencoder, write_stage,
+    },
+    motion::{MotionRequest, generate_trajectories},
+    progress::Silent,
+    video::{VideoRequest, generate_videos},
+    world::{self, Sample, Split, WorldConfig, judge},
+};
+
+/// Training of one stage on the world.
+pub struct StageTask {
+    config: StageConfig,
+    training: StageTraining,
+    world: WorldConfig,
+    run: RunConfig,
+    vocabulary: Vocabulary,
+    autoencoder: Autoencoder,
+    device: Device,
+}
+
+/// What one step looks at.
+pub struct StageBatch {
+    samples: Vec<Sample>,
+    /// X₁, `[B, C, T, H, W]`.
+    data: Tensor<5>,
+    /// X₀, `[B, C, T, H, W]`.
+    noise: Tensor<5>,
+    /// Weight of each latent position, of mean 1, `[B, 1, T, H, W]`.
+    weight: Tensor<5>,
+    times: Vec<f32>,
+    keep: Vec<Keep>,
+}
+
+impl StageTask {
+    /// The task of a configuration; paths in it are relative to `base`.
+    ///
+    /// # Errors
+    /// When the configuration has no stage, or the autoencoder cannot be read.
+    pub fn new(config: &TrainConfig, base: &Path, device: &Device) -> Result<Self> {
+        let kind = config.task.stage();
+        let (Some(kind), Some(training)) = (kind, config.stage.clone()) else {
+            let reason = "expected a stage task with a section [stage]";
+            return Err(Error::invalid("training configuration", reason).into());
+        };
+        let path = base.join(&training.autoencoder);
+        let bytes = std::fs::read(&path).map_err(|e| Error::io("reading", &path, e))?;
+        let autoencoder = read_autoencoder(&path.display().to_string(), &bytes, device)?;
+        let video = VideoShape { size: config.world.size, frames: config.world.frames };
+        let stage = match training.model.clone() {
+            Some(model) => model,
+            None => StageConfig::nano(kind, autoencoder.config(), video)?,
+        };
+        if stage.kind != kind || stage.video != video {
+            let expected = format!("{kind:?} at {video:?}");
+            let got = format!("{:?} at {:?}", stage.kind, stage.video);
+            return Err(Error::mismatch("stage.model", expected, got).into());
+        }
+        Ok(Self {
+            config: stage,
+            training,
+            world: config.world.clone(),
+            run: config.run.clone(),
+            vocabulary: Vocabulary::new(world::words())?,
+            autoencoder,
+            device: device.clone(),
+        })
+    }
+
+    /// Positions of random numbers of row `row` of step `step` in streams with one value per row.
+    fn position(&self, step: u64, row: usize) -> u64 {
+        step * self.run.batch as u64 + row as u64
+    }
+
+    /// A batch from samples, with noise and times from the streams that `name` begins.
+    fn assemble(&self, samples: Vec<Sample>, name: &str, step: u64) -> Result<StageBatch> {
+        let seed = self.run.seed;
+        let stream = |what: &str| Noise::new(seed, &format!("{name}/{what}"));
+        let (time, drop, noise) = (stream("time"), stream("drop"), stream("noise"));
+        let [t, h, w] = self.config.denoiser.latent_size;
+        let shape = [samples.len(), self.config.denoiser.latent_channels, t, h, w];
+        let count: usize = shape.iter().skip(1).product();
+        let mut values = Vec::with_capacity(count * samples.len());
+        let (mut times, mut keep) = (Vec::new(), Vec::new());
+        for row in 0..samples.len() {
+            let position = self.position(step, row);
+            values.extend(noise.normals(position * count as u64, count));
+            times.push(self.training.time.draw(&time, position));
+            keep.push(self.keep(drop.uniform(position)));
+        }
+        let videos: Vec<Vec<Picture>> = match self.config.kind {
+            StageKind::Motion => samples
+                .iter()
+                .map(|s| s.masks.frames().iter().map(colored).collect())
+                .collect(),
+            StageKind::Video | StageKind::Ti2v => {
+                samples.iter().map(|s| s.clip.frames().to_vec()).collect()
+            }
+        };
+        let videos: Vec<&[Picture]> = videos.iter().map(Vec::as_slice).collect();
+        let data = self.autoencoder.encode(pixels_from_frames(&videos, &self.device)?)?;
+        let noise = Tensor::from_data(TensorData::new(values, shape), &self.device);
+        let weight = self.weights(&samples);
+        Ok(StageBatch { samples, data, noise, weight, times, keep })
+    }
+
+    /// Which conditions a uniform number in [0, 1) keeps.
+    fn keep(&self, draw: f32) -> Keep {
+        let StageTraining { drop_image, drop_text, drop_both, .. } = self.training;
+        Keep {
+            image: !(draw < drop_image || in_range(draw, drop_image + drop_text, drop_both)),
+            text: !in_range(draw, drop_image, drop_text + drop_both),
+        }
+    }
+
+    /// More weight where an object is, in each latent frame; mean 1 over the batch.
+    fn weights(&self, samples: &[Sample]) -> Tensor<5> {
+        let [t, h, w] = self.config.denoiser.latent_size;
+        let VideoShape { size, frames } = self.config.video;
+        let mut weights = vec![1f32; samples.len() * t * h * w];
+        for (b, sample) in samples.iter().enumerate() {
+            for (f, frame) in sample.masks.frames().iter().enumerate() {
+                for (i, _) in frame.ids().iter().enumerate().filter(|&(_, &id)| id != 0) {
+                    let (x, y) = (i % size * w / size, i / size * h / size);
+                    let cell = ((b * t + f * t / frames) * h + y) * w + x;
+                    weights[cell] = self.training.object_weight;
+                }
+            }
+        }
+        let mean = weights.iter().map(|&v| f64::from(v)).sum::<f64>() / weights.len() as f64;
+        weights.iter_mut().for_each(|v| *v /= mean as f32);
+        let shape = [samples.len(), 1, t, h, w];
+        Tensor::from_data(TensorData::new(weights, shape), &self.device)
+    }
+
+    fn conditions<'a>(&self, sample: &'a Sample) -> SceneConditions<'a> {
+        SceneConditions {
+            picture: &sample.clip.frames()[0],
+            masks: &sample.masks.frames()[0],
+            trajectory: (self.config.kind == StageKind::Video).then_some(&sample.masks),
+            plan: &sample.plan,
+        }
+    }
+
+    fn model(&self, network: &Network) -> StageModel {
+        StageModel {
+            config: self.config.clone(),
+            vocabulary: self.vocabulary.clone(),
+            network: network.clone(),
+        }
+    }
+
+    /// The fixed validation set.
+    fn validation_set(&self) -> Result<Vec<Sample>> {
+        let count = self.run.validation_samples as u64;
+        Ok(world::samples(&self.world, Split::Validation, 0..count)?)
+    }
+}
+
+fn in_range(value: f32, start: f32, length: f32) -> bool {
+    (start..start + length).contains(&value)
+}
+
+impl Task for StageTask {
+    type Network = Network;
+    type Batch = StageBatch;
+
+    fn fresh(&self, device: &Device) -> Result<Network> {
+        Network::new(&mut Init::new(self.run.seed, device), &self.config, &self.vocabulary)
+    }
+
+    fn batch(&self, step: u64) -> Result<StageBatch> {
+        let first = step * self.run.batch as u64;
+        let indices = first..first + self.run.batch as u64;
+        let make = |i: u64| world::scene(&self.world, Split::Train, i)?.sample(self.world.size);
+        let samples = indices.map(make).collect::<thrumask_core::Result<Vec<_>>>()?;
+        self.assemble(samples, "train", step)
+    }
+
+    fn loss(&self, network: &Network, batch: StageBatch) -> Result<Tensor<1>> {
+        let scenes: Vec<_> = batch.samples.iter().map(|s| self.conditions(s)).collect();
+        let prepared = Prepared::new(
+            network,
+            &self.config,
+            &self.vocabulary,
+            &self.autoencoder,
+            &scenes,
+            &batch.keep,
+        )?;
+        let device = network.device();
+        let target = match self.config.prediction {
+            Prediction::Sample => batch.data.clone(),
+            Prediction::Velocity => batch.data.clone() - batch.noise.clone() * (1.0 - SIGMA_MIN),
+        };
+        let latents = interpolate(batch.data, batch.noise, &batch.times);
+        let input = prepared.input(latents.to_device(&device), batch.times);
+        let prediction = network.denoiser.predict(&input)?;
+        let error = prediction - target.to_device(&device);
+        Ok((error.clone() * error * batch.weight.to_device(&device)).mean())
+    }
+
+    fn validate(&self, network: &Network) -> Result<(BTreeMap<String, f64>, Picture)> {
+        let samples = self.validation_set()?;
+        let model = self.model(network);
+        let mut scores = BTreeMap::new();
+        let mut shown = Vec::new();
+        let (mut losses, mut batches) = (0.0, 0);
+        let mut tally = Tally::default();
+        for (number, chunk) in samples.chunks(self.run.batch).enumerate() {
+            let batch = self.assemble(chunk.to_vec(), "validation", number as u64)?;
+            losses += f64::from(self.loss(network, batch)?.into_scalar::<f32>());
+            batches += 1;
+            for (mut made, truth) in self.generate(&model, chunk)?.into_iter().zip(chunk) {
+                match self.config.kind {
+                    StageKind::Motion => tally.motion(&made, truth),
+                    StageKind::Video | StageKind::Ti2v => tally.video(&made, truth),
+                }
+                made.plan = truth.plan.clone();
+                shown.push(truth.clone());
+                shown.push(made);
+            }
+        }
+        scores.insert("loss".to_owned(), losses / f64::from(batches.max(1)));
+        tally.finish(&mut scores);
+        shown.truncate(16);
+        Ok((scores, world::contact_sheet(&shown, 2)?))
+    }
+
+    fn export(&self, network: Network) -> Result<Vec<u8>> {
+        write_stage(&self.model(&network.no_grad()))
+    }
+}
+
+impl StageTask {
+    /// What the model makes of each sample's conditions, put in the place of the truth.
+    fn generate(&self, model: &StageModel, samples: &[Sample]) -> Result<Vec<Sample>> {
+        let sampling = &self.training.sampling;
+        let mut made = samples.to_vec();
+        if self.config.kind == StageKind::Motion {
+            let firsts = samples
+                .iter()
+                .map(|s| MaskSet::new(s.masks.frames()[0].clone(), s.masks.objects()))
+                .collect::<thrumask_core::Result<Vec<_>>>()?;
+            let requests: Vec<MotionRequest<'_>> = samples
+                .iter()
+                .zip(&firsts)
+                .enumerate()
+                .map(|(i, (s, masks))| MotionRequest {
+                    picture: &s.clip.frames()[0],
+                    masks,
+                    plan: &s.plan,
+                    given: None,
+                    seed: i as u64,
+                    fps: s.clip.fps(),
+                })
+                .collect();
+            let autoencoder = &self.autoencoder;
+            let masks =
+                generate_trajectories(model, autoencoder, &requests, sampling, &mut Silent)?;
+            made.iter_mut().zip(masks).for_each(|(m, t)| m.masks = t);
+        } else {
+            let request = |(i, s): (usize, &'_ Sample)| (i as u64, s.clip.fps());
+            let numbers: Vec<(u64, f32)> = samples.iter().enumerate().map(request).collect();
+            let requests: Vec<VideoRequest<'_>> = samples
+                .iter()
+                .zip(numbers)
+                .map(|(s, (seed, fps))| VideoRequest {
+                    picture: &s.clip.frames()[0],
+                    trajectory: Some(&s.masks),
+                    plan: &s.plan,
+                    seed,
+                    fps,
+                })
+                .collect();
+            let clips =
+                generate_videos(model, &self.autoencoder, &requests, sampling, &mut Silent)?;
+            made.iter_mut().zip(clips).for_each(|(m, c)| m.clip = c);
+        }
+        Ok(made)
+    }
+}
+
+/// Running sums of validation scores.
+#[derive(Default)]
+struct Tally {
+    objects: usize,
+    right: usize,
+    iou: f64,
+    whole: usize,
+    pieces: usize,
+    clips: usize,
+    squared_error: f64,
+}
+
+impl Tally {
+    /// Judges a generated trajectory.
+    fn motion(&mut self, made: &Sample, truth: &Sample) {
+        let judged = judge::judge_all(&made.masks);
+        let frames = made.masks.frames().iter().zip(truth.masks.frames()).skip(1);
+        let frames: Vec<_> = frames.collect();
+        for (i, object) in truth.objects.iter().enumerate() {
+            let id = i as u8 + 1;
+            self.objects += 1;
+            self.right += usize::from(judge::is_right(judged.get(i).and_then(Option::as_ref), object));
+            let per_frame = frames.iter().map(|(m, t)| {
+                f64::from(judge::iou(&m.mask_of(id), &t.mask_of(id)))
+            });
+            let iou = per_frame.sum::<f64>() / frames.len().max(1) as f64;
+            self.iou += iou;
+            self.whole += usize::from(iou >= 0.5);
+            if let Some((last, _)) = frames.last() {
+                self.pieces += judge::pieces(&last.mask_of(id), last.size(), 4);
+            }
+        }
+    }
+
+    /// Compares a generated clip with the true one.
+    fn video(&mut self, made: &Sample, truth: &Sample) {
+        self.clips += 1;
+        let pairs = made.clip.frames().iter().zip(truth.clip.frames()).skip(1);
+        let mut sum = (0.0, 0usize);
+        for (a, b) in pairs {
+            for (&x, &y) in a.rgb().iter().zip(b.rgb()) {
+                sum.0 += (f64::from(x) - f64::from(y)).powi(2);
+            }
+            sum.1 += a.rgb().len();
+        }
+        self.squared_error += sum.0 / sum.1.max(1) as f64;
+    }
+
+    fn finish(self, scores: &mut BTreeMap<String, f64>) {
+        if self.objects > 0 {
+            let n = self.objects as f64;
+            scores.insert("action_accuracy".into(), self.right as f64 / n);
+            scores.insert("mean_iou".into(), self.iou / n);
+            scores.insert("iou_at_least_half".into(), self.whole as f64 / n);
+            scores.insert("pieces_per_object".into(), self.pieces as f64 / n);
+        }
+        if self.clips > 0 {
+            let mean = self.squared_error / self.clips as f64;
+            scores.insert("psnr".into(), 10.0 * (255.0f64.powi(2) / mean.max(1e-9)).log10());
+        }
+    }
+}
