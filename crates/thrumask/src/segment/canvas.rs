@@ -1,0 +1,254 @@
+//! Scores on a coarse grid, and label maps painted from them at a picture's full size.
+
+use rayon::prelude::*;
+use thrumask_core::{LabelMap, Picture, PixelBox, Result, Size};
+
+/// Scores of one object on a grid that is laid over a part of the picture: above 0 where the object
+/// is. Beyond the part the object is nowhere.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoreGrid {
+    /// The part of the picture that the grid covers.
+    pub area: PixelBox,
+    /// Columns and rows of the grid.
+    pub size: Size,
+    /// One score for each cell, row-major.
+    pub scores: Vec<f32>,
+}
+
+impl ScoreGrid {
+    /// No object anywhere.
+    pub fn nothing() -> Self {
+        let area = PixelBox { x0: 0, y0: 0, x1: 0, y1: 0 };
+        Self { area, size: Size::new(0, 0), scores: Vec::new() }
+    }
+
+    /// The cells above 0.
+    pub fn mask(&self) -> Vec<bool> {
+        self.scores.iter().map(|&s| s > 0.0).collect()
+    }
+
+    /// Lowers every cell outside of `keep` to below 0.
+    pub fn restrict(&mut self, keep: &[bool]) {
+        for (score, keep) in self.scores.iter_mut().zip(keep) {
+            if !keep {
+                *score = score.min(-0.5);
+            }
+        }
+    }
+
+    /// The part of the picture, in pixels, that can come out above 0.
+    fn reach(&self) -> Option<PixelBox> {
+        let b = bounds(&self.mask(), self.size)?;
+        let along = |cell: usize, cells: usize, start: usize, end: usize| {
+            start as f64 + cell as f64 * (end - start) as f64 / cells as f64
+        };
+        let PixelBox { x0, y0, x1, y1 } = self.area;
+        let x = |cell| along(cell, self.size.width, x0, x1);
+        let y = |cell| along(cell, self.size.height, y0, y1);
+        Some(PixelBox {
+            x0: x(b.x0.saturating_sub(1)).floor() as usize,
+            y0: y(b.y0.saturating_sub(1)).floor() as usize,
+            x1: (x((b.x1 + 1).min(self.size.width)).ceil() as usize).min(x1),
+            y1: (y((b.y1 + 1).min(self.size.height)).ceil() as usize).min(y1),
+        })
+    }
+}
+
+/// Two neighbouring cells and the share of the second, at the centre of a pixel.
+fn between(pixel: usize, start: usize, end: usize, cells: usize) -> (usize, usize, f32) {
+    let at = (pixel - start) as f32 + 0.5;
+    let at = (at * cells as f32 / (end - start) as f32 - 0.5).clamp(0.0, (cells - 1) as f32);
+    let low = at as usize;
+    (low, (low + 1).min(cells - 1), at - low as f32)
+}
+
+/// Paints the grids of objects 1, 2, … on a map of `size`: each pixel goes to the object of the
+/// highest score above 0. Scores are interpolated linearly, so edges are smooth at any size.
+///
+/// # Errors
+/// As [`LabelMap::new`].
+pub fn paint(size: Size, grids: &[ScoreGrid]) -> Result<LabelMap> {
+    let reaches: Vec<Option<PixelBox>> = grids.iter().map(ScoreGrid::reach).collect();
+    let columns: Vec<Vec<(usize, usize, f32)>> = grids
+        .iter()
+        .zip(&reaches)
+        .map(|(grid, reach)| {
+            let columns = reach.map_or(0..0, |r| r.x0..r.x1);
+            let cells = grid.size.width;
+            columns.map(|x| between(x, grid.area.x0, grid.area.x1, cells)).collect()
+        })
+        .collect();
+    let mut ids = vec![0u8; size.area()];
+    ids.par_chunks_mut(size.width.max(1)).enumerate().for_each(|(y, row)| {
+        let mut best: Vec<f32> = Vec::new();
+        for (i, (grid, reach)) in grids.iter().zip(&reaches).enumerate() {
+            let Some(reach) = reach.filter(|r| (r.y0..r.y1).contains(&y)) else { continue };
+            best.resize(size.width, 0.0);
+            let (up, down, t) = between(y, grid.area.y0, grid.area.y1, grid.size.height);
+            let line = |r: usize| &grid.scores[r * grid.size.width..(r + 1) * grid.size.width];
+            let (up, down) = (line(up), line(down));
+            for (x, &(left, right, s)) in (reach.x0..reach.x1).zip(&columns[i]) {
+                let above = up[left] + (up[right] - up[left]) * s;
+                let below = down[left] + (down[right] - down[left]) * s;
+                let score = above + (below - above) * t;
+                if score > best[x] {
+                    (best[x], row[x]) = (score, i as u8 + 1);
+                }
+            }
+        }
+    });
+    LabelMap::new(size, ids)
+}
+
+/// A part of a picture at a size at which its longer side has at most `side` pixels, never enlarged.
+///
+/// # Errors
+/// As [`Picture::resize`].
+pub fn reduced(picture: &Picture, area: PixelBox, side: usize) -> Result<Picture> {
+    let (width, height) = (area.x1 - area.x0, area.y1 - area.y0);
+    let part = if (width, height) == (picture.size().width, picture.size().height) {
+        None
+    } else {
+        let line = |y: usize| {
+            let start = (y * picture.size().width + area.x0) * 3;
+            &picture.rgb()[start..start + width * 3]
+        };
+        let rgb = (area.y0..area.y1).flat_map(|y| line(y).iter().copied()).collect();
+        Some(Picture::new(Size::new(width, height), rgb)?)
+    };
+    let part = part.as_ref().unwrap_or(picture);
+    let longest = width.max(height).max(1);
+    let scaled = |n: usize| if longest > side { (n * side / longest).max(1) } else { n };
+    part.resize(Size::new(scaled(width), scaled(height)))
+}
+
+/// The smallest box around the set cells of a mask.
+pub fn bounds(mask: &[bool], size: Size) -> Option<PixelBox> {
+    let mut found: Option<PixelBox> = None;
+    for (i, _) in mask.iter().enumerate().filter(|&(_, &m)| m) {
+        let (x, y) = (i % size.width, i / size.width);
+        let b = found.get_or_insert(PixelBox { x0: x, y0: y, x1: x + 1, y1: y + 1 });
+        b.x0 = b.x0.min(x);
+        b.x1 = b.x1.max(x + 1);
+        b.y1 = y + 1;
+    }
+    found
+}
+
+/// The four neighbours of a cell that lie on the grid.
+pub fn neighbours(i: usize, size: Size) -> impl Iterator<Item = usize> {
+    let (x, y) = (i % size.width, i / size.width);
+    let left = (x > 0).then(|| i - 1);
+    let right = (x + 1 < size.width).then(|| i + 1);
+    let up = (y > 0).then(|| i - size.width);
+    let down = (y + 1 < size.height).then(|| i + size.width);
+    [left, right, up, down].into_iter().flatten()
+}
+
+/// The connected pieces (over edges) of the set cells, each as its cells, in order of first cell.
+pub fn pieces(mask: &[bool], size: Size) -> Vec<Vec<usize>> {
+    let mut seen = vec![false; mask.len()];
+    let mut found = Vec::new();
+    for start in 0..mask.len() {
+        if !mask[start] || seen[start] {
+            continue;
+        }
+        seen[start] = true;
+        let mut piece = vec![start];
+        let mut next = 0;
+        while next < piece.len() {
+            for n in neighbours(piece[next], size) {
+                if mask[n] && !seen[n] {
+                    seen[n] = true;
+                    piece.push(n);
+                }
+            }
+            next += 1;
+        }
+        found.push(piece);
+    }
+    found
+}
+
+/// The mask without pieces smaller than `share` of its largest one.
+pub fn without_specks(mask: &[bool], size: Size, share: f32) -> Vec<bool> {
+    let pieces = pieces(mask, size);
+    let largest = pieces.iter().map(Vec::len).max().unwrap_or(0);
+    let mut kept = vec![false; mask.len()];
+    let large = |p: &&Vec<usize>| p.len() as f32 >= share * largest as f32;
+    pieces.iter().filter(large).flatten().for_each(|&i| kept[i] = true);
+    kept
+}
+
+/// The mask with its holes filled: a hole is what no path outside of the mask joins to the edge of
+/// the grid.
+pub fn without_holes(mask: &[bool], size: Size) -> Vec<bool> {
+    let outside: Vec<bool> = mask.iter().map(|m| !m).collect();
+    let mut filled = vec![true; mask.len()];
+    let at_edge = |i: &usize| {
+        let (x, y) = (i % size.width, i / size.width);
+        x == 0 || y == 0 || x + 1 == size.width || y + 1 == size.height
+    };
+    for piece in pieces(&outside, size).iter().filter(|p| p.iter().any(|i| at_edge(i))) {
+        piece.iter().for_each(|&i| filled[i] = false);
+    }
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disc(side: usize, centre: f32, radius: f32) -> ScoreGrid {
+        let at = |i: usize| {
+            let (x, y) = ((i % side) as f32 + 0.5, (i / side) as f32 + 0.5);
+            radius - ((x - centre).powi(2) + (y - centre).powi(2)).sqrt()
+        };
+        ScoreGrid {
+            area: PixelBox { x0: 0, y0: 0, x1: side, y1: side },
+            size: Size::new(side, side),
+            scores: (0..side * side).map(at).collect(),
+        }
+    }
+
+    #[test]
+    fn painting_keeps_shape_and_area_at_any_size() {
+        for side in [7, 20, 160, 500] {
+            let mut grid = disc(20, 10.0, 6.0);
+            grid.area = PixelBox { x0: 0, y0: 0, x1: side, y1: side };
+            let labels = paint(Size::new(side, side), &[ScoreGrid::nothing(), grid]).unwrap();
+            let share = labels.area_of(2) as f32 / (side * side) as f32;
+            let exact = std::f32::consts::PI * 36.0 / 400.0;
+            assert!((share - exact).abs() < 0.06, "{side}: {share} of {exact}");
+            assert_eq!(labels.ids_present(), [2]);
+        }
+    }
+
+    #[test]
+    fn the_higher_score_wins_and_a_part_stays_in_its_place() {
+        let low = disc(20, 10.0, 5.0);
+        let mut high = disc(20, 10.0, 5.0);
+        high.scores.iter_mut().for_each(|s| *s *= 2.0);
+        let labels = paint(Size::new(20, 20), &[low, high.clone()]).unwrap();
+        assert_eq!(labels.ids_present(), [2]);
+        high.area = PixelBox { x0: 30, y0: 10, x1: 50, y1: 30 };
+        let labels = paint(Size::new(60, 40), &[high]).unwrap();
+        let found = labels.box_of(1).unwrap();
+        assert!(found.x0 >= 30 && found.x1 <= 50 && found.y0 >= 10 && found.y1 <= 30);
+        assert_eq!(
+            labels.area_of(1),
+            paint(Size::new(20, 20), &[disc(20, 10.0, 5.0)]).unwrap().area_of(1)
+        );
+    }
+
+    #[test]
+    fn specks_go_and_holes_are_filled() {
+        let rows = ["........", ".####..#", ".#..#...", ".####...", "........"];
+        let mask: Vec<bool> = rows.iter().flat_map(|r| r.bytes().map(|b| b == b'#')).collect();
+        let size = Size::new(8, 5);
+        let whole = without_holes(&without_specks(&mask, size, 0.2), size);
+        assert_eq!(whole.iter().filter(|m| **m).count(), 12);
+        assert!(!whole[8 + 7], "the speck is gone");
+        assert!(without_holes(&[true; 4], Size::new(2, 2)).iter().all(|m| *m));
+    }
+}

@@ -1,0 +1,43 @@
+//! Model files of the segmenter: safetensors whose metadata holds configuration and words.
+
+use std::collections::HashMap;
+
+use burn::tensor::Device;
+use thrumask_nn::{
+    layers::Init, perception::grounded::GroundedConfig, text::Vocabulary, weights::WeightFile,
+};
+
+use super::SegmenterModel;
+use crate::{
+    Result,
+    model::files::{metadata, to_json},
+};
+
+/// Reads a segmenter.
+///
+/// # Errors
+/// [`thrumask_nn::Error::Weights`] when the bytes are no segmenter or do not fit their
+/// configuration.
+pub fn read_segmenter(what: &str, bytes: &[u8], device: &Device) -> Result<SegmenterModel> {
+    let file = WeightFile::read(what, bytes)?;
+    let config: GroundedConfig = metadata(what, &file, "config")?;
+    let vocabulary: Vocabulary = metadata(what, &file, "vocabulary")?;
+    let SegmenterModel { config, vocabulary, network } =
+        SegmenterModel::fresh(&mut Init::new(0, device), config, vocabulary)?;
+    let network = file.load_into(what, "", network)?;
+    Ok(SegmenterModel { config, vocabulary, network })
+}
+
+/// The bytes of a segmenter, in half precision.
+///
+/// # Errors
+/// [`thrumask_nn::Error::Weights`] when it cannot be written.
+pub fn write_segmenter(model: &SegmenterModel) -> Result<Vec<u8>> {
+    let mut file = WeightFile::default();
+    file.insert_module("", &model.network);
+    file.metadata = HashMap::from([
+        ("config".into(), to_json("config", &model.config)?),
+        ("vocabulary".into(), to_json("vocabulary", &model.vocabulary)?),
+    ]);
+    Ok(file.write(true)?)
+}
