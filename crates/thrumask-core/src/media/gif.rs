@@ -6,7 +6,7 @@ use image::{AnimationDecoder, ImageDecoder, codecs::gif::GifDecoder};
 
 use super::{
     clip::{DEFAULT_FPS, check_total},
-    picture::on_white,
+    picture::{limits, on_white},
 };
 use crate::{Clip, Error, Picture, Result, Size, rle::check_size};
 
@@ -55,11 +55,12 @@ pub(super) fn decode(
     bytes: &[u8],
     visit: &mut dyn FnMut(Picture) -> Result<()>,
 ) -> Result<f32> {
-    let decoder = GifDecoder::new(Cursor::new(bytes))
+    let mut decoder = GifDecoder::new(Cursor::new(bytes))
         .map_err(|e| Error::format(what, format!("expected a GIF: {e}")))?;
     let (width, height) = decoder.dimensions();
     check_size(Size::new(width as usize, height as usize))
         .map_err(|e| Error::invalid(what, e.to_string()))?;
+    decoder.set_limits(limits()).map_err(|e| Error::invalid(what, e.to_string()))?;
     animation(what, decoder, visit)
 }
 

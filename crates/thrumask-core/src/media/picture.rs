@@ -11,8 +11,13 @@ use crate::{Error, Picture, Result, Size, fsio, labels::png as label_png, rle::c
 /// The longest picture file that is read, in bytes.
 pub const MAX_PICTURE_BYTES: u64 = 512 << 20;
 
-/// What a decoder may allocate, in bytes: the largest picture in 16-bit RGBA and some room.
-const MAX_DECODER_BYTES: u64 = 1 << 30;
+/// What a decoder may allocate: the largest picture in 16-bit RGBA and some room. Frames of a GIF
+/// may claim to be larger than the whole.
+pub(super) fn limits() -> image::Limits {
+    let mut limits = image::Limits::default();
+    limits.max_alloc = Some((crate::MAX_PIXELS * 9) as u64);
+    limits
+}
 
 impl Picture {
     /// Reads a PNG, JPEG, WebP or GIF, see [`Picture::from_bytes`].
@@ -87,9 +92,7 @@ fn decode(what: &str, bytes: &[u8]) -> Result<Picture> {
         Error::format(what, if bytes.is_empty() { "the file is empty".into() } else { reason })
     })?;
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut limits = image::Limits::default();
-    limits.max_alloc = Some(MAX_DECODER_BYTES);
-    reader.limits(limits);
+    reader.limits(limits());
     let mut decoder = reader.into_decoder().map_err(failed)?;
     let (width, height) = decoder.dimensions();
     check_size(Size::new(width as usize, height as usize))

@@ -5,7 +5,10 @@ use std::io::Cursor;
 
 use image::{ExtendedColorType, ImageDecoder, codecs::webp};
 
-use super::gif::{animation, delays};
+use super::{
+    gif::{animation, delays},
+    picture::limits,
+};
 use crate::{Clip, Error, Picture, Result, Size, rle::check_size};
 
 /// Bit of the VP8X flags that says that there are several frames.
@@ -86,11 +89,12 @@ pub(super) fn decode(
     bytes: &[u8],
     visit: &mut dyn FnMut(Picture) -> Result<()>,
 ) -> Result<f32> {
-    let decoder = webp::WebPDecoder::new(Cursor::new(bytes))
+    let mut decoder = webp::WebPDecoder::new(Cursor::new(bytes))
         .map_err(|e| Error::format(what, format!("expected a WebP: {e}")))?;
     let (width, height) = decoder.dimensions();
     check_size(Size::new(width as usize, height as usize))
         .map_err(|e| Error::invalid(what, e.to_string()))?;
+    decoder.set_limits(limits()).map_err(|e| Error::invalid(what, e.to_string()))?;
     animation(what, decoder, visit)
 }
 
