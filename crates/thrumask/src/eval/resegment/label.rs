@@ -17,12 +17,17 @@ const EDGE: f32 = 0.35;
 const ROUNDS: usize = 3;
 
 /// The label map of one frame.
-pub fn label(tracks: &[Track], templates: &[Option<Template>], evidence: &Evidence) -> LabelMap {
+pub fn label(
+    tracks: &[Track],
+    templates: &[Option<Template>],
+    evidence: &Evidence,
+    likeness: &[Vec<f32>],
+) -> LabelMap {
     let (area, side) = (evidence.size.area(), evidence.size.width.max(evidence.size.height) as f32);
     let slack = (SLACK * side).max(1.5);
     // Cost of every choice: background first, then the objects; infinite where impossible.
     let mut costs = vec![evidence.background.clone()];
-    for (track, template) in tracks.iter().zip(templates) {
+    for ((track, template), unlike) in tracks.iter().zip(templates).zip(likeness) {
         let mut cost = vec![f32::INFINITY; area];
         if let Some(template) = template {
             let inside = covered(template, &track.pose, evidence);
@@ -30,7 +35,7 @@ pub fn label(tracks: &[Track], templates: &[Option<Template>], evidence: &Eviden
             let depth = distance(&inside, evidence.size.width, false);
             for i in (0..area).filter(|&i| away[i] <= slack) {
                 let outside = OUTSIDE * (away[i] - 0.5).max(0.0) * 100.0 / side;
-                cost[i] = template.unlike(evidence.colors[i]).min(MOST) + outside;
+                cost[i] = unlike[i].min(MOST) + outside;
                 let within = (depth[i] / (0.03 * side)).min(1.0);
                 costs[0][i] += INSIDE * within;
             }

@@ -60,8 +60,10 @@ impl Resegmenter {
         let mut frames = vec![self.first.clone()];
         for picture in &clip.frames()[1..] {
             let evidence = Evidence::new(&self.background, picture);
-            track::follow(&mut tracks, &self.templates, &evidence);
-            frames.push(label::label(&tracks, &self.templates, &evidence));
+            let likeness: Vec<Vec<f32>> =
+                self.templates.iter().map(|t| evidence.likeness(t.as_ref())).collect();
+            track::follow(&mut tracks, &self.templates, &evidence, &likeness);
+            frames.push(label::label(&tracks, &self.templates, &evidence, &likeness));
         }
         Trajectory::new(frames, self.templates.len(), clip.fps())
     }
@@ -114,6 +116,11 @@ impl Evidence {
         };
         let background = colors.iter().zip(&background.colors).map(unlike).collect();
         Self { size: picture.size(), colors, background }
+    }
+
+    /// How unlike an object's colours each pixel is.
+    fn likeness(&self, template: Option<&Template>) -> Vec<f32> {
+        template.map_or(Vec::new(), |t| self.colors.iter().map(|c| t.unlike(*c)).collect())
     }
 }
 

@@ -11,7 +11,8 @@ use crate::world::{self, Split, WorldConfig, judge};
 fn scores(count: u64, change: impl Fn(&Clip) -> Clip) -> (f32, f32) {
     let config = WorldConfig::default();
     let (mut j, mut n, mut right, mut objects) = (0.0, 0usize, 0usize, 0usize);
-    for index in 0..count {
+    let from: u64 = std::env::var("FROM").map_or(0, |v| v.parse().unwrap());
+    for index in from..from + count {
         let scene = world::scene(&config, Split::Test, index).unwrap();
         let truth = scene.sample(config.size).unwrap();
         let background = scene.backdrop.picture(config.size).unwrap();

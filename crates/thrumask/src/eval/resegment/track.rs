@@ -43,27 +43,40 @@ impl Track {
     }
 }
 
-/// Moves every track on to the frame of `evidence`. The object that is found most surely goes first,
-/// and its pixels are no evidence for the others, so that two alike objects are not both found in
-/// one of them.
-pub fn follow(tracks: &mut [Track], templates: &[Option<Template>], evidence: &Evidence) {
+/// Moves every track on to the frame of `evidence`; `likeness` holds, for each object, how unlike
+/// its colours each pixel is.
+///
+/// The object that is found most surely goes first, and its pixels are no evidence for the others,
+/// so that two alike objects are not both found in one of them.
+pub fn follow(
+    tracks: &mut [Track],
+    templates: &[Option<Template>],
+    evidence: &Evidence,
+    likeness: &[Vec<f32>],
+) {
     let mut taken = vec![false; evidence.size.area()];
-    let mut left: Vec<usize> = (0..tracks.len()).filter(|&i| templates[i].is_some()).collect();
-    while !left.is_empty() {
-        let found = left.iter().enumerate().filter_map(|(k, &i)| {
-            let template = templates[i].as_ref()?;
-            let (score, pose) = find(&tracks[i], template, evidence, &taken);
-            Some((score / template.cells.len() as f32, k, pose))
-        });
-        let Some((_, k, pose)) = found.max_by(|a, b| a.0.total_cmp(&b.0)) else { return };
-        let i = left.remove(k);
+    let find = |i: usize, track: &Track, taken: &[bool]| {
+        let template = templates[i].as_ref()?;
+        let scene = Scene { template, evidence, likeness: &likeness[i], taken };
+        Some((scene.find(track), template))
+    };
+    let alone = (0..tracks.len()).filter_map(|i| {
+        let ((score, pose), template) = find(i, &tracks[i], &taken)?;
+        Some((score / template.cells.len() as f32, i, pose))
+    });
+    let mut order: Vec<(f32, usize, Pose)> = alone.collect();
+    order.sort_by(|a, b| b.0.total_cmp(&a.0));
+    for (k, &(_, i, alone)) in order.iter().enumerate() {
+        // The surest one lost nothing to others.
+        let found = if k == 0 { None } else { find(i, &tracks[i], &taken) };
+        let pose = found.map_or(alone, |((_, pose), _)| pose);
         let old = tracks[i].pose.at;
         tracks[i].velocity = [pose.at[0] - old[0], pose.at[1] - old[1]];
         tracks[i].pose = pose;
         if let Some(template) = &templates[i] {
             for (_, pixel, color) in placed(template, &pose, evidence, 1) {
                 let seen = evidence.colors[pixel];
-                taken[pixel] |= unlike(seen, color).min(template.unlike(seen)) < 2.0;
+                taken[pixel] |= unlike(seen, color).min(likeness[i][pixel]) < 2.0;
             }
         }
     }
@@ -88,75 +101,85 @@ fn placed<'a>(
     })
 }
 
-/// How much better the frame is explained with the cut-out at `pose` than by the background: the sum
-/// over its cells, each within ±[`MOST`].
-fn score(
-    template: &Template,
-    pose: &Pose,
-    evidence: &Evidence,
-    taken: &[bool],
-    every: usize,
-) -> f32 {
-    let gain = |(weight, pixel, color): (f32, usize, [f32; 3])| {
-        // A pixel that another object has tells nothing: this one may be behind it.
-        if taken[pixel] {
-            return 0.0;
-        }
-        let seen = evidence.colors[pixel];
-        // A network may paint stripes elsewhere: another colour of the object is nearly as good.
-        let object = unlike(seen, color).min(template.unlike(seen) + 1.0).min(MOST);
-        weight * (evidence.background[pixel] - object)
-    };
-    placed(template, pose, evidence, every).map(gain).sum()
+/// One object in one frame.
+struct Scene<'a> {
+    template: &'a Template,
+    evidence: &'a Evidence,
+    /// How unlike the object's colours each pixel is.
+    likeness: &'a [f32],
+    /// Pixels that other objects have.
+    taken: &'a [bool],
 }
 
-/// The best pose near where the track leads, and its score over all cells.
-fn find(track: &Track, template: &Template, evidence: &Evidence, taken: &[bool]) -> (f32, Pose) {
-    let every = (template.cells.len() / ROUGH_CELLS).max(1);
-    let last = track.pose;
-    let v = track.velocity;
-    let expected = [last.at[0] + 0.7 * v[0], last.at[1] + 0.7 * v[1]];
-    // Going far from where the last movement leads costs a little, so that of two equally good
-    // places the nearer one is taken.
-    let side = evidence.size.width.max(evidence.size.height) as f32;
-    let unit = template.cells.len() as f32 / side;
-    let rated = |pose: &Pose, every: usize| {
-        let gain = score(template, pose, evidence, taken, every) * every as f32;
-        let way = |from: [f32; 2]| (pose.at[0] - from[0]).hypot(pose.at[1] - from[1]);
-        let strain = 4.0 * way(expected).min(way(last.at));
-        let turn = (pose.angle - last.angle).abs() / 40.0;
-        let growth = (pose.scale / last.scale).ln().abs();
-        gain - unit * (strain + 2.0 * turn + 20.0 * growth)
-    };
-    let mut best: Vec<(f32, Pose)> = Vec::new();
-    let reach = (REACH * side / 2.0).ceil() as i32;
-    for (gy, gx) in (-reach..=reach).flat_map(|y| (-reach..=reach).map(move |x| (y, x))) {
-        for from in [last.at, expected] {
-            let at = [from[0] + 2.0 * gx as f32, from[1] + 2.0 * gy as f32];
+impl Scene<'_> {
+    /// How much better the frame is explained with the cut-out at `pose` than by the background: the
+    /// sum over its cells, each within ±[`MOST`].
+    fn score(&self, pose: &Pose, every: usize) -> f32 {
+        let gain = |(weight, pixel, color): (f32, usize, [f32; 3])| {
+            // A pixel that another object has tells nothing: this one may be behind it.
+            if self.taken[pixel] {
+                return 0.0;
+            }
+            let seen = self.evidence.colors[pixel];
+            // A network may paint stripes elsewhere: another colour of the object is nearly as good.
+            let object = unlike(seen, color).min(self.likeness[pixel] + 1.0).min(MOST);
+            weight * (self.evidence.background[pixel] - object)
+        };
+        placed(self.template, pose, self.evidence, every).map(gain).sum()
+    }
+
+    /// The best pose near where the track leads, and its score over all cells.
+    fn find(&self, track: &Track) -> (f32, Pose) {
+        let cells = self.template.cells.len();
+        let every = (cells / ROUGH_CELLS).max(1);
+        let last = track.pose;
+        let v = track.velocity;
+        let expected = [last.at[0] + 0.7 * v[0], last.at[1] + 0.7 * v[1]];
+        // Going far from where the last movement leads costs a little, so that of two equally good
+        // places the nearer one is taken.
+        let side = self.evidence.size.width.max(self.evidence.size.height) as f32;
+        let unit = cells as f32 / side;
+        let rated = |pose: &Pose, every: usize| {
+            let gain = self.score(pose, every) * every as f32;
+            let way = |from: [f32; 2]| (pose.at[0] - from[0]).hypot(pose.at[1] - from[1]);
+            let strain = 4.0 * way(expected).min(way(last.at));
+            let turn = (pose.angle - last.angle).abs() / 40.0;
+            let growth = (pose.scale / last.scale).ln().abs();
+            gain - unit * (strain + 2.0 * turn + 20.0 * growth)
+        };
+        let mut best: Vec<(f32, Pose)> = Vec::new();
+        let reach = REACH * side;
+        // Both discs of places are looked at; where they overlap, once.
+        let middle = [0, 1].map(|k| (last.at[k] + expected[k]) / 2.0);
+        let wide = [0, 1].map(|k| (reach + (expected[k] - last.at[k]).abs() / 2.0) / 2.0);
+        let [nx, ny] = wide.map(|w| w.ceil() as i32);
+        for (gy, gx) in (-ny..=ny).flat_map(|y| (-nx..=nx).map(move |x| (y, x))) {
+            let at = [middle[0] + 2.0 * gx as f32, middle[1] + 2.0 * gy as f32];
             let pose = Pose { at, ..last };
             keep(&mut best, (rated(&pose, every), pose));
         }
-    }
-    let fine = |(_, start): (f32, Pose)| {
-        let mut pose = start;
-        let mut improve = |options: &mut dyn Iterator<Item = Pose>, every: usize| {
-            let all = options.map(|p| (rated(&p, every), p));
-            if let Some((_, p)) = all.max_by(|a, b| a.0.total_cmp(&b.0)) {
-                pose = p;
-            }
-            pose
+        let fine = |(_, start): (f32, Pose)| {
+            let step = |options: &mut dyn Iterator<Item = Pose>, every: usize| {
+                let all = options.map(|p| (rated(&p, every), p));
+                all.max_by(|a, b| a.0.total_cmp(&b.0)).map_or(start, |(_, p)| p)
+            };
+            let turned = TURNS.iter().flat_map(|a| FACTORS.iter().map(move |f| (a, f)));
+            let p = step(&mut turned.map(|(a, f)| changed(&start, [0.0; 2], *a, *f)), every);
+            let p = step(&mut grid(2, 1.0).map(|d| changed(&p, d, 0.0, 1.0)), every);
+            (rated(&p, every), p)
         };
-        let turned = TURNS.iter().flat_map(|a| FACTORS.iter().map(move |f| (a, f)));
-        let p = improve(&mut turned.map(|(a, f)| changed(&start, [0.0; 2], *a, *f)), every);
-        let p = improve(&mut grid(2, 1.0).map(|d| changed(&p, d, 0.0, 1.0)), every);
+        // Only the best of them is worth the last touch.
+        let fine = best.into_iter().map(fine);
+        let Some((_, best)) = fine.max_by(|a, b| a.0.total_cmp(&b.0)) else { return (0.0, last) };
+        let touch = |options: &mut dyn Iterator<Item = Pose>| {
+            let all = options.map(|p| (rated(&p, 1), p));
+            all.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((0.0, best))
+        };
         let turned = [0.0, -4.0, 4.0].into_iter();
         let turned = turned.flat_map(|a| [1.0, 0.96, 1.04].map(|f| (a, f)));
-        let p = improve(&mut turned.map(|(a, f)| changed(&p, [0.0; 2], a, f)), 1);
-        let p = improve(&mut grid(2, 0.5).map(|d| changed(&p, d, 0.0, 1.0)), 1);
-        (rated(&p, 1), p)
-    };
-    let fine = best.into_iter().map(fine);
-    fine.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((0.0, last))
+        let (_, p) = touch(&mut turned.map(|(a, f)| changed(&best, [0.0; 2], a, f)));
+        touch(&mut grid(2, 0.5).map(|d| changed(&p, d, 0.0, 1.0)))
+    }
 }
 
 /// Keeps the best [`CANDIDATES`] places that are not close to a better one.
