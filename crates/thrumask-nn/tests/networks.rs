@@ -221,35 +221,44 @@ fn a_sample_does_not_depend_on_its_neighbours() {
     let device = Device::flex();
     let masked = config(layers(MASKED, MASKED));
     let network = network(&masked, 9, &device);
-    let objects = Objects::random(9, 3);
+    let objects = Objects::random(9, 4);
     let shape = objects.prompt_shape();
     let prompts = tensor(normal("prompts", 9, shape), shape, &device);
-    let all = input(&masked, 9, 3, Some(objects.context(prompts.clone())), &device);
-    let together = network.predict(&all).unwrap();
-    for b in 0..3 {
-        let KeyMask::Lengths(lengths) = &all.text.mask else { panic!("texts have lengths") };
-        let per_row = TOKENS * objects.prompts;
-        let own = Objects {
-            batch: 1,
-            ids: objects.ids[b * TOKENS..(b + 1) * TOKENS].to_vec(),
-            visible: objects.visible[b * per_row..(b + 1) * per_row].to_vec(),
-            lengths: objects.lengths[b * objects.prompts..(b + 1) * objects.prompts].to_vec(),
-            ..objects.clone()
+    let all = input(&masked, 9, 4, None, &device);
+    let KeyMask::Lengths(lengths) = &all.text.mask else { panic!("texts have lengths") };
+    let predict = |rows: &[usize]| {
+        // Among others, a text is padded to another length.
+        let lengths: Vec<usize> = rows.iter().map(|&b| lengths[b]).collect();
+        let longest = lengths.iter().copied().max().unwrap();
+        let text = pick(&all.text.tokens, rows).slice([0..rows.len(), 0..longest]);
+        let input = DenoiserInput {
+            latents: pick(&all.latents, rows),
+            time: rows.iter().map(|&b| all.time[b]).collect(),
+            conditions: pick(&all.conditions, rows),
+            text: Context { tokens: text, mask: KeyMask::Lengths(lengths) },
+            objects: Some(objects.rows(rows).context(pick(&prompts, rows))),
         };
-        let row = b..b + 1;
-        // Alone, a text is not padded to its neighbours' length.
-        let text = all.text.tokens.clone().slice([row.clone(), 0..lengths[b]]);
-        let alone = network
-            .predict(&DenoiserInput {
-                latents: all.latents.clone().slice([row.clone()]),
-                time: vec![all.time[b]],
-                conditions: all.conditions.clone().slice([row.clone()]),
-                text: Context { tokens: text, mask: KeyMask::Lengths(vec![lengths[b]]) },
-                objects: Some(own.context(prompts.clone().slice([row.clone()]))),
-            })
-            .unwrap();
-        assert_eq!(bits(&alone), bits(&together.clone().slice([row])), "row {b}");
+        network.predict(&input).unwrap()
+    };
+    let together = predict(&[0, 1, 2, 3]);
+    let row = |out: &Tensor<5>, b: usize| out.clone().slice([b..b + 1]);
+    for rows in [[3, 1, 0, 2], [1, 1, 1, 1], [2, 2, 1, 1]] {
+        let out = predict(&rows);
+        for (i, b) in rows.into_iter().enumerate() {
+            assert_eq!(bits(&row(&out, i)), bits(&row(&together, b)), "row {b} among {rows:?}");
+        }
     }
+    // Alone, a matrix of one row is multiplied as a vector, whose sums are rounded in another order.
+    for b in 0..4 {
+        for (a, b) in values(&predict(&[b])).iter().zip(values(&row(&together, b))) {
+            assert!((a - b).abs() < 1e-5, "{a} alone, {b} among others");
+        }
+    }
+}
+
+/// Rows of a batch, in another order.
+fn pick<const D: usize>(batch: &Tensor<D>, rows: &[usize]) -> Tensor<D> {
+    Tensor::cat(rows.iter().map(|&b| batch.clone().narrow(0, b, 1)).collect(), 0)
 }
 
 #[test]

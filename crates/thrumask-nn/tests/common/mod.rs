@@ -109,6 +109,20 @@ impl Objects {
         Self { batch, prompts, padded, ids, visible, lengths: lengths.collect() }
     }
 
+    /// The same for some rows of the batch.
+    pub fn rows(&self, rows: &[usize]) -> Self {
+        fn pick<T: Copy>(all: &[T], rows: &[usize], each: usize) -> Vec<T> {
+            rows.iter().flat_map(|&b| all[b * each..(b + 1) * each].iter().copied()).collect()
+        }
+        Self {
+            batch: rows.len(),
+            ids: pick(&self.ids, rows, TOKENS),
+            visible: pick(&self.visible, rows, TOKENS * self.prompts),
+            lengths: pick(&self.lengths, rows, self.prompts),
+            ..*self
+        }
+    }
+
     pub fn sees(&self, row: usize, token: usize, prompt: usize) -> bool {
         self.visible[(row * TOKENS + token) * self.prompts + prompt]
             && self.lengths[row * self.prompts + prompt] > 0
