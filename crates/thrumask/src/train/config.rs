@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use thrumask_core::Error;
-use thrumask_nn::{autoencoder::AutoencoderConfig, diffusion::path::TimeSampling};
+use thrumask_nn::{
+    autoencoder::AutoencoderConfig, diffusion::path::TimeSampling,
+    perception::grounded::GroundedConfig,
+};
 
 use crate::{
     Result,
@@ -55,6 +58,9 @@ pub struct TrainConfig {
     /// For the task "autoencoder".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoencoder: Option<AutoencoderTraining>,
+    /// For the task "segmenter".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segmenter: Option<SegmenterTraining>,
     /// For the tasks "motion", "video" and "ti2v".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<StageTraining>,
@@ -132,6 +138,29 @@ pub struct AutoencoderTraining {
     pub latent_noise: f32,
 }
 
+/// What a segmenter learns. All shares are of the pictures, 0 to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmenterTraining {
+    /// Its sizes; the nano configuration when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<GroundedConfig>,
+    /// Pictures whose objects are all of one kind, told apart by place or order.
+    pub alike: f32,
+    /// Pictures of which an object is asked for that is not in them.
+    pub absent: f32,
+    /// Pictures of which only some objects are asked for.
+    pub partial: f32,
+    /// Pictures taken from a later frame, where no place is named.
+    pub later: f32,
+    /// Pictures that are a part of a larger one.
+    pub cropped: f32,
+    /// Pictures in other light, with noise, or enlarged or reduced.
+    pub altered: f32,
+    /// Pictures in which a kind has an uncommon word, or one that is not known.
+    pub reworded: f32,
+}
+
 /// What a stage model learns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -169,9 +198,8 @@ impl TrainConfig {
                 let reason = format!("expected key=value, got {item:?}");
                 crate::Error::from(Error::invalid("override", reason))
             })?;
-            let value = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut t| {
-                t.remove("v")
-            });
+            let value =
+                format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
             let text = item.split_once('=').map_or("", |(_, v)| v).to_owned();
             set(&mut table, key.trim(), value.unwrap_or(toml::Value::String(text)))?;
         }
@@ -210,7 +238,7 @@ impl TrainConfig {
         let (needed, there) = match self.task {
             TaskName::Autoencoder => ("autoencoder", self.autoencoder.is_some()),
             TaskName::Motion | TaskName::Video | TaskName::Ti2v => ("stage", self.stage.is_some()),
-            TaskName::Segmenter => return Ok(()),
+            TaskName::Segmenter => ("segmenter", self.segmenter.is_some()),
         };
         match there {
             true => Ok(()),

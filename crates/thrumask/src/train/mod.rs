@@ -11,13 +11,17 @@ mod checkpoint;
 mod config;
 mod log;
 mod optimizer;
+mod referring;
 mod run;
+mod segmenter;
 mod stage;
 
 pub use autoencoder::AutoencoderTask;
 pub use config::{
-    AutoencoderTraining, OptimizerConfig, RunConfig, StageTraining, TaskName, TrainConfig,
+    AutoencoderTraining, OptimizerConfig, RunConfig, SegmenterTraining, StageTraining, TaskName,
+    TrainConfig,
 };
 pub use optimizer::Optimizer;
 pub use run::{Outcome, Report, Task, train};
+pub use segmenter::{SegmenterScores, SegmenterTask, score_segmenter};
 pub use stage::StageTask;
