@@ -80,7 +80,7 @@ impl StageConfig {
     /// [`thrumask_nn::Error::Config`] when the video does not divide into latents.
     pub fn nano(kind: StageKind, latents: &AutoencoderConfig, video: VideoShape) -> Result<Self> {
         let text = TextEncoderConfig::nano();
-        let (width, heads, depth) = (128, 4, 6);
+        let (width, heads, depth) = (128, 4, 4);
         let latent_size = latents.latent_size([video.frames, video.size, video.size])?;
         let object_layers = |layer: ObjectLayer| ObjectLayers {
             blocks: depth / 2,
