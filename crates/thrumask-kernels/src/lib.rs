@@ -11,12 +11,17 @@
 
 pub mod activation;
 pub mod attention;
+mod bridge;
+mod host;
 pub mod linear;
+mod matrix;
 pub mod norm;
 pub mod optim;
 pub mod reference;
 pub mod residual;
 pub mod rope;
+mod simd;
+mod tile;
 
 pub use activation::{gelu, gelu_tanh, silu, softmax_last};
 pub use attention::{

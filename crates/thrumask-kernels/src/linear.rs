@@ -2,6 +2,11 @@
 
 use burn::tensor::Tensor;
 
+use rayon::prelude::*;
+
+use crate::bridge::{self, FusedOp};
+use crate::host::{Host, Rows, Shared, build};
+use crate::matrix::{View, product, product_into};
 use crate::reference;
 
 /// `x w + b` over the last axis.
@@ -17,5 +22,171 @@ pub fn linear<const D: usize>(x: Tensor<D>, w: Tensor<2>, b: Option<Tensor<1>>) 
     if let Some(b) = &b {
         assert_eq!(b.dims(), [outputs], "bias of shape [M]");
     }
+    if bridge::is_fast(&x) {
+        let w = w.into_dispatch();
+        return match b {
+            Some(b) => bridge::apply3(Linear, x, w, b.into_dispatch()),
+            None => bridge::apply2(Linear, x, w),
+        };
+    }
     reference::linear(x, w, b)
+}
+
+/// Rows of `x` that make a task.
+const BLOCK: usize = 192;
+
+/// Rows and columns of the gradient of `w` that make a task.
+const TILE: [usize; 2] = [64, 128];
+
+/// `x w + b` with inputs `x`, `w` and perhaps `b`.
+#[derive(Clone, Copy, Debug)]
+struct Linear;
+
+impl FusedOp<2> for Linear {
+    type Saved = ();
+    const KEEPS_INPUT: [bool; 2] = [true, true];
+    const KEEPS_OUTPUT: bool = false;
+
+    fn forward(&self, [x, w]: [Host; 2]) -> (Host, ()) {
+        (forward(&x, w, None), ())
+    }
+
+    fn backward(
+        &self,
+        grad: Host,
+        [x, w]: [Option<Host>; 2],
+        _output: Option<Host>,
+        _saved: (),
+        [want_x, want_w]: [bool; 2],
+    ) -> [Option<Host>; 2] {
+        let (Some(x), Some(w)) = (x, w) else { unreachable!("linear keeps x and w") };
+        let dims = (x.dims(), w.dims());
+        let (dx, _) = grad_rows(&grad, w, want_x, false);
+        let dw = want_w.then(|| Host::from_vec(grad_weight(&x, grad.rows()), &dims.1));
+        [dx.map(|dx| Host::from_vec(dx, &dims.0)), dw]
+    }
+}
+
+impl FusedOp<3> for Linear {
+    type Saved = ();
+    const KEEPS_INPUT: [bool; 3] = [true, true, false];
+    const KEEPS_OUTPUT: bool = false;
+
+    fn forward(&self, [x, w, b]: [Host; 3]) -> (Host, ()) {
+        (forward(&x, w, Some(b)), ())
+    }
+
+    fn backward(
+        &self,
+        grad: Host,
+        [x, w, _]: [Option<Host>; 3],
+        _output: Option<Host>,
+        _saved: (),
+        [want_x, want_w, want_b]: [bool; 3],
+    ) -> [Option<Host>; 3] {
+        let (Some(x), Some(w)) = (x, w) else { unreachable!("linear keeps x and w") };
+        let dims = (x.dims(), w.dims());
+        let (dx, db) = grad_rows(&grad, w, want_x, want_b);
+        let dw = want_w.then(|| Host::from_vec(grad_weight(&x, grad.rows()), &dims.1));
+        let db = db.map(|db| Host::from_vec(db, &dims.1[1..]));
+        [dx.map(|dx| Host::from_vec(dx, &dims.0)), dw, db]
+    }
+}
+
+fn forward(x: &Host, w: Host, b: Option<Host>) -> Host {
+    let w = w.contiguous();
+    let b = b.map(Host::contiguous);
+    let mut dims = x.dims();
+    let ([inputs, outputs], x) = (sizes(&w), x.rows());
+    let axis = dims.len() - 1;
+    dims[axis] = outputs;
+    let len = dims.iter().product();
+    let right = View { data: w.values(), row: outputs, column: 1 };
+    let out = build(len, BLOCK * outputs, |at, out| {
+        let left = block(x, at / outputs);
+        let shape = [out.len() / outputs, outputs, inputs];
+        let Some(b) = &b else { return product(out, shape, left, right, None) };
+        for row in out.chunks_exact_mut(outputs) {
+            row.copy_from_slice(b.values());
+        }
+        product(out, shape, left, right, Some((1.0, 1.0)));
+    });
+    Host::from_vec(out, &dims)
+}
+
+/// `grad wᵀ`, and the sums of the columns of `grad`.
+fn grad_rows(
+    grad: &Host,
+    w: Host,
+    want_x: bool,
+    want_b: bool,
+) -> (Option<Vec<f32>>, Option<Vec<f32>>) {
+    let w = w.contiguous();
+    let [inputs, outputs] = sizes(&w);
+    let count = grad.len() / outputs.max(1);
+    let grad = grad.rows();
+    let right = View { data: w.values(), row: outputs, column: 1 }.turned();
+    let dx = want_x.then(|| {
+        build(count * inputs, BLOCK * inputs, |at, out| {
+            let shape = [out.len() / inputs, inputs, outputs];
+            product(out, shape, block(grad, at / inputs), right, None);
+        })
+    });
+    let db = want_b.then(|| {
+        let partials = build(count.div_ceil(BLOCK) * outputs, outputs, |at, sums| {
+            let first = at / outputs * BLOCK;
+            for i in first..count.min(first + BLOCK) {
+                for (sum, grad) in sums.iter_mut().zip(grad.row(i)) {
+                    *sum += grad;
+                }
+            }
+        });
+        let mut sums = vec![0.0; outputs];
+        for partial in partials.chunks_exact(outputs.max(1)) {
+            for (sum, part) in sums.iter_mut().zip(partial) {
+                *sum += part;
+            }
+        }
+        sums
+    });
+    (dx, db)
+}
+
+/// `xᵀ grad`. Tasks are tiles of the result, each the whole sum over the rows.
+fn grad_weight(x: &Host, grad: Rows) -> Vec<f32> {
+    let (count, x) = (x.len() / x.rows().width.max(1), x.rows());
+    let (inputs, outputs) = (x.width, grad.width);
+    let mut dw = vec![0.0; inputs * outputs];
+    if count == 0 {
+        return dw;
+    }
+    let shared = Shared::new(&mut dw, outputs);
+    let across = outputs.div_ceil(TILE[1]);
+    (0..inputs.div_ceil(TILE[0]) * across).into_par_iter().with_max_len(1).for_each(|task| {
+        let (top, side) = (task / across * TILE[0], task % across * TILE[1]);
+        let height = TILE[0].min(inputs - top);
+        let width = TILE[1].min(outputs - side);
+        let left = View { data: &x.data[top..], row: 1, column: x.stride };
+        let right = View { data: &grad.data[side..], row: grad.stride, column: 1 };
+        // SAFETY: this task alone writes this tile, and its elements are inside of the matrix.
+        unsafe {
+            product_into(
+                shared.tile(top, side, [height, width]),
+                [height, width, count],
+                left,
+                right,
+            )
+        };
+    });
+    dw
+}
+
+/// Rows from `first` on.
+fn block(rows: Rows<'_>, first: usize) -> View<'_> {
+    View { data: &rows.data[first * rows.stride..], row: rows.stride, column: 1 }
+}
+
+fn sizes(w: &Host) -> [usize; 2] {
+    let dims = w.dims();
+    [dims[0], dims[1]]
 }

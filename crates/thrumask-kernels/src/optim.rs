@@ -1,5 +1,11 @@
 //! One optimiser step on flat slices, in one pass over memory.
 
+use rayon::prelude::*;
+
+use crate::host::CHUNK;
+use crate::matrix::{View, product};
+use crate::simd::{self, Kernel, Simd};
+
 /// Settings of [`adamw_ema_step`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamwHyper {
@@ -44,13 +50,70 @@ pub fn adamw_ema_step(
     let square_fix = 1.0 / (1.0 - f64::from(hyper.beta2).powi(steps));
     let (mean_fix, square_fix) = ((f64::from(hyper.lr) * mean_fix) as f32, square_fix as f32);
     let keep = 1.0 - hyper.lr * hyper.weight_decay;
-    for i in 0..len {
-        let grad = grads[i] * hyper.grad_scale;
-        mean[i] += (1.0 - hyper.beta1) * (grad - mean[i]);
-        square[i] += (1.0 - hyper.beta2) * (grad * grad - square[i]);
-        let root = (square[i] * square_fix).sqrt() + hyper.eps;
-        params[i] = params[i] * keep - mean_fix * mean[i] / root;
-        ema[i] += (1.0 - hyper.ema_decay) * (params[i] - ema[i]);
+    let rates = Rates {
+        grad_scale: hyper.grad_scale,
+        mean: 1.0 - hyper.beta1,
+        square: 1.0 - hyper.beta2,
+        step: mean_fix,
+        square_fix,
+        eps: hyper.eps,
+        keep,
+        ema: 1.0 - hyper.ema_decay,
+    };
+    params
+        .par_chunks_mut(CHUNK)
+        .zip(grads.par_chunks(CHUNK))
+        .zip(mean.par_chunks_mut(CHUNK))
+        .zip(square.par_chunks_mut(CHUNK))
+        .zip(ema.par_chunks_mut(CHUNK))
+        .for_each(|((((params, grads), mean), square), ema)| {
+            simd::run(Step { params, grads, mean, square, ema, rates });
+        });
+}
+
+/// What [`adamw_ema_step`] multiplies by.
+#[derive(Clone, Copy)]
+struct Rates {
+    grad_scale: f32,
+    mean: f32,
+    square: f32,
+    step: f32,
+    square_fix: f32,
+    eps: f32,
+    keep: f32,
+    ema: f32,
+}
+
+struct Step<'a> {
+    params: &'a mut [f32],
+    grads: &'a [f32],
+    mean: &'a mut [f32],
+    square: &'a mut [f32],
+    ema: &'a mut [f32],
+    rates: Rates,
+}
+
+impl Kernel for Step<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { params, grads, mean, square, ema, rates } = self;
+        let toward = |from, to, rate| s.fma(s.splat(rate), s.sub(to, from), from);
+        for i in (0..params.len()).step_by(S::LANES) {
+            let grad = s.mul(s.read_at(grads, i, 0.0), s.splat(rates.grad_scale));
+            let m = toward(s.read_at(mean, i, 0.0), grad, rates.mean);
+            let v = toward(s.read_at(square, i, 0.0), s.mul(grad, grad), rates.square);
+            let root = s.sqrt(s.mul(v, s.splat(rates.square_fix)));
+            let change = s.div(s.mul(m, s.splat(rates.step)), s.add(root, s.splat(rates.eps)));
+            let kept = s.mul(s.read_at(params, i, 0.0), s.splat(rates.keep));
+            let param = s.sub(kept, change);
+            let average = toward(s.read_at(ema, i, 0.0), param, rates.ema);
+            s.write_at(params, i, param);
+            s.write_at(mean, i, m);
+            s.write_at(square, i, v);
+            s.write_at(ema, i, average);
+        }
     }
 }
 
@@ -75,60 +138,24 @@ pub fn newton_schulz5(matrix: &mut [f32], rows: usize, cols: usize) {
     let mut poly = vec![0.0; side * side];
     let mut next = vec![0.0; rows * cols];
     for _ in 0..5 {
+        let x = View { data: matrix, row: cols, column: 1 };
         if left {
-            product(&mut gram, [rows, rows, cols], (matrix, cols, 1), (matrix, 1, cols), None);
+            product(&mut gram, [rows, rows, cols], x, x.turned(), None);
         } else {
-            product(&mut gram, [cols, cols, rows], (matrix, 1, cols), (matrix, cols, 1), None);
+            product(&mut gram, [cols, cols, rows], x.turned(), x, None);
         }
         poly.copy_from_slice(&gram);
-        let square = (&gram[..], side, 1);
-        product(&mut poly, [side, side, side], square, square, Some((-4.7750, 2.0315)));
+        let g = View { data: &gram, row: side, column: 1 };
+        product(&mut poly, [side, side, side], g, g, Some((-4.7750, 2.0315)));
         for i in 0..side {
             poly[i * side + i] += 3.4445;
         }
+        let p = View { data: &poly, row: side, column: 1 };
         if left {
-            product(&mut next, [rows, cols, rows], (&poly, side, 1), (matrix, cols, 1), None);
+            product(&mut next, [rows, cols, rows], p, x, None);
         } else {
-            product(&mut next, [rows, cols, cols], (matrix, cols, 1), (&poly, side, 1), None);
+            product(&mut next, [rows, cols, cols], x, p, None);
         }
         matrix.copy_from_slice(&next);
-    }
-}
-
-/// `out = alpha * out + beta * lhs * rhs` for `mix = Some((alpha, beta))`, else `lhs * rhs`. Sizes are
-/// rows and columns of `out` and the inner one; operands come with their row and column strides.
-fn product(
-    out: &mut [f32],
-    [rows, cols, inner]: [usize; 3],
-    (lhs, lhs_row, lhs_col): (&[f32], usize, usize),
-    (rhs, rhs_row, rhs_col): (&[f32], usize, usize),
-    mix: Option<(f32, f32)>,
-) {
-    assert!(out.len() >= rows * cols);
-    assert!(lhs.len() >= rows * inner && rhs.len() >= inner * cols);
-    let (alpha, beta) = mix.unwrap_or((0.0, 1.0));
-    // SAFETY: dense operands in either order, of the sizes just checked; `out` is borrowed mutably.
-    unsafe {
-        gemm::gemm(
-            rows,
-            cols,
-            inner,
-            out.as_mut_ptr(),
-            1,
-            cols as isize,
-            mix.is_some(),
-            lhs.as_ptr(),
-            lhs_col as isize,
-            lhs_row as isize,
-            rhs.as_ptr(),
-            rhs_col as isize,
-            rhs_row as isize,
-            alpha,
-            beta,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
     }
 }

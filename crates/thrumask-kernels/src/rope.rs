@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
+use crate::bridge::{self, FusedOp};
+use crate::host::{Host, whole_rows};
 use crate::reference;
+use crate::simd::{self, Kernel, Simd};
 
 /// Cosine and sine of the angle of every token and pair, shared by heads, batch rows and layers:
 /// cloning copies a pointer.
@@ -78,7 +81,84 @@ impl RopeTable {
 /// When `C` is not `heads * 2 * pairs` or the table is for another number of tokens.
 pub fn rope(x: Tensor<3>, heads: usize, table: &RopeTable) -> Tensor<3> {
     let [_, tokens, channels] = x.dims();
+    if x.dims().contains(&0) {
+        return x;
+    }
     assert_eq!(tokens, table.tokens(), "tokens of x and of the rotary table");
     assert_eq!(channels, heads * 2 * table.pairs(), "channels of x and of the rotary table");
+    if bridge::is_fast(&x) {
+        return bridge::apply1(Rotate { heads, table: table.clone() }, x);
+    }
     reference::rope(x, heads, table)
+}
+
+#[derive(Clone, Debug)]
+struct Rotate {
+    heads: usize,
+    table: RopeTable,
+}
+
+impl FusedOp<1> for Rotate {
+    type Saved = ();
+    const KEEPS_INPUT: [bool; 1] = [false];
+    const KEEPS_OUTPUT: bool = false;
+
+    fn forward(&self, [x]: [Host; 1]) -> (Host, ()) {
+        (self.turn(x, 1.0), ())
+    }
+
+    /// The gradient turns back.
+    fn backward(
+        &self,
+        grad: Host,
+        _kept: [Option<Host>; 1],
+        _output: Option<Host>,
+        _saved: (),
+        _wanted: [bool; 1],
+    ) -> [Option<Host>; 1] {
+        [Some(self.turn(grad, -1.0))]
+    }
+}
+
+impl Rotate {
+    fn turn(&self, x: Host, sign: f32) -> Host {
+        let channels = self.heads * 2 * self.table.pairs();
+        x.map(whole_rows(channels), |at, values| {
+            simd::run(Turn { table: &self.table, sign, first: at / channels, channels, values });
+        })
+    }
+}
+
+/// Turns whole tokens; `first` is the number of the first, over all batch rows.
+struct Turn<'a> {
+    table: &'a RopeTable,
+    sign: f32,
+    first: usize,
+    channels: usize,
+    values: &'a mut [f32],
+}
+
+impl Kernel for Turn<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let (tokens, pairs) = (self.table.tokens(), self.table.pairs());
+        let sign = simd.splat(self.sign);
+        for (i, token) in self.values.chunks_exact_mut(self.channels).enumerate() {
+            let row = (self.first + i) % tokens * pairs;
+            let cos = &self.table.cos()[row..row + pairs];
+            let sin = &self.table.sin()[row..row + pairs];
+            for head in token.chunks_exact_mut(2 * pairs) {
+                let (a, b) = head.split_at_mut(pairs);
+                for j in (0..pairs).step_by(S::LANES) {
+                    let cos = simd.read_at(cos, j, 1.0);
+                    let sin = simd.mul(sign, simd.read_at(sin, j, 0.0));
+                    let (x, y) = (simd.read_at(a, j, 0.0), simd.read_at(b, j, 0.0));
+                    simd.write_at(a, j, simd.fnma(y, sin, simd.mul(x, cos)));
+                    simd.write_at(b, j, simd.fma(x, sin, simd.mul(y, cos)));
+                }
+            }
+        }
+    }
 }

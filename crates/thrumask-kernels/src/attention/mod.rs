@@ -3,6 +3,9 @@
 //! key that a query may not attend to has no influence on outputs or gradients, whatever its value.
 
 mod groups;
+mod kernel;
+mod op;
+mod plan;
 mod visibility;
 
 use burn::tensor::Tensor;
@@ -10,6 +13,10 @@ use burn::tensor::Tensor;
 pub use groups::TokenGroups;
 pub use visibility::PromptVisibility;
 
+use op::Attention;
+use plan::Plan;
+
+use crate::bridge;
 use crate::reference;
 
 /// Multi-head attention of every query over the first `key_len[b]` keys of its batch row (all keys
@@ -33,6 +40,9 @@ pub fn attention(
         assert_eq!(lens.len(), batch, "one key length for each batch row");
         assert!(lens.iter().all(|&len| len <= keys), "key lengths {lens:?} of at most {keys}");
     }
+    if bridge::is_fast(&q) {
+        return fused(q, k, v, heads, Plan::Dense(key_len.map(Into::into)));
+    }
     reference::attention(q, k, v, heads, key_len)
 }
 
@@ -55,6 +65,9 @@ pub fn grouped_attention(
     let [batch, tokens, _] = q.dims();
     assert_eq!([batch, tokens], [groups.batch(), groups.tokens()], "[B, N] of q and the groups");
     assert_eq!(k.dims()[1], tokens, "keys and queries are the same tokens");
+    if bridge::is_fast(&q) {
+        return fused(q, k, v, heads, Plan::Groups(groups.clone()));
+    }
     reference::grouped_attention(q, k, v, heads, groups)
 }
 
@@ -80,7 +93,14 @@ pub fn grouped_cross_attention(
     }
     check(&q, &k, &v, heads);
     assert_eq!(k.dims()[1], visible.prompts() * visible.padded_len(), "S * L keys");
+    if bridge::is_fast(&q) {
+        return fused(q, k, v, heads, Plan::Prompts(visible.clone()));
+    }
     reference::grouped_cross_attention(q, k, v, heads, visible)
+}
+
+fn fused(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, plan: Plan) -> Tensor<3> {
+    bridge::apply3(Attention { heads, plan }, q, k.into_dispatch(), v.into_dispatch())
 }
 
 fn check(q: &Tensor<3>, k: &Tensor<3>, v: &Tensor<3>, heads: usize) {

@@ -1,8 +1,11 @@
 //! Layer norm, adaptive layer norm and root-mean-square norm over the last axis.
 
-use burn::tensor::Tensor;
+mod kernel;
 
-use crate::reference;
+use burn::tensor::Tensor;
+use kernel::{Norm, Scaled};
+
+use crate::{bridge, reference};
 
 /// `(1 + scale) * LN(x) + shift`, the adaptive norm of a DiT block (LN without own parameters).
 ///
@@ -20,6 +23,10 @@ pub fn layer_norm_modulate(
     let [batch, _, channels] = x.dims();
     assert_eq!(shift.dims(), [batch, channels], "shift of shape [B, C]");
     assert_eq!(scale.dims(), [batch, channels], "scale of shape [B, C]");
+    if bridge::is_fast(&x) {
+        let norm = Norm { centred: true, gain_offset: 1.0, eps };
+        return bridge::apply3(norm, x, scale.into_dispatch(), shift.into_dispatch());
+    }
     reference::layer_norm_modulate(x, shift, scale, eps)
 }
 
@@ -39,6 +46,10 @@ pub fn layer_norm<const D: usize>(
     let channels = x.dims()[D - 1];
     assert_eq!(gamma.dims(), [channels], "gamma of shape [C]");
     assert_eq!(beta.dims(), [channels], "beta of shape [C]");
+    if bridge::is_fast(&x) {
+        let norm = Norm { centred: true, gain_offset: 0.0, eps };
+        return bridge::apply3(norm, x, gamma.into_dispatch(), beta.into_dispatch());
+    }
     reference::layer_norm(x, gamma, beta, eps)
 }
 
@@ -59,5 +70,9 @@ pub fn rms_norm<const D: usize>(
     let channels = x.dims()[D - 1];
     assert!(group > 0 && channels % group == 0, "{channels} channels in chunks of {group}");
     assert_eq!(gamma.dims(), [group], "gamma of shape [group]");
+    if bridge::is_fast(&x) {
+        let norm = Norm { centred: false, gain_offset: 0.0, eps };
+        return bridge::apply2(Scaled(norm), x, gamma.into_dispatch());
+    }
     reference::rms_norm(x, gamma, group, eps)
 }

@@ -1,0 +1,75 @@
+use std::sync::Arc;
+
+use super::kernel::{Backward, Forward, Head};
+use super::plan::Plan;
+use crate::bridge::FusedOp;
+use crate::host::{Host, Shared, build};
+use crate::simd;
+
+/// Attention of `q [B, Nq, C]` over `k` and `v` `[B, Nk, C]`.
+#[derive(Clone, Debug)]
+pub(super) struct Attention {
+    pub heads: usize,
+    pub plan: Plan,
+}
+
+impl FusedOp<3> for Attention {
+    type Saved = Arc<[f32]>;
+    const KEEPS_INPUT: [bool; 3] = [true; 3];
+    const KEEPS_OUTPUT: bool = true;
+
+    fn forward(&self, [q, k, v]: [Host; 3]) -> (Host, Arc<[f32]>) {
+        let dims = q.dims();
+        let (queries, channels) = (dims[1], dims[2]);
+        let mut out = vec![0.0; q.len()];
+        let shared = Shared::new(&mut out, channels);
+        // One task for each batch row and head, in the order of the values it saves.
+        let lse = build(dims[0] * self.heads * queries, queries, |at, lse| {
+            let head = self.head(at / queries, &q, &k, &v);
+            simd::run(Forward { head, out: shared, lse });
+        });
+        (Host::from_vec(out, &dims), lse.into())
+    }
+
+    fn backward(
+        &self,
+        grad: Host,
+        kept: [Option<Host>; 3],
+        output: Option<Host>,
+        lse: Arc<[f32]>,
+        _wanted: [bool; 3],
+    ) -> [Option<Host>; 3] {
+        let ([Some(q), Some(k), Some(v)], Some(output)) = (kept, output) else {
+            unreachable!("attention keeps its inputs and output")
+        };
+        let (q_dims, k_dims) = (q.dims(), k.dims());
+        let (queries, channels) = (q_dims[1], q_dims[2]);
+        let mut grads = [vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]];
+        {
+            let [dq, dk, dv] = grads.each_mut().map(|grad| Shared::new(grad, channels));
+            let task = |i: usize| {
+                let head = self.head(i, &q, &k, &v);
+                let lse = &lse[i * queries..(i + 1) * queries];
+                let (grad, out) = (grad.rows(), output.rows());
+                simd::run(Backward { head, grad, out, lse, dq, dk, dv });
+            };
+            use rayon::prelude::*;
+            (0..q_dims[0] * self.heads).into_par_iter().with_max_len(1).for_each(task);
+        }
+        let [dq, dk, dv] = grads;
+        [(dq, &q_dims), (dk, &k_dims), (dv, &k_dims)]
+            .map(|(values, dims)| Some(Host::from_vec(values, dims)))
+    }
+}
+
+impl Attention {
+    /// The `i`-th pair of batch row and head.
+    fn head<'a>(&'a self, i: usize, q: &'a Host, k: &'a Host, v: &'a Host) -> Head<'a> {
+        let (row, head) = (i / self.heads, i % self.heads);
+        let (q_dims, k_dims) = (q.dims(), k.dims());
+        let size = q_dims[2] / self.heads;
+        let (q, k, v) = (q.rows(), k.rows(), v.rows());
+        let tokens = [q_dims[1], k_dims[1]];
+        Head { plan: &self.plan, row, q, k, v, channels: (head * size, size), tokens }
+    }
+}

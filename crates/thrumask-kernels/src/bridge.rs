@@ -1,0 +1,171 @@
+//! From burn tensors to kernels on slices and back, with the gradients.
+
+use std::fmt::Debug;
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::{
+    Autodiff, Backend, Dispatch, DispatchTensor, Flex, backend_extension, tensor::FloatTensor,
+};
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::host::{FlexTensor, Host};
+
+/// A differentiable operator of `N` tensors on CPU memory.
+pub(crate) trait FusedOp<const N: usize>: Clone + Debug + Send + Sync + 'static {
+    /// What the forward leaves for the backward besides inputs and output.
+    type Saved: Clone + Debug + Send + 'static;
+    /// Which inputs the backward reads.
+    const KEEPS_INPUT: [bool; N];
+    /// Whether the backward reads the output.
+    const KEEPS_OUTPUT: bool;
+
+    /// The output. Inputs that nothing else refers to may be overwritten.
+    fn forward(&self, inputs: [Host; N]) -> (Host, Self::Saved);
+
+    /// The gradients of the inputs that are wanted. `kept` holds the inputs of `KEEPS_INPUT`.
+    fn backward(
+        &self,
+        grad: Host,
+        kept: [Option<Host>; N],
+        output: Option<Host>,
+        saved: Self::Saved,
+        wanted: [bool; N],
+    ) -> [Option<Host>; N];
+}
+
+/// An operator of one tensor on a device for which [`is_fast`] holds.
+pub(crate) fn apply1<O: FusedOp<1>, const D: usize, const E: usize>(
+    op: O,
+    a: Tensor<D>,
+) -> Tensor<E> {
+    Tensor::from_dispatch(<Dispatch as FusedBackend>::fused1(a.into_dispatch(), op))
+}
+
+/// An operator of two tensors on a device for which [`is_fast`] holds.
+pub(crate) fn apply2<O: FusedOp<2>, const D: usize>(
+    op: O,
+    a: Tensor<D>,
+    b: DispatchTensor,
+) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as FusedBackend>::fused2(a.into_dispatch(), b, op))
+}
+
+/// An operator of three tensors on a device for which [`is_fast`] holds.
+pub(crate) fn apply3<O: FusedOp<3>, const D: usize>(
+    op: O,
+    a: Tensor<D>,
+    b: DispatchTensor,
+    c: DispatchTensor,
+) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as FusedBackend>::fused3(a.into_dispatch(), b, c, op))
+}
+
+/// Whether the kernels of this crate can take the tensor.
+pub(crate) fn is_fast<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.dtype() == DType::F32 && tensor.device().without_autodiff() == Device::flex()
+}
+
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait FusedBackend: Backend {
+    fn fused1<O: FusedOp<1>>(a: FloatTensor<Self>, op: O) -> FloatTensor<Self>;
+    fn fused2<O: FusedOp<2>>(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        op: O,
+    ) -> FloatTensor<Self>;
+    fn fused3<O: FusedOp<3>>(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        op: O,
+    ) -> FloatTensor<Self>;
+}
+
+impl FusedBackend for Flex {
+    fn fused1<O: FusedOp<1>>(a: FlexTensor, op: O) -> FlexTensor {
+        op.forward([a].map(Host::new)).0.into_tensor()
+    }
+
+    fn fused2<O: FusedOp<2>>(a: FlexTensor, b: FlexTensor, op: O) -> FlexTensor {
+        op.forward([a, b].map(Host::new)).0.into_tensor()
+    }
+
+    fn fused3<O: FusedOp<3>>(a: FlexTensor, b: FlexTensor, c: FlexTensor, op: O) -> FlexTensor {
+        op.forward([a, b, c].map(Host::new)).0.into_tensor()
+    }
+}
+
+impl<C: CheckpointStrategy> FusedBackend for Autodiff<Flex, C> {
+    fn fused1<O: FusedOp<1>>(a: FloatTensor<Self>, op: O) -> FloatTensor<Self> {
+        tracked::<C, O, 1>([a], op)
+    }
+
+    fn fused2<O: FusedOp<2>>(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        op: O,
+    ) -> FloatTensor<Self> {
+        tracked::<C, O, 2>([a, b], op)
+    }
+
+    fn fused3<O: FusedOp<3>>(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        op: O,
+    ) -> FloatTensor<Self> {
+        tracked::<C, O, 3>([a, b, c], op)
+    }
+}
+
+/// Runs the forward pass and registers the backward pass when an input asks for a gradient.
+fn tracked<C: CheckpointStrategy, O: FusedOp<N>, const N: usize>(
+    inputs: [FloatTensor<Autodiff<Flex, C>>; N],
+    op: O,
+) -> FloatTensor<Autodiff<Flex, C>> {
+    let nodes = inputs.each_ref().map(|input| input.node());
+    // Without the autodiff wrapper an input that only the caller held can be overwritten.
+    let inputs = inputs.map(|input| Host::new(input.into_primitive()));
+    match FusedBackward(op.clone()).prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => {
+            let kept = std::array::from_fn(|i| O::KEEPS_INPUT[i].then(|| inputs[i].clone()));
+            let (output, saved) = op.forward(inputs);
+            let state = State { kept, output: O::KEEPS_OUTPUT.then(|| output.clone()), saved };
+            prep.finish(state, output.into_tensor())
+        }
+        OpsKind::UnTracked(prep) => prep.finish(op.forward(inputs).0.into_tensor()),
+    }
+}
+
+#[derive(Debug)]
+struct FusedBackward<O>(O);
+
+#[derive(Clone, Debug)]
+struct State<S, const N: usize> {
+    kept: [Option<Host>; N],
+    output: Option<Host>,
+    saved: S,
+}
+
+impl<O: FusedOp<N>, const N: usize> Backward<Flex, N> for FusedBackward<O> {
+    type State = State<O::Saved, N>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, N>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let grad = Host::new(grads.consume::<Flex>(&ops.node));
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let State { kept, output, saved } = ops.state;
+        let found = self.0.backward(grad, kept, output, saved, wanted);
+        for (parent, grad) in ops.parents.into_iter().zip(found) {
+            if let (Some(parent), Some(grad)) = (parent, grad) {
+                grads.register::<Flex>(parent.id, grad.into_tensor());
+            }
+        }
+    }
+}
