@@ -70,10 +70,15 @@ pub fn guarded(run: impl FnOnce() -> Result<()>) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Whether the person asked to stop.
+/// Whether an error says that the person asked to stop.
 fn is_interrupted(e: &anyhow::Error) -> bool {
     e.downcast_ref::<thrumask::Error>().is_some_and(thrumask::Error::is_interrupted)
         || matches!(e.downcast_ref(), Some(thrumask_core::Error::Interrupted))
+}
+
+/// Whether the person asked to stop.
+pub fn interrupted() -> bool {
+    INTERRUPTS.load(Ordering::SeqCst) > 0
 }
 
 /// Prints a result.
@@ -163,9 +168,9 @@ impl Progress for Terminal {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
         }
-        match INTERRUPTS.load(Ordering::SeqCst) {
-            0 => Ok(()),
-            _ => Err(thrumask_core::Error::Interrupted.into()),
+        match interrupted() {
+            false => Ok(()),
+            true => Err(thrumask_core::Error::Interrupted.into()),
         }
     }
 }

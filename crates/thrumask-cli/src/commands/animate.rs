@@ -7,7 +7,7 @@ use clap::Args;
 use thrumask::pipeline::{self, Animation, Estimate};
 
 use crate::{
-    options::{GivenMasks, GivenMotion, SettingOptions, TalkOptions},
+    options::{GivenMasks, GivenMotion, SettingOptions, TalkOptions, threads_of},
     terminal,
 };
 
@@ -60,13 +60,12 @@ impl Animate {
     pub fn run(self) -> Result<()> {
         let typed = [self.masks.typed(), self.motion.typed()];
         let settings = self.settings.laid_over(Default::default(), &typed)?;
-        let threads = self.settings.start_threads(&settings)?;
         let run = self.run.unwrap_or_else(|| pipeline::run_beside(&self.output));
         let (picture, caption, output) = (self.picture, self.caption, self.output);
         let job = Animation { picture, caption, output, run, settings, fresh: self.fresh };
         if self.dry_run {
             let outlook = pipeline::outlook(&job)?;
-            let estimate = Estimate::new(&job.settings, threads)?;
+            let estimate = Estimate::new(&job.settings, threads_of(&job.settings))?;
             return terminal::tell_outlook(&outlook, &estimate, self.talk.json);
         }
         let report = pipeline::animate(&job, &mut self.talk.reporter())?;

@@ -1,11 +1,14 @@
 //! The subcommands.
 
 mod animate;
+mod eval;
 mod motion;
 mod plan;
 mod schema;
 mod segment;
+mod train;
 mod video;
+mod world;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -42,6 +45,9 @@ enum Command {
     Segment(segment::Segment),
     Motion(motion::Motion),
     Video(video::Video),
+    Train(train::Train),
+    Eval(eval::Eval),
+    World(world::World),
     Schema(schema::Schema),
 }
 
@@ -55,6 +61,9 @@ impl Cli {
             Some(Command::Segment(command)) => command.run(),
             Some(Command::Motion(command)) => command.run(),
             Some(Command::Video(command)) => command.run(),
+            Some(Command::Train(command)) => command.run(),
+            Some(Command::Eval(command)) => command.run(),
+            Some(Command::World(command)) => command.run(),
             Some(Command::Schema(command)) => command.run(),
         }
     }

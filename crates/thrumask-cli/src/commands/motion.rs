@@ -1,13 +1,10 @@
 //! `thrumask motion`: stage 1 alone.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use clap::Args;
-use thrumask::pipeline::{Mode, Run};
 
 use crate::{
-    options::{GivenMotion, SettingOptions, TalkOptions},
+    options::{GivenMotion, SettingOptions, StageOptions, TalkOptions},
     terminal,
 };
 
@@ -18,12 +15,8 @@ use crate::{
 /// Change or replace one of them, then go on with `thrumask video`.
 #[derive(Debug, Args)]
 pub struct Motion {
-    /// The run directory.
-    #[arg(long, value_name = "DIR")]
-    run: PathBuf,
-    /// Overwrite a trajectory that was made by hand.
-    #[arg(long)]
-    fresh: bool,
+    #[command(flatten)]
+    stage: StageOptions,
     #[command(flatten)]
     motion: GivenMotion,
     #[command(flatten)]
@@ -35,11 +28,9 @@ pub struct Motion {
 impl Motion {
     /// Does it.
     pub fn run(self) -> Result<()> {
-        let mode = if self.fresh { Mode::Fresh } else { Mode::Single };
         let typed = [self.motion.typed()];
         let mut reporter = self.talk.reporter();
-        let adjust = |base| self.settings.adjusted(base, &typed);
-        let mut run = Run::resume(&self.run, adjust, mode, &mut reporter)?;
+        let mut run = self.stage.resume(&self.settings, &typed, &mut reporter)?;
         run.motion()?;
         terminal::tell_report(&run.report(None), self.talk.json)
     }

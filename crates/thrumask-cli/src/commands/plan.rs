@@ -48,7 +48,6 @@ impl Plan {
     pub fn run(self) -> Result<()> {
         let typed = [self.masks.typed(), self.motion.typed()];
         let settings = self.settings.laid_over(Default::default(), &typed)?;
-        self.settings.start_threads(&settings)?;
         check_caption(&self.caption)?;
         let mode = if self.fresh { Mode::Fresh } else { Mode::Single };
         let mut reporter = self.talk.reporter();

@@ -1,13 +1,10 @@
 //! `thrumask segment`: the second stage alone.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use clap::Args;
-use thrumask::pipeline::{Mode, Run};
 
 use crate::{
-    options::{GivenControl, GivenMasks, SettingOptions, TalkOptions},
+    options::{GivenControl, GivenMasks, SettingOptions, StageOptions, TalkOptions},
     terminal,
 };
 
@@ -18,12 +15,8 @@ use crate::{
 /// Repaint it as you like, then go on with `thrumask motion`.
 #[derive(Debug, Args)]
 pub struct Segment {
-    /// The run directory.
-    #[arg(long, value_name = "DIR")]
-    run: PathBuf,
-    /// Overwrite masks that were made by hand.
-    #[arg(long)]
-    fresh: bool,
+    #[command(flatten)]
+    stage: StageOptions,
     #[command(flatten)]
     masks: GivenMasks,
     #[command(flatten)]
@@ -37,11 +30,9 @@ pub struct Segment {
 impl Segment {
     /// Does it.
     pub fn run(self) -> Result<()> {
-        let mode = if self.fresh { Mode::Fresh } else { Mode::Single };
         let typed = [self.masks.typed(), self.control.typed()];
         let mut reporter = self.talk.reporter();
-        let adjust = |base| self.settings.adjusted(base, &typed);
-        let mut run = Run::resume(&self.run, adjust, mode, &mut reporter)?;
+        let mut run = self.stage.resume(&self.settings, &typed, &mut reporter)?;
         run.segment()?;
         terminal::tell_report(&run.report(None), self.talk.json)
     }

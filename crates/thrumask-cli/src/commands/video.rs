@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use thrumask::pipeline::{Mode, Run};
 
 use crate::{
-    options::{SettingOptions, TalkOptions},
+    options::{SettingOptions, StageOptions, TalkOptions},
     terminal,
 };
 
@@ -18,15 +17,11 @@ use crate::{
 /// `thrumask motion --trajectory FILE` first.
 #[derive(Debug, Args)]
 pub struct Video {
-    /// The run directory.
-    #[arg(long, value_name = "DIR")]
-    run: PathBuf,
+    #[command(flatten)]
+    stage: StageOptions,
     /// Also write the video here: .mp4, .gif, .webp, or a folder for PNG frames (name/).
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Overwrite a video that was changed by hand.
-    #[arg(long)]
-    fresh: bool,
     #[command(flatten)]
     settings: SettingOptions,
     #[command(flatten)]
@@ -36,10 +31,8 @@ pub struct Video {
 impl Video {
     /// Does it.
     pub fn run(self) -> Result<()> {
-        let mode = if self.fresh { Mode::Fresh } else { Mode::Single };
         let mut reporter = self.talk.reporter();
-        let adjust = |base| self.settings.adjusted(base, &[]);
-        let mut run = Run::resume(&self.run, adjust, mode, &mut reporter)?;
+        let mut run = self.stage.resume(&self.settings, &[], &mut reporter)?;
         run.video()?;
         if let Some(output) = &self.output {
             run.deliver(output)?;

@@ -22,6 +22,6 @@ pub use config::{
     TrainConfig,
 };
 pub use optimizer::Optimizer;
-pub use run::{Outcome, Report, Task, train};
+pub use run::{Outcome, Report, Task, train, train_configured};
 pub use segmenter::{SegmenterScores, SegmenterTask, score_segmenter};
 pub use stage::StageTask;

@@ -1,11 +1,6 @@
 //! The training loop.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
-};
+use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use burn::{
     module::Module,
@@ -15,7 +10,10 @@ use serde_json::json;
 use thrumask_core::{Error, Picture, fsio::write_atomic};
 use thrumask_nn::weights::{gradients, parameters, with_values};
 
-use super::{Optimizer, TrainConfig, batches::with_batches, checkpoint, log::Log};
+use super::{
+    AutoencoderTask, Optimizer, SegmenterTask, StageTask, TaskName, TrainConfig,
+    batches::with_batches, checkpoint, log::Log,
+};
 use crate::Result;
 
 /// What a network learns from.
@@ -90,7 +88,32 @@ pub enum Report {
     },
 }
 
-/// Trains until the end or until `stop` is set; resumes from the newest checkpoint in `folder`.
+/// Trains what a configuration names; paths in it are relative to `base`. See [`train`].
+///
+/// # Errors
+/// As [`train`], and when the configuration does not fit its task.
+pub fn train_configured(
+    config: &TrainConfig,
+    base: &Path,
+    folder: &Path,
+    device: &Device,
+    stop: &dyn Fn() -> bool,
+    report: &mut dyn FnMut(Report),
+) -> Result<Outcome> {
+    match config.task {
+        TaskName::Autoencoder => {
+            train(&AutoencoderTask::new(config, device)?, config, folder, device, stop, report)
+        }
+        TaskName::Segmenter => {
+            train(&SegmenterTask::new(config, device)?, config, folder, device, stop, report)
+        }
+        TaskName::Motion | TaskName::Video | TaskName::Ti2v => {
+            train(&StageTask::new(config, base, device)?, config, folder, device, stop, report)
+        }
+    }
+}
+
+/// Trains until the end or until `stop` says so; resumes from the newest checkpoint in `folder`.
 ///
 /// `folder` receives `config.json`, `checkpoint.safetensors`, `log.jsonl`, `sheet-*.png` and
 /// `model.safetensors` (averaged parameters, rewritten at each validation).
@@ -102,7 +125,7 @@ pub fn train<T: Task>(
     config: &TrainConfig,
     folder: &Path,
     device: &Device,
-    stop: &AtomicBool,
+    stop: &dyn Fn() -> bool,
     report: &mut dyn FnMut(Report),
 ) -> Result<Outcome> {
     std::fs::create_dir_all(folder).map_err(|e| Error::io("making folder", folder, e))?;
@@ -122,36 +145,42 @@ pub fn train<T: Task>(
         with_values(fresh.clone(), values)
     };
 
-    with_batches(optimizer.step, steps, |step| task.batch(step), |batches| {
-        while optimizer.step < steps {
-            if stop.load(Ordering::Relaxed) {
-                checkpoint::save(folder, config, &mut optimizer)?;
-                return Ok(Outcome::Interrupted);
+    with_batches(
+        optimizer.step,
+        steps,
+        |step| task.batch(step),
+        |batches| {
+            while optimizer.step < steps {
+                if stop() {
+                    checkpoint::save(folder, config, &mut optimizer)?;
+                    return Ok(Outcome::Interrupted);
+                }
+                let started = Instant::now();
+                let batch = batches.recv();
+                let batch =
+                    batch.map_err(|_| Error::invalid("batches", "the loader stopped"))??;
+                let network = trained(&optimizer);
+                let loss = task.loss(&network, batch)?;
+                let value = loss.clone().into_scalar::<f32>();
+                let gradients = gradients(&network, loss.backward());
+                let norm = optimizer.step(gradients, steps);
+                let (step, seconds) = (optimizer.step, started.elapsed().as_secs_f64());
+                let entry = json!({"step": step, "loss": value, "norm": norm, "seconds": seconds});
+                log.add(&entry)?;
+                report(Report::Step { step, loss: value, seconds });
+                if step % config.run.validate_every == 0 || step == steps {
+                    let network = averaged(&optimizer);
+                    let (scores, sheet) = task.validate(&network)?;
+                    log.add(&json!({"step": step, "validation": scores}))?;
+                    sheet.write_png(folder.join(format!("sheet-{step:07}.png")))?;
+                    write_atomic(folder.join("model.safetensors"), &task.export(network)?)?;
+                    report(Report::Validation { step, scores });
+                }
+                if step % config.run.checkpoint_every == 0 || step == steps {
+                    checkpoint::save(folder, config, &mut optimizer)?;
+                }
             }
-            let started = Instant::now();
-            let batch = batches.recv();
-            let batch = batch.map_err(|_| Error::invalid("batches", "the loader stopped"))??;
-            let network = trained(&optimizer);
-            let loss = task.loss(&network, batch)?;
-            let value = loss.clone().into_scalar::<f32>();
-            let gradients = gradients(&network, loss.backward());
-            let norm = optimizer.step(gradients, steps);
-            let (step, seconds) = (optimizer.step, started.elapsed().as_secs_f64());
-            let entry = json!({"step": step, "loss": value, "norm": norm, "seconds": seconds});
-            log.add(&entry)?;
-            report(Report::Step { step, loss: value, seconds });
-            if step % config.run.validate_every == 0 || step == steps {
-                let network = averaged(&optimizer);
-                let (scores, sheet) = task.validate(&network)?;
-                log.add(&json!({"step": step, "validation": scores}))?;
-                sheet.write_png(folder.join(format!("sheet-{step:07}.png")))?;
-                write_atomic(folder.join("model.safetensors"), &task.export(network)?)?;
-                report(Report::Validation { step, scores });
-            }
-            if step % config.run.checkpoint_every == 0 || step == steps {
-                checkpoint::save(folder, config, &mut optimizer)?;
-            }
-        }
-        Ok(Outcome::Finished)
-    })
+            Ok(Outcome::Finished)
+        },
+    )
 }

@@ -114,10 +114,9 @@ impl StageTask {
             keep.push(self.keep(drop.uniform(position)));
         }
         let videos: Vec<Vec<Picture>> = match self.config.kind {
-            StageKind::Motion => samples
-                .iter()
-                .map(|s| s.masks.frames().iter().map(colored).collect())
-                .collect(),
+            StageKind::Motion => {
+                samples.iter().map(|s| s.masks.frames().iter().map(colored).collect()).collect()
+            }
             StageKind::Video | StageKind::Ti2v => {
                 samples.iter().map(|s| s.clip.frames().to_vec()).collect()
             }
@@ -326,10 +325,10 @@ impl Tally {
         for (i, object) in truth.objects.iter().enumerate() {
             let id = i as u8 + 1;
             self.objects += 1;
-            self.right += usize::from(judge::is_right(judged.get(i).and_then(Option::as_ref), object));
-            let per_frame = frames.iter().map(|(m, t)| {
-                f64::from(judge::iou(&m.mask_of(id), &t.mask_of(id)))
-            });
+            self.right +=
+                usize::from(judge::is_right(judged.get(i).and_then(Option::as_ref), object));
+            let per_frame =
+                frames.iter().map(|(m, t)| f64::from(judge::iou(&m.mask_of(id), &t.mask_of(id))));
             let iou = per_frame.sum::<f64>() / frames.len().max(1) as f64;
             self.iou += iou;
             self.whole += usize::from(iou >= 0.5);

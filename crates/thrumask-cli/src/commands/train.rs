@@ -1,0 +1,102 @@
+//! `thrumask train`: trains a network from a configuration file.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use thrumask::train::{Outcome, Report, TrainConfig, train_configured};
+use thrumask_core::fsio;
+
+use crate::{options::TalkOptions, terminal};
+
+/// The longest configuration file that is read, in bytes.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
+/// Train a network from a configuration file (autoencoder, segmenter, motion, video, ti2v).
+///
+/// The folder receives config.json, checkpoint.safetensors (the whole state), log.jsonl (a line for
+/// each step and each validation), sheet-*.png (samples to look at) and model.safetensors (averaged
+/// parameters, for --models). Ctrl-C or SIGTERM writes a checkpoint and leaves; the same command goes
+/// on from it, also after a crash, to the same bytes as an uninterrupted run.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  thrumask train models/configs/autoencoder.toml --out train/autoencoder
+  thrumask train models/configs/motion.toml --out train/motion --set run.steps=20000 --threads 1")]
+pub struct Train {
+    /// Configuration file (TOML); see models/configs. Paths in it are relative to the current folder.
+    config: PathBuf,
+    /// Folder of the run; goes on from the checkpoint that is there.
+    #[arg(short, long, value_name = "DIR")]
+    out: PathBuf,
+    /// Set one value of the configuration, by dotted key; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Threads to work with [default: all].
+    #[arg(long)]
+    threads: Option<usize>,
+    #[command(flatten)]
+    talk: TalkOptions,
+}
+
+impl Train {
+    /// Does it.
+    pub fn run(self) -> Result<()> {
+        if let Some(threads) = self.threads {
+            if !(1..=1024).contains(&threads) {
+                bail!("threads: expected 1 to 1024, got {threads}");
+            }
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+        }
+        let text = fsio::read_text_limited(&self.config, MAX_CONFIG_BYTES)?;
+        let what = self.config.display().to_string();
+        let config = TrainConfig::from_toml(&what, &text, &self.set)?;
+        let bar = self.bar(config.run.steps);
+        let mut smooth = None;
+        let mut last = json!(null);
+        let mut hear = |report: Report| match report {
+            Report::Step { step, loss, .. } => {
+                let mean = smooth.map_or(loss, |mean: f32| mean + 0.02 * (loss - mean));
+                smooth = Some(mean);
+                bar.set_position(step);
+                bar.set_message(format!("{mean:.4}"));
+            }
+            Report::Validation { step, scores } => {
+                last = json!({"step": step, "scores": scores});
+                if !self.talk.quiet {
+                    let scores = scores.iter().map(|(name, value)| format!("{name} {value:.4}"));
+                    let line = scores.collect::<Vec<_>>().join(", ");
+                    bar.suspend(|| eprintln!("step {step}: {line}"));
+                }
+            }
+        };
+        let base = std::env::current_dir()?;
+        let device = Device::flex();
+        let stop = terminal::interrupted;
+        let outcome = train_configured(&config, &base, &self.out, &device, &stop, &mut hear)?;
+        bar.finish_and_clear();
+        if outcome == Outcome::Interrupted {
+            return Err(thrumask_core::Error::Interrupted.into());
+        }
+        let model = self.out.join("model.safetensors");
+        match self.talk.json {
+            true => terminal::print_json(&json!({"model": model, "validation": last})),
+            false => terminal::print(&format!("{}\n", model.display())),
+        }
+    }
+
+    fn bar(&self, steps: u64) -> ProgressBar {
+        let hidden = self.talk.quiet;
+        let target =
+            if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(steps), target);
+        let template = "{wide_bar} {pos}/{len} steps, loss {msg}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar
+    }
+}
