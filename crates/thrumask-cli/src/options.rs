@@ -1,14 +1,14 @@
 //! Options that several subcommands share, and the settings they stand for.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
-use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::{Value, json};
-use thrumask::pipeline::{self, Settings};
+use thrumask::{
+    Result,
+    pipeline::{self, Mode, Run, Settings},
+};
+use thrumask_core::Error;
 
 use crate::terminal::Terminal;
 
@@ -18,7 +18,7 @@ use crate::terminal::Terminal;
 pub struct GivenMasks {
     /// All masks: a palette PNG (index = object id), or a folder with one PNG per object (1.png).
     #[arg(long, value_name = "FILE|DIR")]
-    masks: Option<PathBuf>,
+    masks: Option<String>,
     /// Boxes around objects, in pixels of the picture: "1:x0,y0,x1,y1;2:...".
     #[arg(long, value_parser = boxes)]
     boxes: Option<Boxes>,
@@ -44,7 +44,7 @@ impl GivenMasks {
     /// What was typed, as settings.
     pub fn typed(&self) -> Value {
         table(&[
-            ("given.masks", self.masks.as_deref().map(absolute)),
+            ("given.masks", self.masks.as_ref().map(absolute)),
             ("given.boxes", self.boxes.as_ref().map(|b| json!(b))),
             ("given.points", self.points.as_ref().map(|p| json!(p))),
         ])
@@ -56,13 +56,13 @@ impl GivenMasks {
 pub struct GivenControl {
     /// A control file: names, prompts, masks, boxes, points, paths of objects (`thrumask schema`).
     #[arg(long, value_name = "FILE")]
-    control: Option<PathBuf>,
+    control: Option<String>,
 }
 
 impl GivenControl {
     /// What was typed, as settings.
     pub fn typed(&self) -> Value {
-        table(&[("given.control", self.control.as_deref().map(absolute))])
+        table(&[("given.control", self.control.as_ref().map(absolute))])
     }
 }
 
@@ -73,14 +73,14 @@ pub struct GivenMotion {
     control: GivenControl,
     /// The whole trajectory: JSON, a video in palette colours, or a folder of PNG masks.
     #[arg(long, value_name = "FILE|DIR")]
-    trajectory: Option<PathBuf>,
+    trajectory: Option<String>,
 }
 
 impl GivenMotion {
     /// What was typed, as settings.
     pub fn typed(&self) -> Value {
         let mut typed = self.control.typed();
-        let given = table(&[("given.trajectory", self.trajectory.as_deref().map(absolute))]);
+        let given = table(&[("given.trajectory", self.trajectory.as_ref().map(absolute))]);
         pipeline::merge(&mut typed, &given);
         typed
     }
@@ -116,7 +116,7 @@ pub struct SettingOptions {
     threads: Option<usize>,
     /// Folder of models to use in place of the built-in ones.
     #[arg(long, value_name = "DIR")]
-    models: Option<PathBuf>,
+    models: Option<String>,
     /// Settings from a TOML file, with the keys that run.json shows under "config".
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -137,13 +137,8 @@ fn assignment(text: &str) -> std::result::Result<(String, Value), String> {
 
 impl SettingOptions {
     /// Settings with the configuration file, these options and `typed` ones laid over them, in this
-    /// order, single ones (`--set`) last.
+    /// order, single ones (`--set`) last. Starts the threads that they ask for.
     pub fn laid_over(&self, base: Settings, typed: &[Value]) -> Result<Settings> {
-        Ok(self.adjusted(base, typed)?)
-    }
-
-    /// As [`Self::laid_over`], with the library's error.
-    pub fn adjusted(&self, base: Settings, typed: &[Value]) -> thrumask::Result<Settings> {
         let mut settings = match &self.config {
             Some(file) => base.overlaid_file(file)?,
             None => base,
@@ -155,7 +150,9 @@ impl SettingOptions {
         for (key, value) in &self.set {
             pipeline::merge(&mut single, &pipeline::nested(key, value.clone()));
         }
-        Ok(settings.overlaid("--set", &single)?)
+        let settings = settings.overlaid("--set", &single)?;
+        start_threads(threads_of(&settings))?;
+        Ok(settings)
     }
 
     /// The named options as settings.
@@ -166,7 +163,7 @@ impl SettingOptions {
             ("frames".to_owned(), self.frames.map(Value::from)),
             ("size".to_owned(), self.size.map(Value::from)),
             ("threads".to_owned(), self.threads.map(Value::from)),
-            ("models".to_owned(), self.models.as_deref().map(absolute)),
+            ("models".to_owned(), self.models.as_ref().map(absolute)),
         ];
         for stage in ["motion", "video"] {
             entries.push((format!("{stage}.steps"), self.steps.map(Value::from)));
@@ -177,19 +174,45 @@ impl SettingOptions {
         let entries: Vec<_> = entries.iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
         table(&entries)
     }
+}
 
-    /// Starts the threads that the settings ask for, and returns how many.
-    pub fn start_threads(&self, settings: &Settings) -> Result<usize> {
-        let available = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = settings.threads.unwrap_or(available);
-        if !(1..=1024).contains(&threads) {
-            anyhow::bail!("threads: expected 1 to 1024, got {threads}");
-        }
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global()
-            .context("starting threads")?;
-        Ok(threads)
+/// How many threads settings stand for.
+pub fn threads_of(settings: &Settings) -> usize {
+    let available = || std::thread::available_parallelism().map_or(1, usize::from);
+    settings.threads.unwrap_or_else(available)
+}
+
+/// Starts this many threads to work with.
+fn start_threads(threads: usize) -> Result<()> {
+    if !(1..=1024).contains(&threads) {
+        let reason = format!("expected 1 to 1024, got {threads}");
+        return Err(Error::invalid("threads", reason).into());
+    }
+    let started = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    Ok(started.map_err(|e| Error::invalid("threads", e.to_string()))?)
+}
+
+/// The run directory of a single stage.
+#[derive(Debug, Args)]
+pub struct StageOptions {
+    /// The run directory.
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Overwrite what was made or changed by hand.
+    #[arg(long)]
+    fresh: bool,
+}
+
+impl StageOptions {
+    /// The run, with what was set when it began and what is typed now.
+    pub fn resume<'a>(
+        &self,
+        settings: &SettingOptions,
+        typed: &[Value],
+        reporter: &'a mut Terminal,
+    ) -> Result<Run<'a>> {
+        let mode = if self.fresh { Mode::Fresh } else { Mode::Single };
+        Run::resume(&self.run, |base| settings.laid_over(base, typed), mode, reporter)
     }
 }
 
@@ -223,6 +246,9 @@ fn table(entries: &[(&str, Option<Value>)]) -> Value {
 }
 
 /// A path that means the same from any folder, as later stages may be run from another one.
-fn absolute(path: &Path) -> Value {
-    json!(std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()))
+fn absolute(path: &String) -> Value {
+    let absolute = std::path::absolute(path).ok();
+    // The folder we are in may have a name that JSON cannot hold.
+    let text = absolute.as_ref().and_then(|p| p.to_str()).unwrap_or(path);
+    Value::from(text)
 }

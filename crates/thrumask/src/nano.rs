@@ -16,6 +16,7 @@ use crate::{
     Result,
     model::{StageConfig, StageKind, StageModel, VideoShape, read_autoencoder, read_stage},
     pipeline::Settings,
+    segment::{NanoSegmenter, read_segmenter},
 };
 
 /// The longest model file that is read, in bytes.
@@ -160,6 +161,15 @@ impl Models {
     pub fn stage(&self, kind: StageKind) -> Result<StageModel> {
         self.stage_config(kind)?;
         read_stage(&self.what(kind.name()), &self.bytes(kind.name())?, &Device::flex())
+    }
+
+    /// The segmenter.
+    ///
+    /// # Errors
+    /// As [`Models::bytes`] and [`read_segmenter`].
+    pub fn segmenter(&self) -> Result<NanoSegmenter> {
+        let (what, bytes) = (self.what(SEGMENTER), self.bytes(SEGMENTER)?);
+        Ok(NanoSegmenter::new(read_segmenter(&what, &bytes, &Device::flex())?))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Instant};
 
-use thrumask_core::{Clip, Error, Fingerprint, StageRecord, fsio, run_dir};
+use thrumask_core::{Error, Fingerprint, StageRecord, fsio, run_dir};
 
 use super::{
     given::hash_of,
@@ -14,14 +14,6 @@ use crate::Result;
 /// Name of this step in the record and in reports.
 const NAME: &str = "output";
 
-/// Refuses a path that no video can be written to, before the work is done.
-///
-/// # Errors
-/// [`Error::Invalid`] with the choices.
-pub(super) fn check_path(output: &Path) -> Result<()> {
-    Ok(Clip::check_path(output)?)
-}
-
 impl Run<'_> {
     /// Writes the video to `output`: an MP4 is a copy of [`run_dir::VIDEO`], other forms are made
     /// from the same frames.
@@ -30,7 +22,8 @@ impl Run<'_> {
     /// When it cannot be written; the run directory has the video all the same.
     pub fn deliver(&mut self, output: &Path) -> Result<()> {
         let began = Instant::now();
-        let name = output.display().to_string();
+        // Not a name that any artefact has.
+        let name = format!("output {}", output.display());
         let inputs = Fingerprint::new(NAME)
             .text("video", self.dir.hash_of(run_dir::VIDEO)?)
             .text("name", &name)

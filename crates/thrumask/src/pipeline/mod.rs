@@ -31,6 +31,8 @@ pub use run::{Mode, Run};
 pub use settings::{Config, Settings, Sizes, merge, nested, typed};
 pub use works::{Outlook, outlook};
 
+use thrumask_core::{Clip, Error};
+
 use crate::{Result, plan::MAX_CAPTION_CHARS};
 
 /// What the main job needs.
@@ -50,14 +52,31 @@ pub struct Animation {
     pub fresh: bool,
 }
 
+impl Animation {
+    /// Refuses what cannot be done, before anything is read or written.
+    fn check(&self) -> thrumask_core::Result<()> {
+        check_caption(&self.caption)?;
+        Clip::check_path(&self.output)?;
+        let output: PathBuf = self.output.components().collect();
+        let refuse = |reason: &str| Err(Error::invalid(output.display().to_string(), reason));
+        if output == self.run.components().collect::<PathBuf>() {
+            return refuse("expected another name for the output than for the run directory");
+        }
+        let same = |a: &Path, b: &Path| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
+        if same(&output, &self.picture) {
+            return refuse("expected another name for the output than for the picture");
+        }
+        Ok(())
+    }
+}
+
 /// Picture and caption become a video.
 ///
 /// # Errors
 /// When something given cannot be read or does not fit, a file cannot be written, or the person
 /// stops it; what is finished by then stays in the run directory, and the same call goes on from it.
 pub fn animate(job: &Animation, reporter: &mut dyn Reporter) -> Result<Report> {
-    check_caption(&job.caption)?;
-    deliver::check_path(&job.output)?;
+    job.check()?;
     let mode = if job.fresh { Mode::Fresh } else { Mode::Whole };
     let mut run = Run::start(&job.run, &job.picture, &job.settings, mode, reporter)?;
     run.plan(&job.caption)?;
@@ -80,7 +99,7 @@ pub fn run_beside(output: &Path) -> PathBuf {
 /// # Errors
 /// [`thrumask_core::Error::Invalid`] for an empty or too long caption.
 pub fn check_caption(caption: &str) -> thrumask_core::Result<()> {
-    let refuse = |reason: String| Err(thrumask_core::Error::invalid("caption", reason));
+    let refuse = |reason: String| Err(Error::invalid("caption", reason));
     let count = caption.chars().count();
     if caption.trim().is_empty() {
         return refuse("expected a sentence, got an empty text".into());

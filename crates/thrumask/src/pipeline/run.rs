@@ -172,9 +172,9 @@ impl<'a> Run<'a> {
 
     /// Puts the upright picture into the run directory.
     fn input(&mut self, picture: &Picture) -> Result<()> {
-        let bytes = picture.to_png()?;
-        let work = works::input_work(&bytes);
-        self.stage(work, |_| Ok(Made { files: vec![bytes], notes: Vec::new() }))
+        self.stage(works::input_work(picture), |_| {
+            Ok(Made { files: vec![picture.to_png()?], notes: Vec::new() })
+        })
     }
 
     /// Runs a stage unless its artefact stands already.

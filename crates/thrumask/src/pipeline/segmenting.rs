@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::Device;
 use thrumask_core::{
     Control, Error, MaskSet, Picture, PromptPlan,
     control::{Place as ControlPlace, Point},
@@ -10,10 +9,8 @@ use thrumask_core::{
 
 use super::{drawn, run::Run};
 use crate::{
-    Result, nano,
-    segment::{
-        NanoSegmenter, Place, Segmentation, from_masks, from_places, read_segmenter, segment_with,
-    },
+    Result,
+    segment::{Place, Segmentation, from_masks, from_places, segment_with},
 };
 
 /// The first masks of the plan's objects on the picture, and what a person should know of them.
@@ -40,8 +37,7 @@ pub(super) fn first_masks(
     if all_given {
         return Ok(told(from_places(picture, plan, &places)?));
     }
-    let (what, bytes) = (nano::SEGMENTER, run.models.bytes(nano::SEGMENTER)?);
-    let segmenter = NanoSegmenter::new(read_segmenter(what, &bytes, &Device::flex())?);
+    let segmenter = run.models.segmenter()?;
     Ok(told(segment_with(&segmenter, picture, plan, &places)?))
 }
 

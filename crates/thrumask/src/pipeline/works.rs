@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use thrumask_core::{
-    Control, Fingerprint, Picture, RunDir, RunRecord, fingerprint::sha256_hex, run_dir,
-};
+use thrumask_core::{Control, Fingerprint, Picture, RunDir, RunRecord, run_dir};
 
 use super::{
     Animation,
@@ -37,8 +35,7 @@ pub struct Outlook {
 /// # Errors
 /// As [`super::animate`] before its first stage.
 pub fn outlook(job: &Animation) -> Result<Outlook> {
-    super::check_caption(&job.caption)?;
-    super::deliver::check_path(&job.output)?;
+    job.check()?;
     let picture = Picture::read(&job.picture)?;
     let models = Models::from_settings(&job.settings);
     let config = job.settings.resolve(picture.size(), models.shape()?)?;
@@ -54,7 +51,7 @@ pub fn outlook(job: &Animation) -> Result<Outlook> {
     let control = run.config.given.read_control()?;
     let control = control.as_ref();
     let works = [
-        input_work(&picture.to_png()?),
+        input_work(&picture),
         run.plan_work(&job.caption, control)?,
         run.segment_work(control)?,
         run.motion_work(control)?,
@@ -71,8 +68,8 @@ pub fn outlook(job: &Animation) -> Result<Outlook> {
 }
 
 /// The stage that puts the upright picture into the run directory.
-pub(super) fn input_work(bytes: &[u8]) -> Work {
-    let asked = Fingerprint::new("input").text("picture", sha256_hex(bytes));
+pub(super) fn input_work(picture: &Picture) -> Work {
+    let asked = asked("input").text("size", picture.size()).bytes("picture", picture.rgb());
     Work { name: "input", asked, from: &[], makes: &[run_dir::INPUT] }
 }
 

@@ -1,0 +1,11 @@
+//! The real binary from a user's side. Nothing here depends on what the models learned.
+
+mod bad_input;
+mod common;
+mod control;
+mod determinism;
+mod editing;
+mod formats;
+mod interruption;
+mod objects;
+mod stages;

@@ -1,0 +1,63 @@
+//! Single stages, and what is kept.
+
+use crate::common::{CAPTION, Place, animate};
+
+#[test]
+fn stages_one_by_one_equal_the_whole() {
+    let place = Place::new();
+    place.animate("out.mp4", &["--seed", "5", "--run", "whole"]);
+    // What is set at the beginning holds for the stages that follow.
+    place.ok(&["plan", "in.png", CAPTION, "--run", "single", "--seed", "5", "--steps", "1"]);
+    assert_eq!(place.ok(&["segment", "--run", "single"]).out, "single/masks.png\n");
+    place.ok(&["motion", "--run", "single"]);
+    place.ok(&["video", "--run", "single", "-o", "single.mp4"]);
+    place.assert_same("whole", "single");
+    assert!(place.read("out.mp4") == place.read("single.mp4"));
+    // And the whole line has nothing left to do there.
+    let said = place.animate("out.mp4", &["--seed", "5", "--run", "single"]);
+    for stage in ["input", "plan", "segment", "motion", "video"] {
+        assert!(said.of(stage).contains("kept"), "{}", said.err);
+    }
+}
+
+#[test]
+fn what_is_finished_is_kept_until_what_it_depends_on_changes() {
+    let place = Place::new();
+    place.animate("out.mp4", &[]);
+    let said = place.animate("out.mp4", &[]);
+    for stage in ["input", "plan", "segment", "motion", "video", "output"] {
+        assert!(said.of(stage).contains("kept"), "{}", said.err);
+    }
+    let said = place.animate("out.mp4", &["--set", "video.steps=2"]);
+    assert!(said.of("motion").contains("kept") && !said.of("video").contains("kept"));
+    let said = place.animate("out.mp4", &["--set", "video.steps=2", "--seed", "1"]);
+    assert!(said.of("segment").contains("kept") && !said.of("motion").contains("kept"));
+    std::fs::remove_file(place.at("out.run/masks.png")).unwrap();
+    let said = place.animate("out.mp4", &["--set", "video.steps=2", "--seed", "1"]);
+    assert!(!said.of("segment").contains("kept") && said.of("motion").contains("kept"));
+    let said = place.animate("out.mp4", &["--set", "video.steps=2", "--seed", "1", "--fresh"]);
+    assert!(!said.err.contains("kept"), "{}", said.err);
+}
+
+#[test]
+fn settings_come_from_a_file_and_the_command_line_wins() {
+    let place = Place::new();
+    place.write("a.toml", "seed = 4\nfps = 6\n[motion]\nsteps = 1\n[video]\nsteps = 1\n");
+    let base = ["animate", "in.png", CAPTION, "-o", "out.mp4", "--config", "a.toml"];
+    place.ok(&[&base[..], &["--fps", "5", "--set", "motion.schedule.kind=uniform"]].concat());
+    let record = thrumask_core::RunRecord::read(place.at("out.run/run.json")).unwrap();
+    assert_eq!((record.seed, &record.config["fps"]), (4, &5.0.into()));
+    assert_eq!(record.config["motion"]["schedule"]["kind"], "uniform");
+    for (text, words) in [
+        ("sede = 4\n", "a.toml: sede: unknown field"),
+        ("[motion]\nstepz = 4\n", "a.toml: motion.stepz: unknown field"),
+        ("seed = \n", "a.toml"),
+        ("seed = \"x\"\n", "a.toml: seed"),
+    ] {
+        place.write("a.toml", text);
+        let e = place.fails(1, &base);
+        assert!(e.contains(words), "{e}");
+    }
+    let e = place.fails(1, &animate("out.mp4", &["--set", "video.step=1"]));
+    assert!(e.contains("video.step: unknown field"), "{e}");
+}
