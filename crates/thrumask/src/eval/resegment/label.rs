@@ -8,11 +8,11 @@ use super::{Evidence, MOST, template::Template, track::Pose, track::Track};
 /// a fraction of the picture's side.
 const SLACK: f32 = 0.06;
 /// What a pixel one hundredth of the picture's side outside of the cut-out costs.
-const OUTSIDE: f32 = 0.5;
+const OUTSIDE: f32 = 0.8;
 /// What leaving a pixel well inside of the cut-out to the background costs.
-const INSIDE: f32 = 1.2;
+const INSIDE: f32 = 1.5;
 /// What a difference between neighbours costs.
-const EDGE: f32 = 0.35;
+const EDGE: f32 = 0.25;
 /// Rounds in which pixels listen to their neighbours.
 const ROUNDS: usize = 3;
 

@@ -42,7 +42,8 @@ impl Resegmenter {
                 return Err(Error::mismatch(what, background.size(), size));
             }
         }
-        let templates = (1..=objects).map(|id| Template::new(first, masks, id as u8)).collect();
+        let template = |id: usize| Template::new(background, first, masks, id as u8);
+        let templates = (1..=objects).map(template).collect();
         Ok(Self { background: Background::new(background), first: masks.clone(), templates })
     }
 
@@ -105,7 +106,7 @@ struct Evidence {
 /// Spread of a generated colour about the true one, in levels.
 const SIGMA: f32 = 24.0;
 /// Squared distances in units of [`SIGMA`] beyond which a colour is just "another one".
-const MOST: f32 = 9.0;
+const MOST: f32 = 20.0;
 
 impl Evidence {
     fn new(background: &Background, picture: &Picture) -> Self {

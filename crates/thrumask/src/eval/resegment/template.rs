@@ -8,6 +8,8 @@ use super::unlike;
 const COLORS: usize = 8;
 /// Rounds of k-means.
 const ROUNDS: usize = 8;
+/// How much of a pixel at the edge of a mask the object covers, on average: between half and all.
+const EDGE_COVER: f32 = 0.75;
 /// An object of fewer pixels cannot be followed.
 const LEAST_PIXELS: usize = 4;
 
@@ -27,8 +29,8 @@ pub struct Template {
 
 impl Template {
     /// The cut-out of object `id`, or `None` when it is not in the picture.
-    pub fn new(picture: &Picture, labels: &LabelMap, id: u8) -> Option<Self> {
-        let width = labels.size().width;
+    pub fn new(background: &Picture, picture: &Picture, labels: &LabelMap, id: u8) -> Option<Self> {
+        let (width, height) = (labels.size().width, labels.size().height);
         let mask = labels.mask_of(id);
         let pixels: Vec<(usize, usize)> =
             (0..mask.len()).filter(|&i| mask[i]).map(|i| (i % width, i / width)).collect();
@@ -38,9 +40,21 @@ impl Template {
         let n = pixels.len() as f32;
         let center =
             pixels.iter().fold([0.0, 0.0], |s, p| [s[0] + p.0 as f32 / n, s[1] + p.1 as f32 / n]);
+        let inside = |x: usize, y: usize| x < width && y < height && mask[y * width + x];
         let cell = |&(x, y): &(usize, usize)| {
             let offset = [x as f32 - center[0], y as f32 - center[1]];
-            (offset, picture.pixel(x, y).map(f32::from))
+            let edge = !(inside(x.wrapping_sub(1), y)
+                && inside(x + 1, y)
+                && inside(x, y.wrapping_sub(1))
+                && inside(x, y + 1));
+            // The background shines through at the edge.
+            let own = if edge { EDGE_COVER } else { 1.0 };
+            let (seen, behind) = (picture.pixel(x, y), background.pixel(x, y));
+            let color = [0, 1, 2].map(|c| {
+                let (seen, behind) = (f32::from(seen[c]), f32::from(behind[c]));
+                (behind + (seen - behind) / own).clamp(0.0, 255.0)
+            });
+            (offset, color)
         };
         let cells: Vec<_> = pixels.iter().map(cell).collect();
         let palette = palette(&cells);

@@ -27,8 +27,12 @@ fn scores(count: u64, change: impl Fn(&Clip) -> Clip) -> (f32, f32) {
             let mean = regions.iter().sum::<f32>() / regions.len() as f32;
             let is_right = judge::is_right(judged[i].as_ref(), object);
             if std::env::var("SHOW").is_ok() {
+                let area = |m: &Trajectory| -> usize {
+                    m.frames()[1..].iter().map(|f| f.area_of(i as u8 + 1)).sum()
+                };
+                let ratio = area(&found) as f32 / area(&truth.masks) as f32;
                 println!(
-                    "{index} {:?} {:?} {:?} J {mean:.2} {} {:?}",
+                    "{index} {:?} {:?} {:?} J {mean:.2} area {ratio:.2} {} {:?}",
                     object.color, object.kind, object.action, is_right, judged[i]
                 );
             }

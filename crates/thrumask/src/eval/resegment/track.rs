@@ -12,6 +12,8 @@ const CANDIDATES: usize = 6;
 const TURNS: [f32; 11] = [0.0, -8.0, 8.0, -16.0, 16.0, -24.0, 24.0, -32.0, 32.0, -40.0, 40.0];
 /// Factors on the size that are tried from one frame to the next.
 const FACTORS: [f32; 3] = [1.0, 0.92, 1.09];
+/// A pixel less unlike an object's colours than this looks like it.
+const ALIKE: f32 = 2.0;
 /// Least and greatest size relative to the first frame.
 const SIZES: (f32, f32) = (0.3, 2.6);
 
@@ -41,6 +43,11 @@ impl Track {
         let at = template.map_or([0.0; 2], |t| t.center);
         Self { pose: Pose { at, angle: 0.0, scale: 1.0 }, velocity: [0.0; 2] }
     }
+
+    /// Its place if it goes on as before, a little slower.
+    fn expected(&self) -> [f32; 2] {
+        [0, 1].map(|k| self.pose.at[k] + 0.7 * self.velocity[k])
+    }
 }
 
 /// Moves every track on to the frame of `evidence`; `likeness` holds, for each object, how unlike
@@ -54,29 +61,49 @@ pub fn follow(
     evidence: &Evidence,
     likeness: &[Vec<f32>],
 ) {
-    let mut taken = vec![false; evidence.size.area()];
-    let find = |i: usize, track: &Track, taken: &[bool]| {
+    let area = evidence.size.area();
+    let alike = |i: usize, pixel: usize| likeness[i][pixel] < ALIKE;
+    // Where each object would be if it went on as before. What looks like it there is left to it by
+    // the others, which keeps two alike objects apart.
+    let expected: Vec<Vec<bool>> = (0..tracks.len())
+        .map(|i| {
+            let mut covered = vec![false; area];
+            if let Some(template) = &templates[i] {
+                let pose = Pose { at: tracks[i].expected(), ..tracks[i].pose };
+                placed(template, &pose, evidence, 1).for_each(|(_, p, _)| covered[p] = true);
+            }
+            covered
+        })
+        .collect();
+    let mut found = vec![false; tracks.len()];
+    let mut taken = vec![false; area];
+    let find = |i: usize, track: &Track, taken: &[bool], found: &[bool]| {
         let template = templates[i].as_ref()?;
-        let scene = Scene { template, evidence, likeness: &likeness[i], taken };
+        let others = |p: usize| {
+            let left = |j: usize| j != i && !found[j] && expected[j][p] && alike(j, p);
+            taken[p] || (!expected[i][p] && (0..found.len()).any(left))
+        };
+        let taken: Vec<bool> = (0..area).map(others).collect();
+        let scene = Scene { template, evidence, likeness: &likeness[i], taken: &taken };
         Some((scene.find(track), template))
     };
     let alone = (0..tracks.len()).filter_map(|i| {
-        let ((score, pose), template) = find(i, &tracks[i], &taken)?;
+        let ((score, pose), template) = find(i, &tracks[i], &taken, &found)?;
         Some((score / template.cells.len() as f32, i, pose))
     });
     let mut order: Vec<(f32, usize, Pose)> = alone.collect();
     order.sort_by(|a, b| b.0.total_cmp(&a.0));
     for (k, &(_, i, alone)) in order.iter().enumerate() {
         // The surest one lost nothing to others.
-        let found = if k == 0 { None } else { find(i, &tracks[i], &taken) };
-        let pose = found.map_or(alone, |((_, pose), _)| pose);
+        let again = if k == 0 { None } else { find(i, &tracks[i], &taken, &found) };
+        let pose = again.map_or(alone, |((_, pose), _)| pose);
         let old = tracks[i].pose.at;
         tracks[i].velocity = [pose.at[0] - old[0], pose.at[1] - old[1]];
         tracks[i].pose = pose;
+        found[i] = true;
         if let Some(template) = &templates[i] {
             for (_, pixel, color) in placed(template, &pose, evidence, 1) {
-                let seen = evidence.colors[pixel];
-                taken[pixel] |= unlike(seen, color).min(likeness[i][pixel]) < 2.0;
+                taken[pixel] |= unlike(evidence.colors[pixel], color) < ALIKE || alike(i, pixel);
             }
         }
     }
@@ -122,7 +149,7 @@ impl Scene<'_> {
             }
             let seen = self.evidence.colors[pixel];
             // A network may paint stripes elsewhere: another colour of the object is nearly as good.
-            let object = unlike(seen, color).min(self.likeness[pixel] + 1.0).min(MOST);
+            let object = unlike(seen, color).min(self.likeness[pixel] + 4.0).min(MOST);
             weight * (self.evidence.background[pixel] - object)
         };
         placed(self.template, pose, self.evidence, every).map(gain).sum()
@@ -133,8 +160,7 @@ impl Scene<'_> {
         let cells = self.template.cells.len();
         let every = (cells / ROUGH_CELLS).max(1);
         let last = track.pose;
-        let v = track.velocity;
-        let expected = [last.at[0] + 0.7 * v[0], last.at[1] + 0.7 * v[1]];
+        let expected = track.expected();
         // Going far from where the last movement leads costs a little, so that of two equally good
         // places the nearer one is taken.
         let side = self.evidence.size.width.max(self.evidence.size.height) as f32;
@@ -142,7 +168,7 @@ impl Scene<'_> {
         let rated = |pose: &Pose, every: usize| {
             let gain = self.score(pose, every) * every as f32;
             let way = |from: [f32; 2]| (pose.at[0] - from[0]).hypot(pose.at[1] - from[1]);
-            let strain = 4.0 * way(expected).min(way(last.at));
+            let strain = 8.0 * way(expected).min(way(last.at));
             let turn = (pose.angle - last.angle).abs() / 40.0;
             let growth = (pose.scale / last.scale).ln().abs();
             gain - unit * (strain + 2.0 * turn + 20.0 * growth)
