@@ -3,7 +3,7 @@
 //! Boxes and points are turned into masks by colour alone, at reduced size: an object that stands
 //! out from what surrounds it is cut out well; one that does not (camouflage, glass, hair, strong
 //! texture on both sides) is not. A box then becomes an ellipse, with a note; points become the
-//! patch of like colour around them.
+//! thing around them that stands out most.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use super::{
     Segmentation,
     canvas::{ScoreGrid, bounds, paint, reduced},
     cut::{Hint, cut_out},
-    grow::grow,
     label_of,
+    search::search,
 };
 
 /// Longer side, in pixels, of the part of a picture that an object is cut out of.
 const CUT_SIDE: usize = 176;
-/// Longer side, in pixels, of the picture in which points grow.
-const GROW_SIDE: usize = 160;
+/// Longer side, in pixels, of the picture in which the object around points is looked for.
+const SEARCH_SIDE: usize = 128;
 /// Context around a box, as a share of its longer side.
 const MARGIN: f32 = 0.2;
 /// Score of cells that a person gave: higher than any that is computed.
@@ -263,7 +263,7 @@ fn keep_something(grid: &mut ScoreGrid, at: &[[f32; 2]], inner: PixelBox) {
     }
 }
 
-/// The object that points lie on: a patch of colour, then cut out as from a box.
+/// The object that points lie on: searched for at reduced size, then cut out as from a box.
 fn from_point_list(picture: &Picture, points: &[Point], what: &str) -> Result<Found> {
     let size = picture.size();
     let lies_on = |p: &&Point| {
@@ -278,7 +278,7 @@ fn from_point_list(picture: &Picture, points: &[Point], what: &str) -> Result<Fo
         return Err(Error::invalid(format!("points of {what}"), reason));
     }
     let whole = PixelBox { x0: 0, y0: 0, x1: size.width, y1: size.height };
-    let small = reduced(picture, whole, GROW_SIDE)?;
+    let small = reduced(picture, whole, SEARCH_SIDE)?;
     let cells = |area: PixelBox, grid: Size, wanted: bool| -> Vec<usize> {
         let along = |v: f32, a: usize, b: usize, n: usize| {
             ((v - a as f32) * n as f32 / (b - a) as f32).clamp(0.0, (n - 1) as f32) as usize
@@ -293,9 +293,9 @@ fn from_point_list(picture: &Picture, points: &[Point], what: &str) -> Result<Fo
     let inside = cells(whole, small.size(), true);
     let outside: Vec<usize> =
         cells(whole, small.size(), false).into_iter().filter(|c| !inside.contains(c)).collect();
-    let grown = grow(&small, &inside, &outside);
-    let Some((patch, tight)) = grown.and_then(|g| bounds(&g, small.size()).map(|b| (g, b))) else {
-        let note = format!("{what}: no patch of like colour around its points, so it is a dot");
+    let patch = search(&small, &inside, &outside)?;
+    let Some((patch, tight)) = patch.and_then(|p| bounds(&p, small.size()).map(|b| (p, b))) else {
+        let note = format!("{what}: nothing stands out around its points, so its mask is a dot");
         return Ok(Found {
             grid: dots(whole, small.size(), &inside),
             score: 0.1,

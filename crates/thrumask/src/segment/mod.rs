@@ -13,8 +13,8 @@ mod cut;
 mod detect;
 mod files;
 mod given;
-mod grow;
 mod nano;
+mod search;
 #[cfg(test)]
 mod tests;
 

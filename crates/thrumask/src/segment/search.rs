@@ -1,0 +1,178 @@
+//! Finds the object that points lie on: boxes around the points grow until what is cut out of them
+//! no longer touches their sides, and of several such objects the one that stands out most is taken.
+
+use thrumask_core::{Picture, PixelBox, Result, Size};
+
+use super::{
+    canvas::{bounds, neighbours, pieces, reduced},
+    cut::{Hint, cut_out},
+};
+
+/// First sizes of the boxes, as shares of the picture's longer side.
+const STARTS: [f32; 5] = [0.06, 0.1, 0.16, 0.24, 0.36];
+/// How often a box may change.
+const ROUNDS: usize = 8;
+/// A box may not cover more of the picture than this.
+const LARGEST: f32 = 0.6;
+/// From this share of the picture on, an object is rather unlikely.
+const GROUND: f32 = 0.2;
+/// A side is touched when the object covers more of it than this.
+const TOUCH: f32 = 0.15;
+/// Outlines weaker than this many levels are none.
+const FAINTEST: f32 = 8.0;
+
+/// A patch of the picture that may be the object.
+struct Candidate {
+    mask: Vec<bool>,
+    /// Mean step of colour over its outline, in levels.
+    outline: f32,
+}
+
+/// The object around the cells `inside`, without the cells `outside`, as a mask of the picture;
+/// `None` when nothing around them stands out.
+pub(super) fn search(
+    picture: &Picture,
+    inside: &[usize],
+    outside: &[usize],
+) -> Result<Option<Vec<bool>>> {
+    let size = picture.size();
+    let mut marks = vec![None; size.area()];
+    outside.iter().for_each(|&i| marks[i] = Some(Hint::Outside));
+    inside.iter().for_each(|&i| marks[i] = Some(Hint::Inside));
+    let seeds: Vec<bool> = marks.iter().map(|m| *m == Some(Hint::Inside)).collect();
+    let Some(tight) = bounds(&seeds, size) else { return Ok(None) };
+    let mut found: Vec<Candidate> = Vec::new();
+    for share in STARTS {
+        let half = (share * size.width.max(size.height) as f32 / 2.0).ceil() as usize;
+        let start = grown(tight, [half; 4], size);
+        found.extend(fit(picture, &marks, start)?);
+    }
+    // What several starts agree on is more likely a whole object than a part of one; what covers
+    // much of the picture is more likely its ground.
+    let worth = |c: &Candidate| {
+        let area = c.mask.iter().filter(|m| **m).count() as f32;
+        let share = area / size.area() as f32;
+        let votes: f32 = found.iter().map(|other| agreement(&c.mask, &other.mask)).sum();
+        c.outline * area.powf(0.25) * votes.sqrt() / (1.0 + (share / GROUND).powi(2))
+    };
+    let best = found.iter().max_by(|a, b| worth(a).total_cmp(&worth(b)));
+    Ok(best.map(|c| c.mask.clone()))
+}
+
+/// Intersection over union.
+fn agreement(a: &[bool], b: &[bool]) -> f32 {
+    let both = a.iter().zip(b).filter(|(a, b)| **a && **b).count();
+    let any = a.iter().zip(b).filter(|(a, b)| **a || **b).count();
+    both as f32 / any.max(1) as f32
+}
+
+/// The box with its left, upper, right and lower side moved out, within the picture.
+fn grown(b: PixelBox, by: [usize; 4], size: Size) -> PixelBox {
+    PixelBox {
+        x0: b.x0.saturating_sub(by[0]),
+        y0: b.y0.saturating_sub(by[1]),
+        x1: (b.x1 + by[2]).min(size.width),
+        y1: (b.y1 + by[3]).min(size.height),
+    }
+}
+
+/// Grows and tightens a box until it holds an object.
+fn fit(picture: &Picture, marks: &[Option<Hint>], start: PixelBox) -> Result<Option<Candidate>> {
+    let size = picture.size();
+    let mut inner = start;
+    let mut held: Option<Candidate> = None;
+    for _ in 0..ROUNDS {
+        let (width, height) = (inner.x1 - inner.x0, inner.y1 - inner.y0);
+        if inner.area() as f32 > LARGEST * size.area() as f32 {
+            break;
+        }
+        let step = (width.max(height) / 4).max(2);
+        let Some(mask) = cut_from(picture, marks, inner)? else {
+            inner = grown(inner, [step; 4], size);
+            continue;
+        };
+        let outline = outline(picture, &mask);
+        if outline < FAINTEST {
+            inner = grown(inner, [step; 4], size);
+            continue;
+        }
+        let at = |x: usize, y: usize| usize::from(mask[y * size.width + x]);
+        let column = |x: usize| (inner.y0..inner.y1).map(|y| at(x, y)).sum::<usize>();
+        let row = |y: usize| (inner.x0..inner.x1).map(|x| at(x, y)).sum::<usize>();
+        let touched = |count: usize, side: usize, open: bool| {
+            if open && count as f32 > TOUCH * side as f32 { step } else { 0 }
+        };
+        let by = [
+            touched(column(inner.x0), height, inner.x0 > 0),
+            touched(row(inner.y0), width, inner.y0 > 0),
+            touched(column(inner.x1 - 1), height, inner.x1 < size.width),
+            touched(row(inner.y1 - 1), width, inner.y1 < size.height),
+        ];
+        if by != [0; 4] {
+            inner = grown(inner, by, size);
+            continue;
+        }
+        let tight = bounds(&mask, size).map(|b| grown(b, [1; 4], size));
+        held = Some(Candidate { mask, outline });
+        // A box that is much too wide tells little of the object's surroundings: once more, closer.
+        match tight.filter(|t| 10 * t.area() < 8 * inner.area()) {
+            Some(tight) => inner = tight,
+            None => break,
+        }
+    }
+    Ok(held)
+}
+
+/// The pieces on the marks of what is cut out of a box, as a mask of the whole picture.
+fn cut_from(
+    picture: &Picture,
+    marks: &[Option<Hint>],
+    inner: PixelBox,
+) -> Result<Option<Vec<bool>>> {
+    let size = picture.size();
+    let margin = ((inner.x1 - inner.x0).max(inner.y1 - inner.y0) / 4).max(3);
+    let area = grown(inner, [margin; 4], size);
+    let part = reduced(picture, area, usize::MAX)?;
+    let whole = |i: usize| {
+        let (x, y) = (i % part.size().width + area.x0, i / part.size().width + area.y0);
+        (x, y, y * size.width + x)
+    };
+    let (cx, cy) = inner.center();
+    let (w, h) = ((inner.x1 - inner.x0) as f32 / 2.0, (inner.y1 - inner.y0) as f32 / 2.0);
+    let hint = |i: usize| {
+        let (x, y, at) = whole(i);
+        let far = ((x as f32 + 0.5 - cx) / w).hypot((y as f32 + 0.5 - cy) / h);
+        match marks[at] {
+            Some(mark) => mark,
+            None if !inner.contains(x, y) => Hint::Outside,
+            None if far <= 1.15 => Hint::MaybeInside,
+            None => Hint::MaybeOutside,
+        }
+    };
+    let hints: Vec<Hint> = (0..part.size().area()).map(hint).collect();
+    let Some(scores) = cut_out(&part, &hints) else { return Ok(None) };
+    let cut: Vec<bool> = scores.iter().map(|&s| s > 0.0).collect();
+    let mut mask = vec![false; size.area()];
+    let marked = |p: &&Vec<usize>| p.iter().any(|&i| hints[i] == Hint::Inside);
+    for &i in pieces(&cut, part.size()).iter().filter(marked).flatten() {
+        mask[whole(i).2] = true;
+    }
+    Ok(Some(mask))
+}
+
+/// Mean distance of colours over the outline of a mask, in levels; where the mask meets the edge of
+/// the picture, there is none.
+fn outline(picture: &Picture, mask: &[bool]) -> f32 {
+    let color = |i: usize| &picture.rgb()[i * 3..i * 3 + 3];
+    let square = |(a, b): (&u8, &u8)| u32::from(a.abs_diff(*b)).pow(2);
+    let (mut sum, mut count) = (0f32, 0usize);
+    for i in (0..mask.len()).filter(|&i| mask[i]) {
+        count += 4 - neighbours(i, picture.size()).count();
+        for n in neighbours(i, picture.size()).filter(|&n| !mask[n]) {
+            let squares: u32 = color(i).iter().zip(color(n)).map(square).sum();
+            sum += (squares as f32).sqrt();
+            count += 1;
+        }
+    }
+    sum / count.max(1) as f32
+}
