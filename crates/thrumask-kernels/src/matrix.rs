@@ -35,6 +35,15 @@ pub(crate) fn product(
     mix: Option<(f32, f32)>,
 ) {
     assert!(out.len() >= rows * columns, "room for {rows} x {columns} values");
+    if rows == 1 && columns > 1 {
+        // A single row would be multiplied as a vector, whose sums are rounded in another order. As
+        // one of two equal rows its bits do not depend on how many rows there are.
+        let mut pair = vec![0.0; 2 * columns];
+        pair[..columns].copy_from_slice(&out[..columns]);
+        product(&mut pair, [2, columns, inner], View { row: 0, ..left }, right, mix);
+        out[..columns].copy_from_slice(&pair[..columns]);
+        return;
+    }
     // SAFETY: dense rows inside of `out`, which is borrowed mutably.
     unsafe { multiply((out.as_mut_ptr(), columns), [rows, columns, inner], left, right, mix) }
 }
