@@ -13,6 +13,10 @@ const OUTSIDE: f32 = 0.8;
 const INSIDE: f32 = 1.5;
 /// What a difference between neighbours costs.
 const EDGE: f32 = 0.25;
+/// What it costs to take a pixel for a mixture of object and background.
+const MIXED: f32 = 0.3;
+/// Mixtures lie within this distance of the cut-out's edge, or outside of it, in pixels.
+const EDGE_DEPTH: f32 = 1.5;
 /// Rounds in which pixels listen to their neighbours.
 const ROUNDS: usize = 3;
 
@@ -35,7 +39,11 @@ pub fn label(
             let depth = distance(&inside, evidence.size.width, false);
             for i in (0..area).filter(|&i| away[i] <= slack) {
                 let outside = OUTSIDE * (away[i] - 0.5).max(0.0) * 100.0 / side;
-                cost[i] = unlike[i].min(MOST) + outside;
+                let (mostly, hardly) = mixed(template, evidence, i);
+                cost[i] = unlike[i].min(mostly).min(MOST) + outside;
+                if depth[i] < EDGE_DEPTH {
+                    costs[0][i] = costs[0][i].min(hardly);
+                }
                 let within = (depth[i] / (0.03 * side)).min(1.0);
                 costs[0][i] += INSIDE * within;
             }
@@ -62,6 +70,18 @@ pub fn label(
         }
     }
     labels
+}
+
+/// How unlike a pixel is to one that the object covers by three quarters, and to one that it covers by
+/// one quarter: at its edge, where half is the border.
+fn mixed(template: &Template, evidence: &Evidence, i: usize) -> (f32, f32) {
+    let (seen, behind) = (evidence.colors[i], evidence.behind[i]);
+    let covered = |own: f32| {
+        let mix = |p: &[f32; 3]| [0, 1, 2].map(|c| own * p[c] + (1.0 - own) * behind[c]);
+        let all = template.palette.iter().map(|p| super::unlike(seen, mix(p)));
+        all.fold(f32::MAX, f32::min) + MIXED
+    };
+    (covered(0.75), covered(0.25))
 }
 
 /// Pixels that the cut-out covers at `pose`.

@@ -99,6 +99,8 @@ impl Background {
 struct Evidence {
     size: Size,
     colors: Vec<[f32; 3]>,
+    /// The background's own colour there.
+    behind: Vec<[f32; 3]>,
     /// Squared distance to the background in units of [`SIGMA`], at most [`MOST`].
     background: Vec<f32>,
 }
@@ -115,8 +117,9 @@ impl Evidence {
         let unlike = |(color, known): (&[f32; 3], &[[f32; 3]; 10])| {
             known.iter().map(|k| unlike(*color, *k)).fold(MOST, f32::min)
         };
+        let behind = background.colors.iter().map(|known| known[4]).collect();
         let background = colors.iter().zip(&background.colors).map(unlike).collect();
-        Self { size: picture.size(), colors, background }
+        Self { size: picture.size(), colors, behind, background }
     }
 
     /// How unlike an object's colours each pixel is.
