@@ -11,6 +11,7 @@
 //! - [`world`]: the procedural videos that the nano models learn from.
 
 pub mod error;
+pub mod eval;
 pub mod model;
 pub mod motion;
 pub mod nano;
