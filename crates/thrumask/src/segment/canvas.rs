@@ -9,6 +9,8 @@ use thrumask_core::{LabelMap, Picture, PixelBox, Result, Size};
 pub struct ScoreGrid {
     /// The part of the picture that the grid covers.
     pub area: PixelBox,
+    /// Pixels beyond this box do not belong to the object, whatever the scores between cells.
+    pub clip: PixelBox,
     /// Columns and rows of the grid.
     pub size: Size,
     /// One score for each cell, row-major.
@@ -18,8 +20,12 @@ pub struct ScoreGrid {
 impl ScoreGrid {
     /// No object anywhere.
     pub fn nothing() -> Self {
-        let area = PixelBox { x0: 0, y0: 0, x1: 0, y1: 0 };
-        Self { area, size: Size::new(0, 0), scores: Vec::new() }
+        Self::over(PixelBox { x0: 0, y0: 0, x1: 0, y1: 0 }, Size::new(0, 0), Vec::new())
+    }
+
+    /// Scores of a grid of `size` over `area`.
+    pub fn over(area: PixelBox, size: Size, scores: Vec<f32>) -> Self {
+        Self { area, clip: area, size, scores }
     }
 
     /// The cells above 0.
@@ -45,12 +51,13 @@ impl ScoreGrid {
         let PixelBox { x0, y0, x1, y1 } = self.area;
         let x = |cell| along(cell, self.size.width, x0, x1);
         let y = |cell| along(cell, self.size.height, y0, y1);
-        Some(PixelBox {
-            x0: x(b.x0.saturating_sub(1)).floor() as usize,
-            y0: y(b.y0.saturating_sub(1)).floor() as usize,
-            x1: (x((b.x1 + 1).min(self.size.width)).ceil() as usize).min(x1),
-            y1: (y((b.y1 + 1).min(self.size.height)).ceil() as usize).min(y1),
-        })
+        let reach = PixelBox {
+            x0: (x(b.x0.saturating_sub(1)).floor() as usize).max(self.clip.x0),
+            y0: (y(b.y0.saturating_sub(1)).floor() as usize).max(self.clip.y0),
+            x1: (x((b.x1 + 1).min(self.size.width)).ceil() as usize).min(self.clip.x1),
+            y1: (y((b.y1 + 1).min(self.size.height)).ceil() as usize).min(self.clip.y1),
+        };
+        Some(reach).filter(|r| r.area() > 0)
     }
 }
 
@@ -100,26 +107,108 @@ pub fn paint(size: Size, grids: &[ScoreGrid]) -> Result<LabelMap> {
     LabelMap::new(size, ids)
 }
 
-/// A part of a picture at a size at which its longer side has at most `side` pixels, never enlarged.
-///
-/// # Errors
-/// As [`Picture::resize`].
-pub fn reduced(picture: &Picture, area: PixelBox, side: usize) -> Result<Picture> {
-    let (width, height) = (area.x1 - area.x0, area.y1 - area.y0);
-    let part = if (width, height) == (picture.size().width, picture.size().height) {
-        None
-    } else {
+/// A part of a picture, reduced for working on it.
+#[derive(Debug, Clone)]
+pub struct Patch {
+    /// Which part, in pixels of the whole picture.
+    pub area: PixelBox,
+    /// The part itself; its pixels are called cells here.
+    pub picture: Picture,
+}
+
+impl Patch {
+    /// The part of a picture in `area`, which is not empty, at a size at which its longer side has
+    /// at most `side` cells; never enlarged.
+    ///
+    /// # Errors
+    /// As [`Picture::resize`].
+    pub fn new(picture: &Picture, area: PixelBox, side: usize) -> Result<Self> {
+        let part = Size::new(area.x1 - area.x0, area.y1 - area.y0);
+        let longest = part.width.max(part.height);
+        let scaled = |n: usize| if longest > side { (n * side / longest).max(1) } else { n };
+        let target = Size::new(scaled(part.width), scaled(part.height));
+        if part == picture.size() {
+            return Ok(Self { area, picture: picture.resize(target)? });
+        }
         let line = |y: usize| {
             let start = (y * picture.size().width + area.x0) * 3;
-            &picture.rgb()[start..start + width * 3]
+            picture.rgb()[start..start + part.width * 3].iter().copied()
         };
-        let rgb = (area.y0..area.y1).flat_map(|y| line(y).iter().copied()).collect();
-        Some(Picture::new(Size::new(width, height), rgb)?)
-    };
-    let part = part.as_ref().unwrap_or(picture);
-    let longest = width.max(height).max(1);
-    let scaled = |n: usize| if longest > side { (n * side / longest).max(1) } else { n };
-    part.resize(Size::new(scaled(width), scaled(height)))
+        let cut = Picture::new(part, (area.y0..area.y1).flat_map(line).collect())?;
+        Ok(Self { area, picture: cut.resize(target)? })
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> Size {
+        self.picture.size()
+    }
+
+    /// Number of cells.
+    pub fn cells(&self) -> usize {
+        self.size().area()
+    }
+
+    /// The centre of a cell, in pixels of the whole picture.
+    pub fn centre(&self, cell: usize) -> [f32; 2] {
+        let (size, area) = (self.size(), self.area);
+        let along = |i: usize, n: usize, start: usize, end: usize| {
+            start as f32 + (i as f32 + 0.5) * (end - start) as f32 / n as f32
+        };
+        let x = along(cell % size.width, size.width, area.x0, area.x1);
+        [x, along(cell / size.width, size.height, area.y0, area.y1)]
+    }
+
+    /// The cell at a place in pixels of the whole picture, `None` beside the patch.
+    pub fn cell_at(&self, [x, y]: [f32; 2]) -> Option<usize> {
+        let along = |v: f32, n: usize, start: usize, end: usize| {
+            let share = (v - start as f32) / (end - start) as f32;
+            (0.0..1.0).contains(&share).then(|| ((share * n as f32) as usize).min(n - 1))
+        };
+        let (size, area) = (self.size(), self.area);
+        let row = along(y, size.height, area.y0, area.y1)?;
+        Some(row * size.width + along(x, size.width, area.x0, area.x1)?)
+    }
+
+    /// A box around cells, in pixels of the whole picture.
+    pub fn whole_box(&self, b: PixelBox) -> PixelBox {
+        let (size, area) = (self.size(), self.area);
+        let (width, height) = (area.x1 - area.x0, area.y1 - area.y0);
+        PixelBox {
+            x0: area.x0 + b.x0 * width / size.width,
+            y0: area.y0 + b.y0 * height / size.height,
+            x1: area.x0 + (b.x1 * width).div_ceil(size.width),
+            y1: area.y0 + (b.y1 * height).div_ceil(size.height),
+        }
+    }
+}
+
+/// The box with its left, upper, right and lower side moved out, within a picture of `size`.
+pub fn grown(b: PixelBox, by: [usize; 4], size: Size) -> PixelBox {
+    PixelBox {
+        x0: b.x0.saturating_sub(by[0]),
+        y0: b.y0.saturating_sub(by[1]),
+        x1: (b.x1 + by[2]).min(size.width),
+        y1: (b.y1 + by[3]).min(size.height),
+    }
+}
+
+/// How far a place lies from the centre of a box, 1 on the ellipse inside it.
+pub fn from_centre(b: PixelBox, [x, y]: [f32; 2]) -> f32 {
+    let (cx, cy) = b.center();
+    let (w, h) = ((b.x1 - b.x0) as f32 / 2.0, (b.y1 - b.y0) as f32 / 2.0);
+    ((x - cx) / w).hypot((y - cy) / h)
+}
+
+/// Whether a place lies in a box.
+pub fn contains(b: PixelBox, [x, y]: [f32; 2]) -> bool {
+    (b.x0 as f32..b.x1 as f32).contains(&x) && (b.y0 as f32..b.y1 as f32).contains(&y)
+}
+
+/// Intersection over union of two masks of one size.
+pub fn agreement(a: &[bool], b: &[bool]) -> f32 {
+    let both = a.iter().zip(b).filter(|(a, b)| **a && **b).count();
+    let any = a.iter().zip(b).filter(|(a, b)| **a || **b).count();
+    both as f32 / any.max(1) as f32
 }
 
 /// The smallest box around the set cells of a mask.
@@ -204,11 +293,8 @@ mod tests {
             let (x, y) = ((i % side) as f32 + 0.5, (i / side) as f32 + 0.5);
             radius - ((x - centre).powi(2) + (y - centre).powi(2)).sqrt()
         };
-        ScoreGrid {
-            area: PixelBox { x0: 0, y0: 0, x1: side, y1: side },
-            size: Size::new(side, side),
-            scores: (0..side * side).map(at).collect(),
-        }
+        let area = PixelBox { x0: 0, y0: 0, x1: side, y1: side };
+        ScoreGrid::over(area, Size::new(side, side), (0..side * side).map(at).collect())
     }
 
     #[test]
@@ -216,6 +302,7 @@ mod tests {
         for side in [7, 20, 160, 500] {
             let mut grid = disc(20, 10.0, 6.0);
             grid.area = PixelBox { x0: 0, y0: 0, x1: side, y1: side };
+            grid.clip = grid.area;
             let labels = paint(Size::new(side, side), &[ScoreGrid::nothing(), grid]).unwrap();
             let share = labels.area_of(2) as f32 / (side * side) as f32;
             let exact = std::f32::consts::PI * 36.0 / 400.0;
@@ -232,6 +319,7 @@ mod tests {
         let labels = paint(Size::new(20, 20), &[low, high.clone()]).unwrap();
         assert_eq!(labels.ids_present(), [2]);
         high.area = PixelBox { x0: 30, y0: 10, x1: 50, y1: 30 };
+        high.clip = high.area;
         let labels = paint(Size::new(60, 40), &[high]).unwrap();
         let found = labels.box_of(1).unwrap();
         assert!(found.x0 >= 30 && found.x1 <= 50 && found.y0 >= 10 && found.y1 <= 30);
@@ -250,5 +338,20 @@ mod tests {
         assert_eq!(whole.iter().filter(|m| **m).count(), 12);
         assert!(!whole[8 + 7], "the speck is gone");
         assert!(without_holes(&[true; 4], Size::new(2, 2)).iter().all(|m| *m));
+    }
+
+    #[test]
+    fn patches_and_pixels_lie_on_each_other() {
+        let picture = Picture::filled(Size::new(300, 200), [7; 3]);
+        let patch =
+            Patch::new(&picture, PixelBox { x0: 50, y0: 20, x1: 250, y1: 120 }, 64).unwrap();
+        assert_eq!(patch.size(), Size::new(64, 32));
+        for cell in [0, 63, 64, 2047] {
+            assert_eq!(patch.cell_at(patch.centre(cell)), Some(cell));
+        }
+        assert_eq!(patch.cell_at([49.0, 30.0]), None);
+        assert_eq!(patch.cell_at([250.0, 30.0]), None);
+        let all = PixelBox { x0: 0, y0: 0, x1: 64, y1: 32 };
+        assert_eq!(patch.whole_box(all), patch.area);
     }
 }

@@ -7,22 +7,15 @@
 
 use std::collections::BTreeMap;
 
-use thrumask_core::{Error, MaskSet, Picture, PixelBox, PromptPlan, Result, Size, control::Point};
+use thrumask_core::{Error, MaskSet, Picture, PromptPlan, Result, Size, control::Point};
 
 use super::{
     Segmentation,
-    canvas::{ScoreGrid, bounds, paint, reduced},
-    cut::{Hint, cut_out},
+    canvas::{ScoreGrid, bounds, paint},
     label_of,
-    search::search,
+    place::{from_box, from_point_list},
 };
 
-/// Longer side, in pixels, of the part of a picture that an object is cut out of.
-const CUT_SIDE: usize = 176;
-/// Longer side, in pixels, of the picture in which the object around points is looked for.
-const SEARCH_SIDE: usize = 128;
-/// Context around a box, as a share of its longer side.
-const MARGIN: f32 = 0.2;
 /// Score of cells that a person gave: higher than any that is computed.
 const GIVEN: f32 = 100.0;
 
@@ -155,194 +148,7 @@ fn from_mask(size: Size, mask: &[bool], what: &str) -> Result<Found> {
     };
     let row = |y: usize| mask[y * size.width + area.x0..y * size.width + area.x1].iter();
     let scores = (area.y0..area.y1).flat_map(row).map(|&m| if m { GIVEN } else { -GIVEN });
-    let grid = ScoreGrid {
-        area,
-        size: Size::new(area.x1 - area.x0, area.y1 - area.y0),
-        scores: scores.collect(),
-    };
+    let cells = Size::new(area.x1 - area.x0, area.y1 - area.y0);
+    let grid = ScoreGrid::over(area, cells, scores.collect());
     Ok(Found { grid, score: 1.0, note: None })
-}
-
-/// The pixels that a box touches, clipped to the picture.
-fn pixel_box(given: [f32; 4], size: Size, what: &str) -> Result<PixelBox> {
-    let [x0, y0, x1, y1] = given;
-    let side = |v: f32, most: usize| (v.max(0.0) as usize).min(most);
-    let b = PixelBox {
-        x0: side(x0.floor(), size.width),
-        y0: side(y0.floor(), size.height),
-        x1: side(x1.ceil(), size.width),
-        y1: side(y1.ceil(), size.height),
-    };
-    if !given.iter().all(|v| v.is_finite()) || b.area() == 0 {
-        let reason =
-            format!("expected left, top, right, bottom on the {size} picture, got {given:?}");
-        return Err(Error::invalid(format!("box of {what}"), reason));
-    }
-    Ok(b)
-}
-
-/// A box with context around it, clipped to the picture.
-fn with_margin(b: PixelBox, size: Size) -> PixelBox {
-    let margin = (MARGIN * (b.x1 - b.x0).max(b.y1 - b.y0) as f32).ceil() as usize + 2;
-    PixelBox {
-        x0: b.x0.saturating_sub(margin),
-        y0: b.y0.saturating_sub(margin),
-        x1: (b.x1 + margin).min(size.width),
-        y1: (b.y1 + margin).min(size.height),
-    }
-}
-
-/// The centres of the cells of `size` over `area`, in pixels of the picture.
-fn centres(area: PixelBox, size: Size) -> impl Iterator<Item = [f32; 2]> {
-    let along = move |i: usize, n: usize, a: usize, b: usize| {
-        a as f32 + (i as f32 + 0.5) * (b - a) as f32 / n as f32
-    };
-    (0..size.area()).map(move |i| {
-        let x = along(i % size.width, size.width, area.x0, area.x1);
-        [x, along(i / size.width, size.height, area.y0, area.y1)]
-    })
-}
-
-/// How far a point lies from the centre of a box, 1 on the ellipse inside it.
-fn from_centre(b: PixelBox, [x, y]: [f32; 2]) -> f32 {
-    let (cx, cy) = b.center();
-    let (w, h) = ((b.x1 - b.x0) as f32 / 2.0, (b.y1 - b.y0) as f32 / 2.0);
-    ((x - cx) / w).hypot((y - cy) / h)
-}
-
-/// The object in a box, cut out by colour; an ellipse when colours do not tell.
-fn from_box(picture: &Picture, given: [f32; 4], what: &str) -> Result<Found> {
-    let inner = pixel_box(given, picture.size(), what)?;
-    let area = with_margin(inner, picture.size());
-    let part = reduced(picture, area, CUT_SIDE)?;
-    let at: Vec<[f32; 2]> = centres(area, part.size()).collect();
-    let in_box = |[x, y]: [f32; 2]| {
-        (inner.x0 as f32..inner.x1 as f32).contains(&x)
-            && (inner.y0 as f32..inner.y1 as f32).contains(&y)
-    };
-    let hint = |&p: &[f32; 2]| match (in_box(p), from_centre(inner, p)) {
-        (false, _) => Hint::Outside,
-        (true, d) if d <= 0.9 => Hint::MaybeInside,
-        (true, d) if d <= 1.15 => Hint::MaybeInside,
-        _ => Hint::MaybeOutside,
-    };
-    let hints: Vec<Hint> = at.iter().map(hint).collect();
-    let (mut scores, note) = match cut_out(&part, &hints) {
-        Some(scores) => (scores, None),
-        None => {
-            let ellipse = at.iter().map(|&p| (4.0 * (1.0 - from_centre(inner, p))).max(-4.0));
-            let note = format!(
-                "{what}: colours do not tell it from what is around its box, so its mask is the \
-                 ellipse in the box"
-            );
-            (ellipse.collect(), Some(note))
-        }
-    };
-    // Interpolation would carry the mask past a box that does not lie on the grid.
-    let grid_area = PixelBox { ..area };
-    for (score, &p) in scores.iter_mut().zip(&at) {
-        if !in_box(p) {
-            *score = score.min(-0.5);
-        }
-    }
-    let score = if note.is_some() { 0.3 } else { 0.7 };
-    let mut grid = ScoreGrid { area: grid_area, size: part.size(), scores };
-    keep_something(&mut grid, &at, inner);
-    Ok(Found { grid, score, note })
-}
-
-/// A box smaller than a cell still gets the cell at its centre.
-fn keep_something(grid: &mut ScoreGrid, at: &[[f32; 2]], inner: PixelBox) {
-    if grid.scores.iter().any(|&s| s > 0.0) {
-        return;
-    }
-    let far =
-        |i: &usize, j: &usize| from_centre(inner, at[*i]).total_cmp(&from_centre(inner, at[*j]));
-    if let Some(i) = (0..at.len()).min_by(far) {
-        grid.scores[i] = 0.5;
-    }
-}
-
-/// The object that points lie on: searched for at reduced size, then cut out as from a box.
-fn from_point_list(picture: &Picture, points: &[Point], what: &str) -> Result<Found> {
-    let size = picture.size();
-    let lies_on = |p: &&Point| {
-        p.x >= 0.0 && p.y >= 0.0 && p.x < size.width as f32 && p.y < size.height as f32
-    };
-    if let Some(p) = points.iter().find(|p| !lies_on(p)) {
-        let reason = format!("expected points on the {size} picture, got [{}, {}]", p.x, p.y);
-        return Err(Error::invalid(format!("points of {what}"), reason));
-    }
-    if !points.iter().any(|p| p.inside) {
-        let reason = "expected at least one point on the object, got none";
-        return Err(Error::invalid(format!("points of {what}"), reason));
-    }
-    let whole = PixelBox { x0: 0, y0: 0, x1: size.width, y1: size.height };
-    let small = reduced(picture, whole, SEARCH_SIDE)?;
-    let cells = |area: PixelBox, grid: Size, wanted: bool| -> Vec<usize> {
-        let along = |v: f32, a: usize, b: usize, n: usize| {
-            ((v - a as f32) * n as f32 / (b - a) as f32).clamp(0.0, (n - 1) as f32) as usize
-        };
-        let in_area = |p: &&Point| area.contains(p.x as usize, p.y as usize);
-        let cell = |p: &Point| {
-            let x = along(p.x, area.x0, area.x1, grid.width);
-            along(p.y, area.y0, area.y1, grid.height) * grid.width + x
-        };
-        points.iter().filter(|p| p.inside == wanted).filter(in_area).map(cell).collect()
-    };
-    let inside = cells(whole, small.size(), true);
-    let outside: Vec<usize> =
-        cells(whole, small.size(), false).into_iter().filter(|c| !inside.contains(c)).collect();
-    let patch = search(&small, &inside, &outside)?;
-    let Some((patch, tight)) = patch.and_then(|p| bounds(&p, small.size()).map(|b| (p, b))) else {
-        let note = format!("{what}: nothing stands out around its points, so its mask is a dot");
-        return Ok(Found {
-            grid: dots(whole, small.size(), &inside),
-            score: 0.1,
-            note: Some(note),
-        });
-    };
-    let along = |i: usize, n: usize, side: usize| (i * side).div_ceil(n).min(side);
-    let (columns, rows) = (small.size().width, small.size().height);
-    let tight = PixelBox {
-        x0: tight.x0 * size.width / columns,
-        y0: tight.y0 * size.height / rows,
-        x1: along(tight.x1, columns, size.width),
-        y1: along(tight.y1, rows, size.height),
-    };
-    let area = with_margin(tight, size);
-    let part = reduced(picture, area, CUT_SIDE)?;
-    let near = with_margin(PixelBox { ..tight }, size);
-    let cell_of = |[x, y]: [f32; 2]| {
-        let column = (x * columns as f32 / size.width as f32) as usize;
-        let row = (y * rows as f32 / size.height as f32) as usize;
-        row.min(rows - 1) * columns + column.min(columns - 1)
-    };
-    let in_patch: Vec<bool> = centres(area, part.size()).map(|p| patch[cell_of(p)]).collect();
-    let in_near = |[x, y]: [f32; 2]| from_centre(near, [x, y]) < 1.3;
-    let mut hints: Vec<Hint> = centres(area, part.size())
-        .zip(&in_patch)
-        .map(|(p, &patch)| match (patch, in_near(p)) {
-            (true, _) => Hint::MaybeInside,
-            (false, true) => Hint::MaybeOutside,
-            _ => Hint::Outside,
-        })
-        .collect();
-    cells(area, part.size(), true).into_iter().for_each(|c| hints[c] = Hint::Inside);
-    cells(area, part.size(), false).into_iter().for_each(|c| hints[c] = Hint::Outside);
-    let plain: Vec<f32> = in_patch.iter().map(|&p| if p { 1.0 } else { -1.0 }).collect();
-    let agrees = |scores: &Vec<f32>| {
-        let both = scores.iter().zip(&in_patch).filter(|(s, p)| **s > 0.0 && **p).count();
-        let any = scores.iter().zip(&in_patch).filter(|(s, p)| **s > 0.0 || **p).count();
-        2 * both > any
-    };
-    let scores = cut_out(&part, &hints).filter(agrees).unwrap_or(plain);
-    Ok(Found { grid: ScoreGrid { area, size: part.size(), scores }, score: 0.6, note: None })
-}
-
-/// Single cells.
-fn dots(area: PixelBox, size: Size, cells: &[usize]) -> ScoreGrid {
-    let mut scores = vec![-1.0; size.area()];
-    cells.iter().for_each(|&c| scores[c] = 1.0);
-    ScoreGrid { area, size, scores }
 }

@@ -14,6 +14,7 @@ mod detect;
 mod files;
 mod given;
 mod nano;
+mod place;
 mod search;
 #[cfg(test)]
 mod tests;

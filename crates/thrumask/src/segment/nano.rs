@@ -161,7 +161,7 @@ pub(crate) fn score_grids(raw: &RawMasks, side: usize, size: Size) -> Vec<ScoreG
             return ScoreGrid::nothing();
         }
         let scores = raw.logits[i].iter().map(|s| s.clamp(-LIMIT, LIMIT)).collect();
-        let mut grid = ScoreGrid { area, size: cells, scores };
+        let mut grid = ScoreGrid::over(area, cells, scores);
         let won: Vec<bool> = winner.iter().map(|&w| w == i).collect();
         let kept = without_specks(&won, cells, LEAST_PIECE);
         let keep: Vec<bool> = (0..side * side).map(|p| kept[p] || !won[p]).collect();

@@ -1,10 +1,10 @@
 //! Finds the object that points lie on: boxes around the points grow until what is cut out of them
 //! no longer touches their sides, and of several such objects the one that stands out most is taken.
 
-use thrumask_core::{Picture, PixelBox, Result, Size};
+use thrumask_core::{Picture, PixelBox, Result};
 
 use super::{
-    canvas::{bounds, neighbours, pieces, reduced},
+    canvas::{Patch, agreement, bounds, contains, from_centre, grown, neighbours, pieces},
     cut::{Hint, cut_out},
 };
 
@@ -28,24 +28,31 @@ struct Candidate {
     outline: f32,
 }
 
-/// The object around the cells `inside`, without the cells `outside`, as a mask of the picture;
-/// `None` when nothing around them stands out.
-pub(super) fn search(
-    picture: &Picture,
-    inside: &[usize],
-    outside: &[usize],
-) -> Result<Option<Vec<bool>>> {
+/// What a box says of the cells of a patch: nothing outside of it is the object, and its corners
+/// rather are not.
+pub(super) fn box_hints(patch: &Patch, inner: PixelBox) -> Vec<Hint> {
+    let hint = |i: usize| {
+        let at = patch.centre(i);
+        match (contains(inner, at), from_centre(inner, at)) {
+            (false, _) => Hint::Outside,
+            (true, far) if far <= 1.15 => Hint::MaybeInside,
+            _ => Hint::MaybeOutside,
+        }
+    };
+    (0..patch.cells()).map(hint).collect()
+}
+
+/// The object on the cells marked [`Hint::Inside`], without those marked [`Hint::Outside`], as a
+/// mask of the picture; `None` when nothing around them stands out.
+pub(super) fn search(picture: &Picture, marks: &[Option<Hint>]) -> Result<Option<Vec<bool>>> {
     let size = picture.size();
-    let mut marks = vec![None; size.area()];
-    outside.iter().for_each(|&i| marks[i] = Some(Hint::Outside));
-    inside.iter().for_each(|&i| marks[i] = Some(Hint::Inside));
     let seeds: Vec<bool> = marks.iter().map(|m| *m == Some(Hint::Inside)).collect();
     let Some(tight) = bounds(&seeds, size) else { return Ok(None) };
     let mut found: Vec<Candidate> = Vec::new();
     for share in STARTS {
         let half = (share * size.width.max(size.height) as f32 / 2.0).ceil() as usize;
         let start = grown(tight, [half; 4], size);
-        found.extend(fit(picture, &marks, start)?);
+        found.extend(fit(picture, marks, start)?);
     }
     // What several starts agree on is more likely a whole object than a part of one; what covers
     // much of the picture is more likely its ground.
@@ -57,23 +64,6 @@ pub(super) fn search(
     };
     let best = found.iter().max_by(|a, b| worth(a).total_cmp(&worth(b)));
     Ok(best.map(|c| c.mask.clone()))
-}
-
-/// Intersection over union.
-fn agreement(a: &[bool], b: &[bool]) -> f32 {
-    let both = a.iter().zip(b).filter(|(a, b)| **a && **b).count();
-    let any = a.iter().zip(b).filter(|(a, b)| **a || **b).count();
-    both as f32 / any.max(1) as f32
-}
-
-/// The box with its left, upper, right and lower side moved out, within the picture.
-fn grown(b: PixelBox, by: [usize; 4], size: Size) -> PixelBox {
-    PixelBox {
-        x0: b.x0.saturating_sub(by[0]),
-        y0: b.y0.saturating_sub(by[1]),
-        x1: (b.x1 + by[2]).min(size.width),
-        y1: (b.y1 + by[3]).min(size.height),
-    }
 }
 
 /// Grows and tightens a box until it holds an object.
@@ -132,30 +122,21 @@ fn cut_from(
     let size = picture.size();
     let margin = ((inner.x1 - inner.x0).max(inner.y1 - inner.y0) / 4).max(3);
     let area = grown(inner, [margin; 4], size);
-    let part = reduced(picture, area, usize::MAX)?;
+    let patch = Patch::new(picture, area, usize::MAX)?;
     let whole = |i: usize| {
-        let (x, y) = (i % part.size().width + area.x0, i / part.size().width + area.y0);
-        (x, y, y * size.width + x)
+        let (x, y) = (i % patch.size().width + area.x0, i / patch.size().width + area.y0);
+        y * size.width + x
     };
-    let (cx, cy) = inner.center();
-    let (w, h) = ((inner.x1 - inner.x0) as f32 / 2.0, (inner.y1 - inner.y0) as f32 / 2.0);
-    let hint = |i: usize| {
-        let (x, y, at) = whole(i);
-        let far = ((x as f32 + 0.5 - cx) / w).hypot((y as f32 + 0.5 - cy) / h);
-        match marks[at] {
-            Some(mark) => mark,
-            None if !inner.contains(x, y) => Hint::Outside,
-            None if far <= 1.15 => Hint::MaybeInside,
-            None => Hint::MaybeOutside,
-        }
-    };
-    let hints: Vec<Hint> = (0..part.size().area()).map(hint).collect();
-    let Some(scores) = cut_out(&part, &hints) else { return Ok(None) };
+    let mut hints = box_hints(&patch, inner);
+    for (i, hint) in hints.iter_mut().enumerate() {
+        *hint = marks[whole(i)].unwrap_or(*hint);
+    }
+    let Some(scores) = cut_out(&patch.picture, &hints) else { return Ok(None) };
     let cut: Vec<bool> = scores.iter().map(|&s| s > 0.0).collect();
     let mut mask = vec![false; size.area()];
     let marked = |p: &&Vec<usize>| p.iter().any(|&i| hints[i] == Hint::Inside);
-    for &i in pieces(&cut, part.size()).iter().filter(marked).flatten() {
-        mask[whole(i).2] = true;
+    for &i in pieces(&cut, patch.size()).iter().filter(marked).flatten() {
+        mask[whole(i)] = true;
     }
     Ok(Some(mask))
 }
