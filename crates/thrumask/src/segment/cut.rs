@@ -22,6 +22,9 @@ const LIMIT: f32 = 4.0;
 /// Least spread of a colour, as a share of the full range: anti-aliasing and compression.
 const LEAST_SPREAD: f32 = 0.03;
 
+/// Outlines weaker than this many levels are none.
+const FAINTEST: f32 = 8.0;
+
 /// What is known of a cell before the cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
@@ -192,5 +195,22 @@ pub fn cut_out(picture: &Picture, hints: &[Hint]) -> Option<Vec<f32>> {
     }
     let count = whole.iter().filter(|w| **w).count();
     let plausible = count * 20 >= candidates && count * 100 <= candidates * 99;
-    plausible.then_some(scores)
+    (plausible && outline(picture, &whole) >= FAINTEST).then_some(scores)
+}
+
+/// Mean distance of colours over the outline of a mask, in levels; where the mask meets the edge of
+/// the picture, there is none.
+pub fn outline(picture: &Picture, mask: &[bool]) -> f32 {
+    let color = |i: usize| &picture.rgb()[i * 3..i * 3 + 3];
+    let square = |(a, b): (&u8, &u8)| u32::from(a.abs_diff(*b)).pow(2);
+    let (mut sum, mut count) = (0f32, 0usize);
+    for i in (0..mask.len()).filter(|&i| mask[i]) {
+        count += 4 - neighbours(i, picture.size()).count();
+        for n in neighbours(i, picture.size()).filter(|&n| !mask[n]) {
+            let squares: u32 = color(i).iter().zip(color(n)).map(square).sum();
+            sum += (squares as f32).sqrt();
+            count += 1;
+        }
+    }
+    sum / count.max(1) as f32
 }

@@ -4,8 +4,8 @@
 use thrumask_core::{Picture, PixelBox, Result};
 
 use super::{
-    canvas::{Patch, agreement, bounds, contains, from_centre, grown, neighbours, pieces},
-    cut::{Hint, cut_out},
+    canvas::{Patch, agreement, bounds, contains, from_centre, grown, pieces},
+    cut::{Hint, cut_out, outline},
 };
 
 /// First sizes of the boxes, as shares of the picture's longer side.
@@ -18,8 +18,6 @@ const LARGEST: f32 = 0.6;
 const GROUND: f32 = 0.2;
 /// A side is touched when the object covers more of it than this.
 const TOUCH: f32 = 0.15;
-/// Outlines weaker than this many levels are none.
-const FAINTEST: f32 = 8.0;
 
 /// A patch of the picture that may be the object.
 struct Candidate {
@@ -81,11 +79,6 @@ fn fit(picture: &Picture, marks: &[Option<Hint>], start: PixelBox) -> Result<Opt
             inner = grown(inner, [step; 4], size);
             continue;
         };
-        let outline = outline(picture, &mask);
-        if outline < FAINTEST {
-            inner = grown(inner, [step; 4], size);
-            continue;
-        }
         let at = |x: usize, y: usize| usize::from(mask[y * size.width + x]);
         let column = |x: usize| (inner.y0..inner.y1).map(|y| at(x, y)).sum::<usize>();
         let row = |y: usize| (inner.x0..inner.x1).map(|x| at(x, y)).sum::<usize>();
@@ -103,7 +96,7 @@ fn fit(picture: &Picture, marks: &[Option<Hint>], start: PixelBox) -> Result<Opt
             continue;
         }
         let tight = bounds(&mask, size).map(|b| grown(b, [1; 4], size));
-        held = Some(Candidate { mask, outline });
+        held = Some(Candidate { outline: outline(picture, &mask), mask });
         // A box that is much too wide tells little of the object's surroundings: once more, closer.
         match tight.filter(|t| 10 * t.area() < 8 * inner.area()) {
             Some(tight) => inner = tight,
@@ -139,21 +132,4 @@ fn cut_from(
         mask[whole(i)] = true;
     }
     Ok(Some(mask))
-}
-
-/// Mean distance of colours over the outline of a mask, in levels; where the mask meets the edge of
-/// the picture, there is none.
-fn outline(picture: &Picture, mask: &[bool]) -> f32 {
-    let color = |i: usize| &picture.rgb()[i * 3..i * 3 + 3];
-    let square = |(a, b): (&u8, &u8)| u32::from(a.abs_diff(*b)).pow(2);
-    let (mut sum, mut count) = (0f32, 0usize);
-    for i in (0..mask.len()).filter(|&i| mask[i]) {
-        count += 4 - neighbours(i, picture.size()).count();
-        for n in neighbours(i, picture.size()).filter(|&n| !mask[n]) {
-            let squares: u32 = color(i).iter().zip(color(n)).map(square).sum();
-            sum += (squares as f32).sqrt();
-            count += 1;
-        }
-    }
-    sum / count.max(1) as f32
 }
