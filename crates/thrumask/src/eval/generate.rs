@@ -1,7 +1,11 @@
 //! What the models make of a batch of scenes.
 
+use burn::{module::Module, tensor::Device};
 use thrumask_core::{Clip, Error, LabelMap, MaskSet, Picture, PromptPlan, Trajectory};
-use thrumask_nn::autoencoder::Autoencoder;
+use thrumask_nn::{
+    autoencoder::Autoencoder,
+    pixels::{clips_from_pixels, pixels_from_frames},
+};
 
 use super::{EvalConfig, cases::Case, report::Part, subjects::Subjects};
 use crate::{
@@ -36,6 +40,10 @@ pub struct Chain {
 pub struct Made {
     /// Masks that the segmenter found from the true plan.
     pub segmented: Option<LabelMap>,
+    /// The true masks in palette colours through the autoencoder.
+    pub rebuilt_masks: Option<Clip>,
+    /// The true video through the autoencoder.
+    pub rebuilt: Option<Drawn>,
     /// Stage 1 from the truth: the network's own mask video, and the trajectory in it.
     pub motion: Option<(Clip, Trajectory)>,
     /// Stage 2 on the true trajectory.
@@ -65,6 +73,20 @@ pub fn make(
             progress.step("segment", 0, 1)?;
             let picture = &case.truth.clip.frames()[0];
             made.segmented = Some(segmenter.segment(picture, &case.truth.plan)?.masks.labels);
+        }
+    }
+    if let Some(autoencoder) = &subjects.autoencoder {
+        for (made, case) in all.iter_mut().zip(cases) {
+            let truth = &case.truth;
+            if wants(Part::Motion) {
+                made.rebuilt_masks = Some(rebuilt(autoencoder, &truth.masks.to_clip()?)?);
+            }
+            if wants(Part::Video) {
+                let own = rebuilt(autoencoder, &truth.clip)?;
+                let mut frames = own.frames().to_vec();
+                let own_first = std::mem::replace(&mut frames[0], truth.clip.frames()[0].clone());
+                made.rebuilt = Some(Drawn { own_first, clip: Clip::new(frames, own.fps())? });
+            }
         }
     }
     let mut maker = Maker { subjects, cases, config, progress };
@@ -103,6 +125,14 @@ pub fn make(
         }
     }
     Ok(all)
+}
+
+/// A clip through the autoencoder and back.
+fn rebuilt(autoencoder: &Autoencoder, clip: &Clip) -> Result<Clip> {
+    let device = autoencoder.devices().into_iter().next().unwrap_or_else(Device::flex);
+    let pixels = pixels_from_frames(&[clip.frames()], &device)?;
+    let mut clips = clips_from_pixels(autoencoder.decode(autoencoder.encode(pixels)?), clip.fps())?;
+    Ok(clips.swap_remove(0))
 }
 
 fn autoencoder_of(subjects: &Subjects) -> Result<&Autoencoder> {

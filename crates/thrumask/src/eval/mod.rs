@@ -20,6 +20,8 @@ pub mod resegment;
 mod score;
 pub mod sheets;
 mod subjects;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 

@@ -63,6 +63,8 @@ impl Part {
 pub enum Candidate {
     /// The truth: the true masks, or those found again in the true video, which is the ceiling.
     Truth,
+    /// The truth through the autoencoder and back: the best that a stage can do with it.
+    Autoencoder,
     /// The model, or the chain from true first masks.
     Model,
     /// The chain from masks that the segmenter found.
@@ -81,6 +83,7 @@ impl Candidate {
         match (self, part) {
             (Self::Truth, Part::Motion | Part::Segmenter) => "truth",
             (Self::Truth, _) => "true video (ceiling)",
+            (Self::Autoencoder, _) => "truth through the autoencoder",
             (Self::Model, Part::Segmenter) => "segmenter",
             (Self::Model, Part::Motion) => "**stage 1**",
             (Self::Model, Part::Video) => "**stage 2**",

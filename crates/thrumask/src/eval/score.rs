@@ -41,6 +41,12 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
             scores.masks(masks, truth);
             table.insert((Part::Motion, candidate), scores);
         }
+        if let Some(own) = &made.rebuilt_masks {
+            let mut scores = Scores::default();
+            scores.masks(&Trajectory::from_clip(own, truth.objects.len())?, truth);
+            scores.palette(own, truth.objects.len());
+            table.insert((Part::Motion, Candidate::Autoencoder), scores);
+        }
         if let Some((own, trajectory)) = &made.motion {
             let mut scores = Scores::default();
             scores.masks(trajectory, truth);
@@ -73,6 +79,10 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
                 table.insert((Part::Video, candidate), scores);
             }
         }
+    }
+    if let Some(Drawn { own_first, clip }) = &made.rebuilt {
+        let (scores, _) = judged.video(clip, &truth.masks, Some(own_first))?;
+        table.insert((Part::Video, Candidate::Autoencoder), scores);
     }
     if let Some(Drawn { own_first, clip }) = &made.video {
         let (scores, found) = judged.video(clip, &truth.masks, Some(own_first))?;

@@ -11,8 +11,7 @@ use crate::world::{self, Split, WorldConfig, judge};
 fn scores(count: u64, change: impl Fn(&Clip) -> Clip) -> (f32, f32) {
     let config = WorldConfig::default();
     let (mut j, mut n, mut right, mut objects) = (0.0, 0usize, 0usize, 0usize);
-    let from: u64 = std::env::var("FROM").map_or(0, |v| v.parse().unwrap());
-    for index in from..from + count {
+    for index in 0..count {
         let scene = world::scene(&config, Split::Test, index).unwrap();
         let truth = scene.sample(config.size).unwrap();
         let background = scene.backdrop.picture(config.size).unwrap();
@@ -26,16 +25,6 @@ fn scores(count: u64, change: impl Fn(&Clip) -> Clip) -> (f32, f32) {
             let regions: Vec<f32> = pairs.filter_map(|(a, b)| region(a, b, i as u8 + 1)).collect();
             let mean = regions.iter().sum::<f32>() / regions.len() as f32;
             let is_right = judge::is_right(judged[i].as_ref(), object);
-            if std::env::var("SHOW").is_ok() {
-                let area = |m: &Trajectory| -> usize {
-                    m.frames()[1..].iter().map(|f| f.area_of(i as u8 + 1)).sum()
-                };
-                let ratio = area(&found) as f32 / area(&truth.masks) as f32;
-                println!(
-                    "{index} {:?} {:?} {:?} J {mean:.2} area {ratio:.2} {} {:?}",
-                    object.color, object.kind, object.action, is_right, judged[i]
-                );
-            }
             (j, n) = (j + mean, n + 1);
             right += usize::from(is_right);
             objects += 1;
@@ -66,20 +55,17 @@ fn blurred(clip: &Clip) -> Clip {
 #[test]
 fn true_videos_are_segmented_almost_exactly() {
     let (j, right) = scores(40, Clip::clone);
-    println!("true videos: J {j:.3}, actions {right:.3}");
     assert!(j >= 0.9 && right >= 0.97, "J {j}, actions {right}");
 }
 
 #[test]
 fn blurred_videos_are_segmented_nearly_as_well() {
     let (j, right) = scores(24, blurred);
-    println!("blurred videos: J {j:.3}, actions {right:.3}");
     assert!(j >= 0.8 && right >= 0.92, "J {j}, actions {right}");
 }
 
 #[test]
 fn a_still_video_gives_the_first_masks_again() {
-    let (j, _) = scores(1, Clip::clone);
     let config = WorldConfig::default();
     let scene = world::scene(&config, Split::Test, 3).unwrap();
     let truth = scene.sample(config.size).unwrap();
@@ -93,5 +79,4 @@ fn a_still_video_gives_the_first_masks_again() {
         let j = region(&found.frames()[3], masks, id).unwrap();
         assert!(j > 0.9, "object {id}: {j}");
     }
-    assert!(j > 0.5);
 }
