@@ -9,3 +9,4 @@ mod formats;
 mod interruption;
 mod objects;
 mod stages;
+mod training;

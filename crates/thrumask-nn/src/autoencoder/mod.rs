@@ -93,8 +93,9 @@ impl Autoencoder {
     /// # Errors
     /// [`Error::Config`] when a size is zero.
     pub fn new(init: &mut Init, config: &AutoencoderConfig) -> Result<Self> {
-        let AutoencoderConfig { frames, patch, latent_channels, encoder_width, decoder_width, .. } =
-            *config;
+        let AutoencoderConfig {
+            frames, patch, latent_channels, encoder_width, decoder_width, ..
+        } = *config;
         let sizes = [frames, patch, latent_channels, encoder_width, decoder_width];
         if sizes.contains(&0) {
             let reason = format!("expected sizes above zero, got {config:?}");

@@ -45,11 +45,7 @@ impl ObjectGrid {
     ///
     /// # Errors
     /// [`Error::Shape`] when frames, rows or columns of the trajectory are fewer than the grid's.
-    pub fn new(
-        trajectory: &Trajectory,
-        grid: [usize; 3],
-        visibility: Visibility,
-    ) -> Result<Self> {
+    pub fn new(trajectory: &Trajectory, grid: [usize; 3], visibility: Visibility) -> Result<Self> {
         let [windows, rows, columns] = grid;
         let (size, frames) = (trajectory.size(), trajectory.frames().len());
         if frames < windows || size.height < rows || size.width < columns {
@@ -122,7 +118,8 @@ impl ObjectGrid {
             }
         }
         let fill = |row: &Vec<usize>| (0..most).map(|s| row.get(s).copied().unwrap_or(0)).collect();
-        let lengths: Vec<usize> = lengths.iter().flat_map(|row| -> Vec<usize> { fill(row) }).collect();
+        let lengths: Vec<usize> =
+            lengths.iter().flat_map(|row| -> Vec<usize> { fill(row) }).collect();
         Ok(PromptVisibility::new(&visible, &lengths, [grids.len(), tokens, most], padded))
     }
 }

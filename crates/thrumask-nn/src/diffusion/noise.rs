@@ -44,12 +44,8 @@ impl Noise {
 
     /// Four random words at block `index`.
     fn block(&self, index: u64) -> [u32; 4] {
-        let counter = [
-            index as u32,
-            (index >> 32) as u32,
-            self.stream as u32,
-            (self.stream >> 32) as u32,
-        ];
+        let counter =
+            [index as u32, (index >> 32) as u32, self.stream as u32, (self.stream >> 32) as u32];
         philox4x32(counter, self.key)
     }
 

@@ -140,9 +140,9 @@ impl CrossAttention {
             KeyMask::Lengths(lengths) => {
                 thrumask_kernels::attention(query, key, value, self.heads, Some(lengths))
             }
-            KeyMask::Prompts(visible) => thrumask_kernels::grouped_cross_attention(
-                query, key, value, self.heads, visible,
-            ),
+            KeyMask::Prompts(visible) => {
+                thrumask_kernels::grouped_cross_attention(query, key, value, self.heads, visible)
+            }
         };
         self.output.forward(mixed)
     }

@@ -103,9 +103,10 @@ mod tests {
 
     #[test]
     fn words_and_signs() {
-        assert_eq!(words_of("The cat's red, BIG-car."), [
-            "the", "cat's", "red", ",", "big", "-", "car", "."
-        ]);
+        assert_eq!(
+            words_of("The cat's red, BIG-car."),
+            ["the", "cat's", "red", ",", "big", "-", "car", "."]
+        );
         assert!(words_of(" \n\t").is_empty());
     }
 

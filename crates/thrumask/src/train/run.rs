@@ -7,7 +7,10 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use serde_json::json;
-use thrumask_core::{Error, Picture, fsio::write_atomic};
+use thrumask_core::{
+    Error, Picture,
+    fsio::{self, write_atomic},
+};
 use thrumask_nn::weights::{gradients, parameters, with_values};
 
 use super::{
@@ -129,6 +132,8 @@ pub fn train<T: Task>(
     report: &mut dyn FnMut(Report),
 ) -> Result<Outcome> {
     std::fs::create_dir_all(folder).map_err(|e| Error::io("making folder", folder, e))?;
+    // What a kill in the middle of a write left behind.
+    fsio::remove_leftovers(folder)?;
     let fresh = task.fresh(device)?;
     let mut optimizer = Optimizer::new(config.optimizer.clone(), parameters(&fresh));
     checkpoint::restore(folder, config, &mut optimizer)?;

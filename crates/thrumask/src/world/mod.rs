@@ -32,8 +32,8 @@ use thrumask_core::{Clip, Error, PromptPlan, Result, Trajectory};
 
 pub use backdrop::{Backdrop, Family};
 pub use scene::{Pose, Scene, SceneObject};
-pub(crate) use sheet::paste;
 pub use sheet::contact_sheet;
+pub(crate) use sheet::paste;
 pub use vocabulary::{
     Action, Color, Kind, SizeClass, Texture, can_do, held_out, held_out_color, held_out_kind,
 };

@@ -10,9 +10,7 @@ use thrumask_kernels::RopeTable;
 use super::config::{DitConfig, ObjectLayer};
 use crate::{
     backbone::ObjectContext,
-    layers::{
-        Context, CrossAttention, Init, LayerNorm, Mlp, SelfAttention, norm::EPSILON,
-    },
+    layers::{Context, CrossAttention, Init, LayerNorm, Mlp, SelfAttention, norm::EPSILON},
 };
 
 /// Adaptive shift, scale and gate of one block, for the self-attention and for the perceptron.
@@ -98,8 +96,7 @@ impl DitBlock {
             cross_norm: LayerNorm::new(init, width),
             cross_attention: CrossAttention::new(init, width, config.text_width, heads, gain),
             object_cross_attention: kind(layers.cross_attention).map(|masked| {
-                let attention =
-                    CrossAttention::new(init, width, config.text_width, heads, gain);
+                let attention = CrossAttention::new(init, width, config.text_width, heads, gain);
                 ObjectCrossAttention {
                     norm: LayerNorm::new(init, width),
                     attention,
