@@ -3,6 +3,7 @@
 //! The workspace is compiled for the baseline of its architecture; [`run`] looks at the processor and
 //! enters a copy of the kernel compiled for AVX-512, for AVX2 with FMA, or portably.
 
+#[cfg(target_arch = "x86_64")]
 use std::sync::OnceLock;
 
 /// A kernel that [`run`] compiles for each instruction set.
@@ -162,36 +163,30 @@ pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Portable)
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
 enum Level {
-    #[cfg(target_arch = "x86_64")]
     Avx512,
-    #[cfg(target_arch = "x86_64")]
     Avx2,
-    #[allow(dead_code)]
     Portable,
 }
 
+#[cfg(target_arch = "x86_64")]
 static LEVEL: OnceLock<Level> = OnceLock::new();
 
 /// Which instructions to use. `THRUMASK_SIMD` set to `avx2` or `portable` asks for fewer than there
 /// are, to test them on any machine.
+#[cfg(target_arch = "x86_64")]
 fn detect() -> Level {
-    #[cfg(target_arch = "x86_64")]
+    let asked = std::env::var("THRUMASK_SIMD").unwrap_or_default();
+    if asked == "portable" || !is_x86_feature_detected!("avx2") || !is_x86_feature_detected!("fma")
     {
-        let asked = std::env::var("THRUMASK_SIMD").unwrap_or_default();
-        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        if asked == "portable" {
-            return Level::Portable;
-        }
-        if avx2 && is_x86_feature_detected!("avx512f") && asked != "avx2" {
-            return Level::Avx512;
-        }
-        if avx2 {
-            return Level::Avx2;
-        }
+        return Level::Portable;
     }
-    Level::Portable
+    if is_x86_feature_detected!("avx512f") && asked != "avx2" {
+        return Level::Avx512;
+    }
+    Level::Avx2
 }
 
 /// Plain Rust, which the compiler turns into whatever vectors the baseline has.

@@ -163,6 +163,14 @@ fn no_prompts_give_zero() {
 }
 
 #[test]
+fn empty_texts_give_zero_and_no_gradient() {
+    let visible = PromptVisibility::new(&[true; 30], &[0, 0, 0], [1, 10, 3], 4);
+    let case = Case::new(1, 10, 12, 32, 2);
+    let (out, grads) = case.run(|[q, k, v]| grouped_cross_attention(q, k, v, 1, &visible));
+    assert!(out.iter().chain(grads.iter().flatten()).all(|x| *x == 0.0));
+}
+
+#[test]
 fn a_token_that_sees_nothing_gives_exactly_zero() {
     let (tokens, prompts, padded) = (30, 2, 4);
     let visible: Vec<bool> = (0..tokens * prompts).map(|i| (i / prompts) % 3 == 0).collect();
@@ -237,11 +245,13 @@ fn unseen_prompts_have_no_influence() {
 fn one_and_two_threads_give_the_same_bytes() {
     let case = Case::new(3, 100, 100, 64, 23);
     let groups = groups_of(24, 3, 100, 5);
+    let visible = visibility_of(25, 3, 100, 10, 10);
     let run = |threads| {
         with_threads(threads, || {
             let dense = case.run(|[q, k, v]| attention(q, k, v, 2, None));
             let grouped = case.run(|[q, k, v]| grouped_attention(q, k, v, 2, &groups));
-            (dense, grouped)
+            let cross = case.run(|[q, k, v]| grouped_cross_attention(q, k, v, 2, &visible));
+            (dense, grouped, cross)
         })
     };
     assert_eq!(run(1), run(2));

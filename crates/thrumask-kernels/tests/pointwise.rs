@@ -169,6 +169,19 @@ fn linear_agrees() {
 }
 
 #[test]
+fn a_row_does_not_depend_on_how_many_there_are() {
+    let (x, w) = (noise(5 * 96, 66), noise(96 * 40, 67));
+    let run = |rows: usize| {
+        let x = input(&x[..rows * 96], [1, rows, 96]);
+        let out = fast::linear(x, input(&w, [96, 40]), None);
+        values(&out)[..40].to_vec()
+    };
+    for rows in 2..=5 {
+        assert_eq!(run(1), run(rows), "{rows} rows");
+    }
+}
+
+#[test]
 fn linear_takes_slices_and_turned_weights() {
     let x = input(&noise(2 * 40 * 96, 64), [2, 40, 96]);
     let w = input(&noise(32 * 48, 65), [48, 32]);

@@ -104,40 +104,38 @@ impl Kernel for Forward<'_> {
         let scratch = width * (2 * keys + 3 * TILE) + keys * TILE;
         let mut memory = Scratch::take(scratch);
         let mut rest = memory.values();
-        {
-            let k = cut(&mut rest, keys * width);
-            let v = cut(&mut rest, keys * width);
-            let q = cut(&mut rest, TILE * width);
-            let q_turned = cut(&mut rest, width * TILE);
-            let o = cut(&mut rest, TILE * width);
-            let p = cut(&mut rest, keys * TILE);
-            for (set, seen) in head.plan.sets(head.row, head.tokens) {
-                let count = seen.len();
-                head.gather(head.k, head.row * keys, seen, width, k);
-                head.gather(head.v, head.row * keys, seen, width, v);
-                for first in (0..set.len()).step_by(TILE) {
-                    let (tile, tile_len) = set.tile(first);
-                    let tile = Tokens::List(&tile[..tile_len]);
-                    head.gather(head.q, head.row * queries, tile, width, q);
-                    transpose(q, width, tile_len, head.scale(), &mut q_turned[..size * TILE]);
-                    scores(simd, [count, size], k, width, q_turned, tile_len, p);
-                    let (max, sum) = soften(simd, &mut p[..count * TILE], tile_len);
-                    let left = Left { start: p.as_ptr(), row: 1, inner: TILE };
-                    let shape = [tile_len, width / S::LANES, count];
-                    // SAFETY: `p` holds `count` rows of TILE queries, `v` `count` rows and `o` TILE rows
-                    // of `width` values, all in separate scratch.
-                    unsafe {
-                        product(simd, shape, left, v.as_ptr(), width, o.as_mut_ptr(), width, false)
-                    };
-                    for i in 0..tile_len {
-                        let token = tile.at(i);
-                        lse[token] = max[i] + sum[i].ln();
-                        let norm = 1.0 / sum[i];
-                        // SAFETY: this task alone writes these channels of this batch row.
-                        let out = unsafe { out.piece(head.row * queries + token, start, size) };
-                        for (out, &o) in out.iter_mut().zip(&o[i * width..]) {
-                            *out = o * norm;
-                        }
+        let k = cut(&mut rest, keys * width);
+        let v = cut(&mut rest, keys * width);
+        let q = cut(&mut rest, TILE * width);
+        let q_turned = cut(&mut rest, width * TILE);
+        let o = cut(&mut rest, TILE * width);
+        let p = cut(&mut rest, keys * TILE);
+        for (set, seen) in head.plan.sets(head.row, head.tokens) {
+            let count = seen.len();
+            head.gather(head.k, head.row * keys, seen, width, k);
+            head.gather(head.v, head.row * keys, seen, width, v);
+            for first in (0..set.len()).step_by(TILE) {
+                let (tile, tile_len) = set.tile(first);
+                let tile = Tokens::List(&tile[..tile_len]);
+                head.gather(head.q, head.row * queries, tile, width, q);
+                transpose(q, width, tile_len, head.scale(), &mut q_turned[..size * TILE]);
+                scores(simd, [count, size], k, width, q_turned, tile_len, p);
+                let (max, sum) = soften(simd, &mut p[..count * TILE], tile_len);
+                let left = Left { start: p.as_ptr(), row: 1, inner: TILE };
+                let shape = [tile_len, width / S::LANES, count];
+                // SAFETY: `p` holds `count` rows of TILE queries, `v` `count` rows and `o` TILE rows
+                // of `width` values, all in separate scratch.
+                unsafe {
+                    product(simd, shape, left, v.as_ptr(), width, o.as_mut_ptr(), width, false)
+                };
+                for i in 0..tile_len {
+                    let token = tile.at(i);
+                    lse[token] = max[i] + sum[i].ln();
+                    let norm = 1.0 / sum[i];
+                    // SAFETY: this task alone writes these channels of this batch row.
+                    let out = unsafe { out.piece(head.row * queries + token, start, size) };
+                    for (out, &o) in out.iter_mut().zip(&o[i * width..]) {
+                        *out = o * norm;
                     }
                 }
             }
@@ -205,80 +203,77 @@ impl Kernel for Backward<'_> {
         let scratch = width * (4 * keys + 6 * TILE) + 2 * keys * TILE;
         let mut memory = Scratch::take(scratch);
         let mut rest = memory.values();
-        {
-            let k = cut(&mut rest, keys * width);
-            let v = cut(&mut rest, keys * width);
-            let k_grad = cut(&mut rest, keys * width);
-            let v_grad = cut(&mut rest, keys * width);
-            let q = cut(&mut rest, TILE * width);
-            let q_turned = cut(&mut rest, width * TILE);
-            let o_grad = cut(&mut rest, TILE * width);
-            let o_grad_turned = cut(&mut rest, width * TILE);
-            let o = cut(&mut rest, TILE * width);
-            let q_grad = cut(&mut rest, TILE * width);
-            let p = cut(&mut rest, keys * TILE);
-            let p_grad = cut(&mut rest, keys * TILE);
-            for (set, seen) in head.plan.sets(head.row, head.tokens) {
-                let count = seen.len();
-                head.gather(head.k, head.row * keys, seen, width, k);
-                head.gather(head.v, head.row * keys, seen, width, v);
-                k_grad[..count * width].fill(0.0);
-                v_grad[..count * width].fill(0.0);
-                for first in (0..set.len()).step_by(TILE) {
-                    let (tile, tile_len) = set.tile(first);
-                    let tile = Tokens::List(&tile[..tile_len]);
-                    let (mut tile_lse, mut delta) = ([0.0; TILE], [0.0; TILE]);
-                    head.gather(head.q, head.row * queries, tile, width, q);
-                    head.gather(grad, head.row * queries, tile, width, o_grad);
-                    head.gather(out, head.row * queries, tile, width, o);
-                    transpose(q, width, tile_len, head.scale(), &mut q_turned[..size * TILE]);
-                    transpose(o_grad, width, tile_len, 1.0, &mut o_grad_turned[..size * TILE]);
-                    for i in 0..tile_len {
-                        tile_lse[i] = lse[tile.at(i)];
-                        let mut sum = simd.splat(0.0);
-                        for j in (i * width..(i + 1) * width).step_by(S::LANES) {
-                            sum = simd.fma(simd.read(&o[j..]), simd.read(&o_grad[j..]), sum);
-                        }
-                        delta[i] = simd.sum(sum);
+        let k = cut(&mut rest, keys * width);
+        let v = cut(&mut rest, keys * width);
+        let k_grad = cut(&mut rest, keys * width);
+        let v_grad = cut(&mut rest, keys * width);
+        let q = cut(&mut rest, TILE * width);
+        let q_turned = cut(&mut rest, width * TILE);
+        let o_grad = cut(&mut rest, TILE * width);
+        let o_grad_turned = cut(&mut rest, width * TILE);
+        let o = cut(&mut rest, TILE * width);
+        let q_grad = cut(&mut rest, TILE * width);
+        let p = cut(&mut rest, keys * TILE);
+        let p_grad = cut(&mut rest, keys * TILE);
+        for (set, seen) in head.plan.sets(head.row, head.tokens) {
+            let count = seen.len();
+            head.gather(head.k, head.row * keys, seen, width, k);
+            head.gather(head.v, head.row * keys, seen, width, v);
+            k_grad[..count * width].fill(0.0);
+            v_grad[..count * width].fill(0.0);
+            for first in (0..set.len()).step_by(TILE) {
+                let (tile, tile_len) = set.tile(first);
+                let tile = Tokens::List(&tile[..tile_len]);
+                let (mut tile_lse, mut delta) = ([0.0; TILE], [0.0; TILE]);
+                head.gather(head.q, head.row * queries, tile, width, q);
+                head.gather(grad, head.row * queries, tile, width, o_grad);
+                head.gather(out, head.row * queries, tile, width, o);
+                transpose(q, width, tile_len, head.scale(), &mut q_turned[..size * TILE]);
+                transpose(o_grad, width, tile_len, 1.0, &mut o_grad_turned[..size * TILE]);
+                for i in 0..tile_len {
+                    tile_lse[i] = lse[tile.at(i)];
+                    let mut sum = simd.splat(0.0);
+                    for j in (i * width..(i + 1) * width).step_by(S::LANES) {
+                        sum = simd.fma(simd.read(&o[j..]), simd.read(&o_grad[j..]), sum);
                     }
-                    scores(simd, [count, size], k, width, q_turned, tile_len, p);
-                    scores(simd, [count, size], v, width, o_grad_turned, tile_len, p_grad);
-                    let (p, p_grad) = (&mut p[..count * TILE], &mut p_grad[..count * TILE]);
-                    score_gradient(simd, p, p_grad, &tile_lse, &delta, tile_len);
-                    let by_key = |x: &[f32]| Left { start: x.as_ptr(), row: TILE, inner: 1 };
-                    let by_query = |x: &[f32]| Left { start: x.as_ptr(), row: 1, inner: TILE };
-                    // SAFETY: `p` and `p_grad` hold `count` rows of TILE values; `k`, `v` and their
-                    // gradients `count` rows, the others TILE rows of `width` values; all are
-                    // separate scratch.
-                    unsafe {
-                        let shape = [count, vectors, tile_len];
-                        let (q, o_grad) = (q.as_ptr(), o_grad.as_ptr());
-                        let (to_v, to_k) = (v_grad.as_mut_ptr(), k_grad.as_mut_ptr());
-                        product(simd, shape, by_key(p), o_grad, width, to_v, width, true);
-                        product(simd, shape, by_key(p_grad), q, width, to_k, width, true);
-                        let shape = [tile_len, vectors, count];
-                        let (k, to_q) = (k.as_ptr(), q_grad.as_mut_ptr());
-                        product(simd, shape, by_query(p_grad), k, width, to_q, width, false);
-                    }
-                    for i in 0..tile_len {
-                        // SAFETY: this task alone writes these channels of this batch row.
-                        let to = unsafe { dq.piece(head.row * queries + tile.at(i), start, size) };
-                        for (to, &from) in to.iter_mut().zip(&q_grad[i * width..]) {
-                            *to = from * head.scale();
-                        }
+                    delta[i] = simd.sum(sum);
+                }
+                scores(simd, [count, size], k, width, q_turned, tile_len, p);
+                scores(simd, [count, size], v, width, o_grad_turned, tile_len, p_grad);
+                let (p, p_grad) = (&mut p[..count * TILE], &mut p_grad[..count * TILE]);
+                score_gradient(simd, p, p_grad, &tile_lse, &delta, tile_len);
+                let by_key = |x: &[f32]| Left { start: x.as_ptr(), row: TILE, inner: 1 };
+                let by_query = |x: &[f32]| Left { start: x.as_ptr(), row: 1, inner: TILE };
+                // SAFETY: `p` and `p_grad` hold `count` rows of TILE values; `k`, `v` and their
+                // gradients `count` rows, the others TILE rows of `width` values; all are
+                // separate scratch.
+                unsafe {
+                    let shape = [count, vectors, tile_len];
+                    let (q, o_grad) = (q.as_ptr(), o_grad.as_ptr());
+                    let (to_v, to_k) = (v_grad.as_mut_ptr(), k_grad.as_mut_ptr());
+                    product(simd, shape, by_key(p), o_grad, width, to_v, width, true);
+                    product(simd, shape, by_key(p_grad), q, width, to_k, width, true);
+                    let shape = [tile_len, vectors, count];
+                    let (k, to_q) = (k.as_ptr(), q_grad.as_mut_ptr());
+                    product(simd, shape, by_query(p_grad), k, width, to_q, width, false);
+                }
+                for i in 0..tile_len {
+                    // SAFETY: this task alone writes these channels of this batch row.
+                    let to = unsafe { dq.piece(head.row * queries + tile.at(i), start, size) };
+                    for (to, &from) in to.iter_mut().zip(&q_grad[i * width..]) {
+                        *to = from * head.scale();
                     }
                 }
-                for i in 0..count {
-                    let row = head.row * keys + seen.at(i);
-                    // SAFETY: this task alone writes these channels of this batch row.
-                    let (dk, dv) =
-                        unsafe { (dk.piece(row, start, size), dv.piece(row, start, size)) };
-                    for (to, &from) in dk.iter_mut().zip(&k_grad[i * width..]) {
-                        *to += from * head.scale();
-                    }
-                    for (to, &from) in dv.iter_mut().zip(&v_grad[i * width..]) {
-                        *to += from;
-                    }
+            }
+            for i in 0..count {
+                let row = head.row * keys + seen.at(i);
+                // SAFETY: this task alone writes these channels of this batch row.
+                let (dk, dv) = unsafe { (dk.piece(row, start, size), dv.piece(row, start, size)) };
+                for (to, &from) in dk.iter_mut().zip(&k_grad[i * width..]) {
+                    *to += from * head.scale();
+                }
+                for (to, &from) in dv.iter_mut().zip(&v_grad[i * width..]) {
+                    *to += from;
                 }
             }
         }

@@ -26,7 +26,7 @@ pub fn input<const D: usize>(values: &[f32], dims: [usize; D]) -> Tensor<D> {
 
 /// The values of a tensor.
 pub fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
-    tensor.to_data().to_vec::<f32>().unwrap()
+    tensor.to_data().try_to_vec::<f32>().unwrap()
 }
 
 /// The gradient of an input; zeros when it has none.
