@@ -9,6 +9,7 @@
 //! hash of both is in `run.json`). What a person edited or put there is used as it is, and the
 //! stages behind it are done again: see [`Mode`].
 
+mod adopt;
 mod deliver;
 mod drawn;
 mod estimate;

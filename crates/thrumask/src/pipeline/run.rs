@@ -269,6 +269,11 @@ impl<'a> Run<'a> {
         Ok(self.dir.has(work.makes[0]) && (!known || self.is_changed(work.makes[0])?))
     }
 
+    /// Whether the record says that a person did the stage.
+    pub(super) fn is_noted_by_hand(&self, name: &str) -> bool {
+        self.record.stage(name).is_some_and(|r| r.inputs.ends_with(BY_HAND))
+    }
+
     /// Refuses to make anew what a person made or changed, and to use it for something else than
     /// it was made for.
     pub(super) fn refuse_to_drop(&self, work: &Work, asked: &str) -> Result<()> {

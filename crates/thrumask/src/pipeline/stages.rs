@@ -2,8 +2,7 @@
 //! stage alone and the whole line do the same, and what a person edited counts.
 
 use thrumask_core::{
-    Clip, Control, Error, LabelMap, MaskSet, PromptPlan, Trajectory, WriteOptions,
-    fingerprint::sha256_hex, fsio, run_dir,
+    Clip, Control, Error, LabelMap, MaskSet, PromptPlan, Trajectory, WriteOptions, run_dir,
 };
 
 use super::{
@@ -68,10 +67,9 @@ impl Run<'_> {
         let masks = self.read_masks(&plan)?;
         let control = self.config.given.read_control()?;
         let work = self.motion_work(control.as_ref())?;
-        let asked = work.asked.clone().finish();
         if self.mode == Mode::Whole {
-            self.refuse_to_drop(&work, &asked)?;
-            self.adopt_trajectory(&plan, &asked)?;
+            self.refuse_to_drop(&work, &work.asked.clone().finish())?;
+            self.adopt_trajectory(&plan)?;
         }
         self.stage(work, |run| {
             let trajectory = match run.config.given.trajectory.clone() {
@@ -90,9 +88,7 @@ impl Run<'_> {
     /// stops it.
     pub fn video(&mut self) -> Result<()> {
         let plan = self.dir.read_plan()?;
-        let control = self.config.given.read_control()?;
-        let motion = self.motion_work(control.as_ref())?.asked.finish();
-        self.adopt_trajectory(&plan, &motion)?;
+        self.adopt_trajectory(&plan)?;
         let work = self.video_work()?;
         self.stage(work, |run| {
             let clip = run.filmed(&plan)?;
@@ -215,7 +211,12 @@ impl Run<'_> {
     }
 
     /// The trajectory that a person gave, as the run writes it.
-    fn taken(&self, what: &str, path: &std::path::Path, plan: &PromptPlan) -> Result<Trajectory> {
+    pub(super) fn taken(
+        &self,
+        what: &str,
+        path: &std::path::Path,
+        plan: &PromptPlan,
+    ) -> Result<Trajectory> {
         let given = Trajectory::read(path, plan.objects.len())?;
         self.checked_length(what, &given)?;
         let fit = self.config.sizes();
@@ -235,50 +236,11 @@ impl Run<'_> {
     }
 
     /// The bytes of a trajectory, and of the video to look at.
-    fn trajectory_files(&self, trajectory: &Trajectory) -> Result<Vec<Vec<u8>>> {
+    pub(super) fn trajectory_files(&self, trajectory: &Trajectory) -> Result<Vec<Vec<u8>>> {
         let plan = self.dir.read_plan()?;
         let names = plan.objects.iter().map(|o| Some(o.name.clone())).collect();
         let named = trajectory.clone().with_names(names)?;
         Ok(vec![named.to_json()?.into_bytes(), looked_at(&named)?])
-    }
-
-    /// Makes the two trajectory files agree when a person changed one of them.
-    fn adopt_trajectory(&mut self, plan: &PromptPlan, asked: &str) -> Result<()> {
-        const JSON: &str = run_dir::TRAJECTORY;
-        const MP4: &str = run_dir::TRAJECTORY_VIDEO;
-        let (json, mp4) = (self.is_changed(JSON)?, self.is_changed(MP4)?);
-        let outputs = |files: &[Vec<u8>]| {
-            let hash = |i: usize| sha256_hex(&files[i]);
-            [(JSON.to_owned(), hash(0)), (MP4.to_owned(), hash(1))].into()
-        };
-        match (json, mp4) {
-            (false, false) => {}
-            (true, true) if self.record.stage("motion").is_some() => {
-                let what = format!("{JSON} and {MP4} in {}", self.dir.path().display());
-                let reason = "both were changed by hand; remove the one that shall not count";
-                return Err(Error::invalid(what, reason).into());
-            }
-            // The JSON is the exact form, so it counts where nothing was recorded.
-            (true, _) => {
-                let trajectory = self.dir.read_trajectory(plan.objects.len())?;
-                let json = fsio::read_limited(self.dir.file(JSON), u64::MAX)?;
-                let files = [json, looked_at(&trajectory)?];
-                self.remove(MP4)?;
-                self.finish_by_hand("motion", asked, outputs(&files))?;
-                fsio::write_atomic(self.dir.file(MP4), &files[1])?;
-            }
-            (false, true) => {
-                let path = self.dir.file(MP4);
-                let trajectory = self.taken(&path.display().to_string(), &path, plan)?;
-                let files = self.trajectory_files(&trajectory)?;
-                // The person's file goes last: until then a kill changes nothing that counts.
-                self.remove(JSON)?;
-                self.finish_by_hand("motion", asked, outputs(&files))?;
-                fsio::write_atomic(self.dir.file(JSON), &files[0])?;
-                fsio::write_atomic(path, &files[1])?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -295,7 +257,7 @@ pub(super) fn planned(caption: &str, control: Option<&Control>) -> Result<Prompt
 }
 
 /// A trajectory as a video, fine enough that its colours snap back to where they were.
-fn looked_at(trajectory: &Trajectory) -> Result<Vec<u8>> {
+pub(super) fn looked_at(trajectory: &Trajectory) -> Result<Vec<u8>> {
     let options = WriteOptions { note: None, qp: TRAJECTORY_QP };
     Ok(trajectory.to_clip()?.to_mp4(&options)?)
 }
