@@ -79,7 +79,7 @@ impl Host {
     pub fn rows(&self) -> Rows<'_> {
         let layout = self.0.layout();
         let width = layout.shape().to_vec().last().copied().unwrap_or(1);
-        let count = if width == 0 { 0 } else { self.len() / width };
+        let count = self.len().checked_div(width).unwrap_or(0);
         let stride = self.row_stride().unwrap_or(width);
         let span = if count == 0 { 0 } else { (count - 1) * stride + width };
         let data = &self.0.storage::<f32>()[layout.start_offset()..][..span];

@@ -90,7 +90,7 @@ impl TextEncoder {
         let count = ids.len();
         let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [count]), &words.device());
         let x = words.select(0, ids).reshape([rows.len(), length, width]); // [B, L, D]
-        let mut x = x + self.positions.val().slice([0..length]).unsqueeze::<3>(); // [B, L, D]
+        let mut x = x + self.positions.val().narrow(0, 0, length).unsqueeze::<3>(); // [B, L, D]
         for block in &self.blocks {
             let h = block.attention_norm.forward(x.clone());
             x = x + block.attention.forward(h, None, None, Some(&lengths));

@@ -278,7 +278,7 @@ pub fn without_holes(mask: &[bool], size: Size) -> Vec<bool> {
         let (x, y) = (i % size.width, i / size.width);
         x == 0 || y == 0 || x + 1 == size.width || y + 1 == size.height
     };
-    for piece in pieces(&outside, size).iter().filter(|p| p.iter().any(|i| at_edge(i))) {
+    for piece in pieces(&outside, size).iter().filter(|p| p.iter().any(at_edge)) {
         piece.iter().for_each(|&i| filled[i] = false);
     }
     filled

@@ -139,7 +139,8 @@ impl DitConfig {
                 return refuse("rotary.pairs", format!("expected a sum of {half}, got {pairs}"));
             }
         }
-        if !(self.object_layers.gate_start.abs() < 1.0) {
+        let gate = self.object_layers.gate_start.abs();
+        if gate.is_nan() || gate >= 1.0 {
             let got = self.object_layers.gate_start;
             return refuse("object_layers.gate_start", format!("expected (-1, 1), got {got}"));
         }
