@@ -382,7 +382,7 @@ mod tests {
             let (a, b) = (make(), make());
             assert_eq!((&a.picture, &a.labels, &a.objects), (&b.picture, &b.labels, &b.objects));
             assert_eq!(a.objects.len(), a.answers.len());
-            assert!(a.answers.iter().flatten().all(|&id| id >= 1 && id <= 4));
+            assert!(a.answers.iter().flatten().all(|id| (1..=4).contains(id)));
             let mut answers: Vec<u8> = a.answers.iter().flatten().copied().collect();
             answers.sort_unstable();
             answers.dedup();
