@@ -88,6 +88,7 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
         let (scores, found) = judged.video(clip, &truth.masks, Some(own_first))?;
         table.insert((Part::Video, Candidate::Model), scores);
         strips.push(video_strip(&told("stage 2 on true masks", case, &found), clip));
+        strips.push(masks_strip("masks found in it", &found));
     }
     let chains = [
         (Candidate::Model, &made.chain, "chain"),
@@ -98,7 +99,9 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
             let (mut scores, found) = judged.video(clip, trajectory, None)?;
             scores.add(Measure::Plan, f32::from(u8::from(*plan == truth.plan)));
             table.insert((Part::Chained, candidate), scores);
-            strips.push(masks_strip(&format!("{name}: masks"), trajectory));
+            if made.motion.as_ref().is_none_or(|(_, alone)| alone != trajectory) {
+                strips.push(masks_strip(&format!("{name}: masks"), trajectory));
+            }
             strips.push(video_strip(&told(name, case, &found), clip));
         }
     }

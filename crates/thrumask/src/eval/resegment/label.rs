@@ -10,7 +10,7 @@ const SLACK: f32 = 0.06;
 /// What a pixel one hundredth of the picture's side outside of the cut-out costs.
 const OUTSIDE: f32 = 0.8;
 /// What leaving a pixel well inside of the cut-out to the background costs.
-const INSIDE: f32 = 1.5;
+const INSIDE: f32 = 0.8;
 /// What a difference between neighbours costs.
 const EDGE: f32 = 0.25;
 /// What it costs to take a pixel for a mixture of object and background.

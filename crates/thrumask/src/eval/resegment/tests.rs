@@ -55,13 +55,13 @@ fn blurred(clip: &Clip) -> Clip {
 #[test]
 fn true_videos_are_segmented_almost_exactly() {
     let (j, right) = scores(40, Clip::clone);
-    assert!(j >= 0.9 && right >= 0.97, "J {j}, actions {right}");
+    assert!(j >= 0.93 && right >= 0.97, "J {j}, actions {right}");
 }
 
 #[test]
 fn blurred_videos_are_segmented_nearly_as_well() {
     let (j, right) = scores(24, blurred);
-    assert!(j >= 0.8 && right >= 0.92, "J {j}, actions {right}");
+    assert!(j >= 0.84 && right >= 0.95, "J {j}, actions {right}");
 }
 
 #[test]
@@ -79,4 +79,25 @@ fn a_still_video_gives_the_first_masks_again() {
         let j = region(&found.frames()[3], masks, id).unwrap();
         assert!(j > 0.9, "object {id}: {j}");
     }
+}
+
+#[test]
+fn an_empty_video_holds_almost_nothing() {
+    let config = WorldConfig::default();
+    let (mut seen, mut all) = (0usize, 0usize);
+    for index in 0..12 {
+        let scene = world::scene(&config, Split::Test, index).unwrap();
+        let truth = scene.sample(config.size).unwrap();
+        let background = scene.backdrop.picture(config.size).unwrap();
+        let (first, masks) = (&truth.clip.frames()[0], &truth.masks.frames()[0]);
+        let finder = Resegmenter::new(&background, first, masks, scene.objects.len()).unwrap();
+        let frames = vec![first.clone(), background.clone(), background.clone()];
+        let found = finder.masks(&Clip::new(frames, 8.0).unwrap()).unwrap();
+        for id in 1..=scene.objects.len() as u8 {
+            seen += found.frames()[2].area_of(id);
+            all += masks.area_of(id);
+        }
+    }
+    let share = seen as f32 / all as f32;
+    assert!(share < 0.05, "{share}");
 }
