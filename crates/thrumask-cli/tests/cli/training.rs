@@ -145,9 +145,13 @@ fn a_signal_to_stop_writes_a_checkpoint_first() {
 fn what_was_trained_can_be_measured() {
     let place = place();
     place.ok(&["train", "motion.toml", "--out", "motion", "--quiet"]);
-    let args = ["eval", "world", "--autoencoder", "ae/model.safetensors", "--motion"];
-    let more = ["motion/model.safetensors", "--parts", "motion", "--scenes", "2", "--json"];
-    let said = place.ok(&[&args[..], &more, &["--splits", "test", "--quiet"]].concat());
+    fs::create_dir(place.at("models")).unwrap();
+    for (run, name) in [("ae", "autoencoder"), ("motion", "motion")] {
+        let trained = place.at(&format!("{run}/model.safetensors"));
+        fs::copy(trained, place.at(&format!("models/{name}.safetensors"))).unwrap();
+    }
+    let args = ["eval", "world", "--models", "models", "--parts", "motion", "--scenes", "2"];
+    let said = place.ok(&[&args[..], &["--splits", "test", "--json", "--quiet"]].concat());
     let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert!(report.to_string().contains("action"), "{report}");
 }

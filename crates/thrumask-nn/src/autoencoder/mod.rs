@@ -192,7 +192,10 @@ impl Autoencoder {
     pub fn decode(&self, latents: Tensor<5>) -> Tensor<5> {
         let shape = [1, 1, 1, 1, self.config.latent_channels];
         let raw = latents.permute([0, 2, 3, 4, 1]) * self.latent_std.val().reshape(shape);
-        self.decode_raw(raw + self.latent_mean.val().reshape(shape))
+        let raw = raw + self.latent_mean.val().reshape(shape); // [B, T', H', W', C]
+        // One video at a time: a convolution over more frames rounds differently.
+        let videos = (0..raw.dims()[0]).map(|b| self.decode_raw(raw.clone().narrow(0, b, 1)));
+        Tensor::cat(videos.collect(), 0)
     }
 
     /// Latents of one picture, repeated over time as far as one latent frame needs.

@@ -169,7 +169,8 @@ mod tests {
         let names = ["blocks.0.up.weight", "embed.weight", "blocks.0.up.bias"];
         let shapes: [&[usize]; 3] = [&[4, 4], &[4, 4], &[16]];
         let parameters = names.iter().zip(shapes).map(|(n, s)| parameter(n, s, vec![0.0; 16]));
-        let config = OptimizerConfig { weight_decay: 0.0, warmup: 1, ..Default::default() };
+        let config =
+            OptimizerConfig { rate: 0.02, weight_decay: 0.0, warmup: 1, ..Default::default() };
         let mut optimizer = Optimizer::new(config, parameters.collect());
         let away = |o: &Optimizer, i: usize| -> f32 {
             o.slots[i].values.iter().zip(&target).map(|(v, t)| (v - t).abs()).sum()
