@@ -15,7 +15,7 @@ use crate::{
 
 /// Floating-point operations a thread does in a second, of the order of what was measured on a
 /// two-core AVX2 machine; the estimate is meant to tell seconds from minutes.
-const OPERATIONS_PER_SECOND: f64 = 12e9;
+const OPERATIONS_PER_SECOND: f64 = 20e9;
 
 /// Resident memory of the program before it reads a model, in bytes.
 const PROGRAM_BYTES: f64 = 40e6;
@@ -63,7 +63,7 @@ impl Estimate {
             StageEstimate {
                 name: "segment",
                 work: "finds each object in the picture".into(),
-                seconds: 0.5,
+                seconds: 0.1,
                 peak_bytes: (PROGRAM_BYTES + 4.0 * weights(nano::SEGMENTER)? + 60e6) as u64,
             },
         ];
@@ -75,7 +75,7 @@ impl Estimate {
             let config = models.stage_config(kind)?;
             let (operations, floats) = cost(&config.denoiser);
             let passes = passes(sampling);
-            let decoding = 0.5;
+            let decoding = 0.2;
             let (size, frames) = (config.video.size, config.video.frames);
             stages.push(StageEstimate {
                 name: kind.name(),
