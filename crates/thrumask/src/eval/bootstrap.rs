@@ -55,17 +55,17 @@ impl Resamples {
     ///
     /// A resample in which nothing is counted says nothing and is left out.
     pub fn estimate(&self, tallies: &[Tally]) -> Option<Estimate> {
-        let mean = |t: Tally| (t.count > 0.0).then(|| t.sum / t.count);
+        let ratio = |t: Tally| (t.count > 0.0).then(|| t.sum / t.count);
         let total = |of: &mut dyn Iterator<Item = &Tally>| {
             of.fold(Tally::default(), |a, t| Tally { sum: a.sum + t.sum, count: a.count + t.count })
         };
         let all = total(&mut tallies.iter());
-        let whole = mean(all)?;
+        let whole = ratio(all)?;
         let mut means: Vec<f64> = self
             .draws
             .chunks_exact(self.scenes.max(1))
             .filter_map(|draw| {
-                mean(total(&mut draw.iter().filter_map(|&i| tallies.get(i as usize))))
+                ratio(total(&mut draw.iter().filter_map(|&i| tallies.get(i as usize))))
             })
             .collect();
         means.sort_by(f64::total_cmp);
@@ -78,7 +78,10 @@ impl Resamples {
             a + (b - a) * part
         };
         let (low, high) = (quantile(0.025), quantile(0.975));
-        Some(Estimate { mean: whole, low, high, count: all.count as usize })
+        // No figure is known to more digits than these, and so short numbers survive JSON exactly.
+        let rounded = |v: f64| (v * 1e6).round() / 1e6;
+        let [mean, low, high] = [whole, low, high].map(rounded);
+        Some(Estimate { mean, low, high, count: all.count as usize })
     }
 }
 

@@ -231,7 +231,8 @@ mod tests {
     fn ssim_sees_structure_and_not_only_error() {
         let size = Size::new(16, 16);
         let stripes = |low: u8, high: u8, period: usize| {
-            let levels = (0..256usize).map(|i| if (i % 16 / period).is_multiple_of(2) { low } else { high });
+            let levels =
+                (0..256usize).map(|i| if (i % 16 / period).is_multiple_of(2) { low } else { high });
             Picture::new(size, levels.flat_map(|v| [v; 3]).collect()).unwrap()
         };
         let a = stripes(80, 160, 2);
