@@ -68,7 +68,10 @@ pub fn rms_norm<const D: usize>(
     eps: f32,
 ) -> Tensor<D> {
     let channels = x.dims()[D - 1];
-    assert!(group > 0 && channels.is_multiple_of(group), "{channels} channels in chunks of {group}");
+    assert!(
+        group > 0 && channels.is_multiple_of(group),
+        "{channels} channels in chunks of {group}"
+    );
     assert_eq!(gamma.dims(), [group], "gamma of shape [group]");
     if bridge::is_fast(&x) {
         let norm = Norm { centred: false, gain_offset: 0.0, eps };
