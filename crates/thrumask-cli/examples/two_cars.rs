@@ -3,6 +3,9 @@
 //!
 //!     cargo run --release -p thrumask-cli --example two_cars -- examples/two-cars.png
 
+// Helpers of tests and examples may unwrap as the tests themselves do.
+#![allow(clippy::unwrap_used)]
+
 use anyhow::{Context, Result};
 use thrumask::world::{
     Backdrop, Color, Family, Kind, Pose, SizeClass, Split, Texture, WorldConfig, scene,

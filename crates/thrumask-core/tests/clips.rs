@@ -1,5 +1,8 @@
 //! Real H.264 clips with B-frames, found through `THRUMASK_TEST_DATA`.
 
+// Helpers of tests and examples may unwrap as the tests themselves do.
+#![allow(clippy::unwrap_used)]
+
 use std::process::Command;
 
 use thrumask_core::{Error, Picture, Size, media};

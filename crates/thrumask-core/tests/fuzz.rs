@@ -1,6 +1,9 @@
 //! Broken files of every kind: each reader must answer with an error or a value, never panic, and
 //! never ask for more memory than the largest picture takes.
 
+// Helpers of tests and examples may unwrap as the tests themselves do.
+#![allow(clippy::unwrap_used)]
+
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     panic::{AssertUnwindSafe, catch_unwind},

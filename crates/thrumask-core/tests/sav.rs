@@ -1,5 +1,8 @@
 //! Real COCO masks: the SA-V example annotations, found through `THRUMASK_TEST_DATA`.
 
+// Helpers of tests and examples may unwrap as the tests themselves do.
+#![allow(clippy::unwrap_used)]
+
 use thrumask_core::{Rle, Size};
 
 #[test]

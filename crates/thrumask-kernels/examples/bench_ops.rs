@@ -2,6 +2,9 @@
 //! --example bench_ops [operator]`. Best of many runs, in milliseconds; forward, then forward and
 //! backward.
 
+// Helpers of tests and examples may unwrap as the tests themselves do.
+#![allow(clippy::unwrap_used)]
+
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};

@@ -1,5 +1,8 @@
 //! Attention against its reference, and what masks promise.
 
+// Helpers of tests and examples may unwrap as the tests themselves do.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;

@@ -1,5 +1,8 @@
 //! The optimiser step against its definition, and what Newton-Schulz promises.
 
+// Helpers of tests and examples may unwrap as the tests themselves do.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;

@@ -1,5 +1,8 @@
 //! Norms, activations, linear layers, rotary embedding and residuals against their references.
 
+// Helpers of tests and examples may unwrap as the tests themselves do.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use burn::tensor::Tensor;

@@ -1,7 +1,7 @@
 //! The networks as a whole: object counts, parameter counts, locality, gradients, and results that
 //! depend on neither batch neighbours nor threads.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::single_range_in_vec_init, clippy::type_complexity)]
 
 mod common;
 

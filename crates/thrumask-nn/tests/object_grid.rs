@@ -1,6 +1,6 @@
 //! From trajectories to token groups and prompt visibility, against a plain statement of the rules.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::needless_range_loop)]
 
 use proptest::prelude::*;
 use thrumask_core::{LabelMap, Size, Trajectory};

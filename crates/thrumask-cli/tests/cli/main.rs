@@ -1,5 +1,8 @@
 //! The real binary from a user's side. Nothing here depends on what the models learned.
 
+// Helpers of tests and examples may unwrap as the tests themselves do.
+#![allow(clippy::unwrap_used)]
+
 mod bad_input;
 mod common;
 mod control;
