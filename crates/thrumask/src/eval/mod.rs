@@ -5,9 +5,9 @@
 //! trajectories. What each figure means is said at [`Measure`]; `docs/evaluation.md` tells how to
 //! read them.
 //!
-//! - [`cases`]: the scenes and the baselines; [`generate`]: what the models make of them.
+//! - [`cases`]: the scenes and the baselines; `generate`: what the models make of them.
 //! - [`resegment`]: finds objects again in videos; [`metrics`]: measures of masks and pictures.
-//! - [`measure`], [`score`]: a scene's scores; [`bootstrap`]: intervals.
+//! - [`measure`], `score`: a scene's scores; [`bootstrap`]: intervals.
 //! - [`report`], [`sheets`]: what a person reads and looks at.
 
 pub mod bootstrap;

@@ -2,9 +2,9 @@
 //!
 //! What is known is what a person would know who watches the video: the first picture with the masks
 //! of its objects, and the empty background of the scene. Each object is followed from frame to
-//! frame as a cut-out of the first frame that may move, turn and change its size ([`track`]); then
+//! frame as a cut-out of the first frame that may move, turn and change its size (`track`); then
 //! each pixel goes to the object or the background that it looks most like, near where the cut-out
-//! lies ([`label`]), so that what a network draws in another shape is seen in that shape.
+//! lies (`label`), so that what a network draws in another shape is seen in that shape.
 //!
 //! Its score on true videos is the ceiling of every score it gives; see `docs/evaluation.md`.
 
