@@ -15,6 +15,7 @@ use clap::Parser;
 use commands::Cli;
 
 fn main() -> ExitCode {
+    thrumask::keep_freed_memory();
     terminal::keep_panics_quiet();
     let cli = Cli::parse();
     terminal::listen_for_interrupts();

@@ -126,7 +126,7 @@ pub struct SettingOptions {
 }
 
 /// `key=value`.
-fn assignment(text: &str) -> std::result::Result<(String, Value), String> {
+pub fn assignment(text: &str) -> std::result::Result<(String, Value), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => {
             Ok((key.trim().to_owned(), pipeline::typed(value.trim())))
@@ -190,6 +190,32 @@ fn start_threads(threads: usize) -> Result<()> {
     }
     let started = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     Ok(started.map_err(|e| Error::invalid("threads", e.to_string()))?)
+}
+
+/// What a new run begins with.
+#[derive(Debug, Args)]
+pub struct NewRun {
+    /// The input picture: PNG, JPEG, WebP or GIF, of any size and aspect.
+    pub picture: PathBuf,
+    /// What shall happen in it, in English.
+    pub caption: String,
+    /// Make everything anew, whatever is in the run directory.
+    #[arg(long)]
+    pub fresh: bool,
+    #[command(flatten)]
+    masks: GivenMasks,
+    #[command(flatten)]
+    motion: GivenMotion,
+    #[command(flatten)]
+    settings: SettingOptions,
+}
+
+impl NewRun {
+    /// The defaults with what was typed laid over them.
+    pub fn settings(&self) -> Result<Settings> {
+        let typed = [self.masks.typed(), self.motion.typed()];
+        self.settings.laid_over(Settings::default(), &typed)
+    }
 }
 
 /// The run directory of a single stage.

@@ -15,6 +15,7 @@ mod bridge;
 mod host;
 pub mod linear;
 mod matrix;
+pub mod memory;
 pub mod norm;
 pub mod optim;
 pub mod reference;
@@ -28,6 +29,7 @@ pub use attention::{
     PromptVisibility, TokenGroups, attention, grouped_attention, grouped_cross_attention,
 };
 pub use linear::linear;
+pub use memory::keep_freed_memory;
 pub use norm::{layer_norm, layer_norm_modulate, rms_norm};
 pub use optim::{AdamwHyper, adamw_ema_step, newton_schulz5};
 pub use residual::gated_residual;

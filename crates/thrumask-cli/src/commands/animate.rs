@@ -7,7 +7,7 @@ use clap::Args;
 use thrumask::pipeline::{self, Animation, Estimate};
 
 use crate::{
-    options::{GivenMasks, GivenMotion, SettingOptions, TalkOptions, threads_of},
+    options::{NewRun, TalkOptions, threads_of},
     terminal,
 };
 
@@ -29,28 +29,17 @@ Examples:
   thrumask animate photo.jpg \"A dog runs.\" -o dog.mp4 --boxes \"1:40,60,200,180\"
   thrumask animate photo.jpg \"A dog runs.\" -o frames/ --control control.json --set motion.guidance.text=2")]
 pub struct Animate {
-    /// The input picture: PNG, JPEG, WebP or GIF, of any size and aspect.
-    picture: PathBuf,
-    /// What shall happen in it, in English.
-    caption: String,
+    #[command(flatten)]
+    new: NewRun,
     /// What to write: .mp4 (H.264), .gif, .webp, or a folder for PNG frames (name/).
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// The run directory [default: beside the output, out.mp4 -> out.run/].
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
-    /// Make everything anew, whatever is in the run directory.
-    #[arg(long)]
-    fresh: bool,
     /// Print what would be done, with an estimate of time and memory, and write nothing.
     #[arg(long)]
     dry_run: bool,
-    #[command(flatten)]
-    masks: GivenMasks,
-    #[command(flatten)]
-    motion: GivenMotion,
-    #[command(flatten)]
-    settings: SettingOptions,
     #[command(flatten)]
     talk: TalkOptions,
 }
@@ -58,11 +47,10 @@ pub struct Animate {
 impl Animate {
     /// Does it.
     pub fn run(self) -> Result<()> {
-        let typed = [self.masks.typed(), self.motion.typed()];
-        let settings = self.settings.laid_over(Default::default(), &typed)?;
+        let settings = self.new.settings()?;
         let run = self.run.unwrap_or_else(|| pipeline::run_beside(&self.output));
-        let (picture, caption, output) = (self.picture, self.caption, self.output);
-        let job = Animation { picture, caption, output, run, settings, fresh: self.fresh };
+        let NewRun { picture, caption, fresh, .. } = self.new;
+        let job = Animation { picture, caption, output: self.output, run, settings, fresh };
         if self.dry_run {
             let outlook = pipeline::outlook(&job)?;
             let estimate = Estimate::new(&job.settings, threads_of(&job.settings))?;

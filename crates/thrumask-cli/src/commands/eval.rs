@@ -2,17 +2,21 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use burn::tensor::Device;
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
 use thrumask::{
     eval::{Crowd, EvalConfig, Part, Subjects, run},
-    nano,
+    nano, pipeline,
     progress::Progress,
     world::Split,
 };
 
-use crate::{options::TalkOptions, terminal};
+use crate::{
+    options::{TalkOptions, assignment},
+    terminal,
+};
 
 /// Measure models.
 #[derive(Debug, Args)]
@@ -66,8 +70,8 @@ struct World {
     /// What to judge.
     #[arg(long, value_delimiter = ',', default_values_t = Parts::ALL)]
     parts: Vec<Parts>,
-    /// Which scenes.
-    #[arg(long, value_delimiter = ',', default_values_t = Splits::ALL)]
+    /// Which scenes; choose settings on those of validation, report on the others.
+    #[arg(long, value_delimiter = ',', default_values_t = Splits::ALL.into_iter().skip(1))]
     splits: Vec<Splits>,
     /// How many objects.
     #[arg(long, value_delimiter = ',', default_values_t = Objects::ALL)]
@@ -78,6 +82,10 @@ struct World {
     /// Denoising steps of all stages [default: those of the models].
     #[arg(long)]
     steps: Option<usize>,
+    /// One setting by its dotted key in report.json's "config", such as motion.guidance.text=2; may
+    /// be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = assignment)]
+    set: Vec<(String, Value)>,
     /// Scenes that are worked on at once.
     #[arg(long, default_value_t = 8)]
     batch: usize,
@@ -113,7 +121,9 @@ macro_rules! words {
 words!(Parts => Part {
     Segmenter = "segmenter", Motion = "motion", Video = "video", Chained = "chained",
 });
-words!(Splits => Split { Test = "test", Compositional = "compositional" });
+words!(Splits => Split {
+    Validation = "validation", Test = "test", Compositional = "compositional",
+});
 words!(Objects => Crowd { Single = "single", Multi = "multi" });
 
 impl Eval {
@@ -145,6 +155,11 @@ impl World {
         if let Some(steps) = self.steps {
             (config.motion.steps, config.video.steps) = (steps, steps);
         }
+        let mut set = serde_json::to_value(&config)?;
+        for (key, value) in &self.set {
+            pipeline::merge(&mut set, &pipeline::nested(key, value.clone()));
+        }
+        let config: EvalConfig = serde_json::from_value(set).map_err(|e| anyhow!("--set: {e}"))?;
         let mut bars = Bars { inner: self.talk.reporter(), stage: String::new() };
         let report = run(&config, &subjects, self.out.as_deref(), &mut bars)?;
         if self.talk.json {

@@ -7,7 +7,7 @@ use clap::Args;
 use thrumask::pipeline::{Mode, Run, check_caption};
 
 use crate::{
-    options::{GivenMasks, GivenMotion, SettingOptions, TalkOptions},
+    options::{NewRun, TalkOptions},
     terminal,
 };
 
@@ -23,22 +23,11 @@ Example:
   thrumask segment --run dog.run && thrumask motion --run dog.run
   thrumask video --run dog.run -o dog.mp4")]
 pub struct Plan {
-    /// The input picture: PNG, JPEG, WebP or GIF, of any size and aspect.
-    picture: PathBuf,
-    /// What shall happen in it, in English.
-    caption: String,
+    #[command(flatten)]
+    new: NewRun,
     /// The run directory.
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
-    /// Make a new run, whatever is in the run directory.
-    #[arg(long)]
-    fresh: bool,
-    #[command(flatten)]
-    masks: GivenMasks,
-    #[command(flatten)]
-    motion: GivenMotion,
-    #[command(flatten)]
-    settings: SettingOptions,
     #[command(flatten)]
     talk: TalkOptions,
 }
@@ -46,13 +35,13 @@ pub struct Plan {
 impl Plan {
     /// Does it.
     pub fn run(self) -> Result<()> {
-        let typed = [self.masks.typed(), self.motion.typed()];
-        let settings = self.settings.laid_over(Default::default(), &typed)?;
-        check_caption(&self.caption)?;
-        let mode = if self.fresh { Mode::Fresh } else { Mode::Single };
+        let new = &self.new;
+        let settings = new.settings()?;
+        check_caption(&new.caption)?;
+        let mode = if new.fresh { Mode::Fresh } else { Mode::Single };
         let mut reporter = self.talk.reporter();
-        let mut run = Run::start(&self.run, &self.picture, &settings, mode, &mut reporter)?;
-        run.plan(&self.caption)?;
+        let mut run = Run::start(&self.run, &new.picture, &settings, mode, &mut reporter)?;
+        run.plan(&new.caption)?;
         terminal::tell_report(&run.report(None), self.talk.json)
     }
 }

@@ -150,10 +150,23 @@ fn what_was_trained_can_be_measured() {
         let trained = place.at(&format!("{run}/model.safetensors"));
         fs::copy(trained, place.at(&format!("models/{name}.safetensors"))).unwrap();
     }
-    let args = ["eval", "world", "--models", "models", "--parts", "motion", "--scenes", "2"];
+    let args = ["eval", "world", "--models", "models", "--parts", "motion", "--scenes", "4"];
     let said = place.ok(&[&args[..], &["--splits", "test", "--json", "--quiet"]].concat());
     let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
-    assert!(report.to_string().contains("action"), "{report}");
+    let rows = report["groups"][0]["rows"].as_array().unwrap();
+    let row = |who: &str| rows.iter().find(|r| r["candidate"] == who).unwrap()["figures"].clone();
+    assert!(row("model")["actions"]["mean"].is_number(), "{report}");
+    let another = row("another_draw")["iou"]["mean"].as_f64().unwrap();
+    let still = row("static_picture")["iou"]["mean"].as_f64().unwrap();
+    assert!(still < another && another < 1.0, "{report}");
+
+    let set = ["--set", "motion.guidance.text=2", "--splits", "validation", "--json", "--quiet"];
+    let said = place.ok(&[&args[..], &set].concat());
+    let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(report["config"]["motion"]["guidance"]["text"], 2.0, "{report}");
+    assert_eq!(report["groups"][0]["split"], "validation", "{report}");
+    let wrong = place.fails(1, &[&args[..], &["--set", "motion.gidance.text=2"]].concat());
+    assert!(wrong.contains("--set") && wrong.contains("gidance"), "{wrong}");
 }
 
 #[test]

@@ -6,14 +6,15 @@ use thrumask_kernels::{PromptVisibility, RopeTable, TokenGroups};
 
 use super::{Init, Linear, RmsNorm};
 
-/// Multi-head self-attention with query-key norm and optional rotary positions.
+/// Multi-head attention with query-key norm and optional rotary positions: of tokens to each other,
+/// or to a context of other tokens.
 #[derive(Module, Debug)]
-pub struct SelfAttention {
+pub struct Attention {
     /// `[C, C]`.
     pub query: Linear,
-    /// `[C, C]`.
+    /// `[D, C]`; `D` is `C` where tokens attend to each other.
     pub key: Linear,
-    /// `[C, C]`.
+    /// `[D, C]`.
     pub value: Linear,
     /// `[C, C]`, without bias: a token that sees nothing passes through unchanged.
     pub output: Linear,
@@ -26,13 +27,25 @@ pub struct SelfAttention {
     pub heads: usize,
 }
 
-impl SelfAttention {
-    /// Attention of `heads` heads over `width` channels.
+impl Attention {
+    /// Attention of `heads` heads over `width` channels, for [`Self::among`].
     pub fn new(init: &mut Init, width: usize, heads: usize, output_gain: f32) -> Self {
+        Self::with_context(init, width, width, heads, output_gain)
+    }
+
+    /// Attention of `heads` heads from `width` channels to a context of `context_width`, for
+    /// [`Self::to`].
+    pub fn with_context(
+        init: &mut Init,
+        width: usize,
+        context_width: usize,
+        heads: usize,
+        output_gain: f32,
+    ) -> Self {
         Self {
             query: Linear::without_bias(init, width, width, 1.0),
-            key: Linear::without_bias(init, width, width, 1.0),
-            value: Linear::without_bias(init, width, width, 1.0),
+            key: Linear::without_bias(init, context_width, width, 1.0),
+            value: Linear::without_bias(init, context_width, width, 1.0),
             output: Linear::without_bias(init, width, width, output_gain),
             query_norm: RmsNorm::new(init, width / heads),
             key_norm: RmsNorm::new(init, width / heads),
@@ -40,13 +53,14 @@ impl SelfAttention {
         }
     }
 
-    /// With `groups`, a token attends to tokens of its own group only (eq. 3); without, to all.
+    /// Self-attention. With `groups`, a token attends to tokens of its own group only (eq. 3);
+    /// without, to all.
     ///
     /// # Shapes
     /// - `x`: `[B, N, C]`
     /// - `lengths`: valid tokens of each batch row, all when `None`; ignored with `groups`
     /// - returns `[B, N, C]`
-    pub fn forward(
+    pub fn among(
         &self,
         x: Tensor<3>,
         rope: Option<&RopeTable>,
@@ -68,6 +82,27 @@ impl SelfAttention {
         };
         self.output.forward(mixed)
     }
+
+    /// Cross-attention to a context.
+    ///
+    /// # Shapes
+    /// - `x`: `[B, N, C]`
+    /// - `context.tokens`: `[B, L, D]`
+    /// - returns `[B, N, C]`; exactly zero for a token that may see no key
+    pub fn to(&self, x: Tensor<3>, context: &Context) -> Tensor<3> {
+        let query = self.query_norm.forward(self.query.forward(x));
+        let key = self.key_norm.forward(self.key.forward(context.tokens.clone()));
+        let value = self.value.forward(context.tokens.clone());
+        let mixed = match &context.mask {
+            KeyMask::Lengths(lengths) => {
+                thrumask_kernels::attention(query, key, value, self.heads, Some(lengths))
+            }
+            KeyMask::Prompts(visible) => {
+                thrumask_kernels::grouped_cross_attention(query, key, value, self.heads, visible)
+            }
+        };
+        self.output.forward(mixed)
+    }
 }
 
 /// Embedded texts that tokens attend to.
@@ -86,64 +121,4 @@ pub enum KeyMask {
     Lengths(Vec<usize>),
     /// The prompts of the objects whose boxes the query lies in (eq. 2).
     Prompts(PromptVisibility),
-}
-
-/// Multi-head cross-attention from video tokens to text tokens, with query-key norm.
-#[derive(Module, Debug)]
-pub struct CrossAttention {
-    /// `[C, C]`.
-    pub query: Linear,
-    /// `[D, C]`.
-    pub key: Linear,
-    /// `[D, C]`.
-    pub value: Linear,
-    /// `[C, C]`, without bias: a token that sees nothing passes through unchanged.
-    pub output: Linear,
-    /// Norm of the queries.
-    pub query_norm: RmsNorm,
-    /// Norm of the keys.
-    pub key_norm: RmsNorm,
-    /// Number of heads.
-    #[module(skip)]
-    pub heads: usize,
-}
-
-impl CrossAttention {
-    /// Attention of `heads` heads from `width` channels to texts of `text_width`.
-    pub fn new(
-        init: &mut Init,
-        width: usize,
-        text_width: usize,
-        heads: usize,
-        output_gain: f32,
-    ) -> Self {
-        Self {
-            query: Linear::without_bias(init, width, width, 1.0),
-            key: Linear::without_bias(init, text_width, width, 1.0),
-            value: Linear::without_bias(init, text_width, width, 1.0),
-            output: Linear::without_bias(init, width, width, output_gain),
-            query_norm: RmsNorm::new(init, width / heads),
-            key_norm: RmsNorm::new(init, width / heads),
-            heads,
-        }
-    }
-
-    /// # Shapes
-    /// - `x`: `[B, N, C]`
-    /// - `context.tokens`: `[B, L, D]`
-    /// - returns `[B, N, C]`; exactly zero for a token that may see no key
-    pub fn forward(&self, x: Tensor<3>, context: &Context) -> Tensor<3> {
-        let query = self.query_norm.forward(self.query.forward(x));
-        let key = self.key_norm.forward(self.key.forward(context.tokens.clone()));
-        let value = self.value.forward(context.tokens.clone());
-        let mixed = match &context.mask {
-            KeyMask::Lengths(lengths) => {
-                thrumask_kernels::attention(query, key, value, self.heads, Some(lengths))
-            }
-            KeyMask::Prompts(visible) => {
-                thrumask_kernels::grouped_cross_attention(query, key, value, self.heads, visible)
-            }
-        };
-        self.output.forward(mixed)
-    }
 }

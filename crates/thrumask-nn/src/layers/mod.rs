@@ -8,7 +8,7 @@ pub mod linear;
 pub mod norm;
 pub mod rotary;
 
-pub use attention::{Context, CrossAttention, KeyMask, SelfAttention};
+pub use attention::{Attention, Context, KeyMask};
 pub use convolution::Convolution;
 pub use embedding::{LearnedPositions, TimeEmbedding};
 pub use init::Init;

@@ -7,7 +7,7 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use super::Vocabulary;
-use crate::layers::{Context, Init, KeyMask, LayerNorm, Mlp, SelfAttention};
+use crate::layers::{Attention, Context, Init, KeyMask, LayerNorm, Mlp};
 
 /// Sizes of a [`TextEncoder`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ impl TextEncoderConfig {
 #[derive(Module, Debug)]
 struct TextBlock {
     attention_norm: LayerNorm,
-    attention: SelfAttention,
+    attention: Attention,
     mlp_norm: LayerNorm,
     mlp: Mlp,
 }
@@ -61,7 +61,7 @@ impl TextEncoder {
             blocks: (0..config.depth)
                 .map(|_| TextBlock {
                     attention_norm: LayerNorm::new(init, width),
-                    attention: SelfAttention::new(init, width, config.heads, gain),
+                    attention: Attention::new(init, width, config.heads, gain),
                     mlp_norm: LayerNorm::new(init, width),
                     mlp: Mlp::new(init, width, 3 * width, gain),
                 })
@@ -93,7 +93,7 @@ impl TextEncoder {
         let mut x = x + self.positions.val().narrow(0, 0, length).unsqueeze::<3>(); // [B, L, D]
         for block in &self.blocks {
             let h = block.attention_norm.forward(x.clone());
-            x = x + block.attention.forward(h, None, None, Some(&lengths));
+            x = x + block.attention.among(h, None, None, Some(&lengths));
             x = x.clone() + block.mlp.forward(block.mlp_norm.forward(x));
         }
         Context { tokens: self.norm.forward(x), mask: KeyMask::Lengths(lengths) }

@@ -55,6 +55,8 @@ pub struct Case {
     pub ceiling: Trajectory,
     /// The same objects in other motions; see [`Selection`].
     pub random: (Clip, Trajectory),
+    /// The masks of the same words, drawn again; see [`world::another_draw`].
+    pub another: Trajectory,
 }
 
 /// Which scenes are judged.
@@ -89,7 +91,9 @@ impl Selection {
             let ceiling = resegmenter.masks(&truth.clip)?;
             let moved = self.random_motion(&world, &scene, index)?;
             let random = (moved.clip(world.size)?, moved.masks(world.size)?);
-            Ok(Case { index, truth, resegmenter, ceiling, random })
+            let another = world::another_draw(&world, self.split, index, self.seed)?;
+            let another = another.masks(world.size)?;
+            Ok(Case { index, truth, resegmenter, ceiling, random, another })
         };
         indices.into_par_iter().map(case).collect()
     }

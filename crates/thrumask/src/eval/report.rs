@@ -63,6 +63,8 @@ impl Part {
 pub enum Candidate {
     /// The truth: the true masks, or those found again in the true video, which is the ceiling.
     Truth,
+    /// The same words over the same first frame, drawn again by the world: what they leave open.
+    AnotherDraw,
     /// The truth through the autoencoder and back: the best that a stage can do with it.
     Autoencoder,
     /// The model, or the chain from true first masks.
@@ -83,6 +85,7 @@ impl Candidate {
         match (self, part) {
             (Self::Truth, Part::Motion | Part::Segmenter) => "truth",
             (Self::Truth, _) => "true video (ceiling)",
+            (Self::AnotherDraw, _) => "the same words, another draw",
             (Self::Autoencoder, _) => "truth through the autoencoder",
             (Self::Model, Part::Segmenter) => "segmenter",
             (Self::Model, Part::Motion) => "**stage 1**",

@@ -33,6 +33,7 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
     if parts.contains(&Part::Motion) {
         let masks = [
             (Candidate::Truth, &truth.masks),
+            (Candidate::AnotherDraw, &case.another),
             (Candidate::StaticPicture, &still.1),
             (Candidate::RandomMotion, &case.random.1),
         ];

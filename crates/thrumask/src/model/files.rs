@@ -1,8 +1,6 @@
 //! Model files: safetensors whose metadata holds the configuration, so that a file explains itself.
 
-use std::collections::HashMap;
-
-use burn::tensor::Device;
+use burn::{module::Module, tensor::Device};
 use serde::{Serialize, de::DeserializeOwned};
 use thrumask_nn::{
     Error,
@@ -26,13 +24,32 @@ pub fn metadata<T: DeserializeOwned>(what: &str, file: &WeightFile, key: &str) -
     Ok(value.map_err(|e| Error::weights(what, format!("metadata {key:?}: {e}")))?)
 }
 
-/// Metadata entries from values.
+/// An entry of the metadata.
 ///
 /// # Errors
-/// [`Error::Weights`] when a value cannot be written as JSON.
+/// [`Error::Weights`] when the value cannot be written as JSON.
 pub fn to_json<T: Serialize>(key: &str, value: &T) -> Result<String> {
     let text = serde_json::to_string(value);
     Ok(text.map_err(|e| Error::weights("to write", format!("metadata {key:?}: {e}")))?)
+}
+
+/// The bytes of a network that explains itself, in half precision: its configuration, and its
+/// vocabulary where it reads, stand in the metadata.
+///
+/// # Errors
+/// [`Error::Weights`] when it cannot be written.
+pub fn write_network<M: Module, C: Serialize>(
+    network: &M,
+    config: &C,
+    vocabulary: Option<&Vocabulary>,
+) -> Result<Vec<u8>> {
+    let mut file = WeightFile::default();
+    file.insert_module("", network);
+    file.metadata.insert("config".into(), to_json("config", config)?);
+    if let Some(vocabulary) = vocabulary {
+        file.metadata.insert("vocabulary".into(), to_json("vocabulary", vocabulary)?);
+    }
+    Ok(file.write(true)?)
 }
 
 /// Reads a stage model.
@@ -51,15 +68,9 @@ pub fn read_stage(what: &str, bytes: &[u8], device: &Device) -> Result<StageMode
 /// The bytes of a stage model, in half precision.
 ///
 /// # Errors
-/// [`Error::Weights`] when it cannot be written.
+/// As [`write_network`].
 pub fn write_stage(model: &StageModel) -> Result<Vec<u8>> {
-    let mut file = WeightFile::default();
-    file.insert_module("", &model.network);
-    file.metadata = HashMap::from([
-        ("config".into(), to_json("config", &model.config)?),
-        ("vocabulary".into(), to_json("vocabulary", &model.vocabulary)?),
-    ]);
-    Ok(file.write(true)?)
+    write_network(&model.network, &model.config, Some(&model.vocabulary))
 }
 
 /// Reads an autoencoder.
@@ -76,10 +87,7 @@ pub fn read_autoencoder(what: &str, bytes: &[u8], device: &Device) -> Result<Aut
 /// The bytes of an autoencoder, in half precision.
 ///
 /// # Errors
-/// [`Error::Weights`] when it cannot be written.
+/// As [`write_network`].
 pub fn write_autoencoder(autoencoder: &Autoencoder) -> Result<Vec<u8>> {
-    let mut file = WeightFile::default();
-    file.insert_module("", autoencoder);
-    file.metadata.insert("config".into(), to_json("config", autoencoder.config())?);
-    Ok(file.write(true)?)
+    write_network(autoencoder, autoencoder.config(), None)
 }

@@ -1,7 +1,5 @@
 //! Model files of the segmenter: safetensors whose metadata holds configuration and words.
 
-use std::collections::HashMap;
-
 use burn::tensor::Device;
 use thrumask_nn::{
     layers::Init, perception::grounded::GroundedConfig, text::Vocabulary, weights::WeightFile,
@@ -10,7 +8,7 @@ use thrumask_nn::{
 use super::SegmenterModel;
 use crate::{
     Result,
-    model::files::{metadata, to_json},
+    model::files::{metadata, write_network},
 };
 
 /// Reads a segmenter.
@@ -31,13 +29,7 @@ pub fn read_segmenter(what: &str, bytes: &[u8], device: &Device) -> Result<Segme
 /// The bytes of a segmenter, in half precision.
 ///
 /// # Errors
-/// [`thrumask_nn::Error::Weights`] when it cannot be written.
+/// As [`write_network`].
 pub fn write_segmenter(model: &SegmenterModel) -> Result<Vec<u8>> {
-    let mut file = WeightFile::default();
-    file.insert_module("", &model.network);
-    file.metadata = HashMap::from([
-        ("config".into(), to_json("config", &model.config)?),
-        ("vocabulary".into(), to_json("vocabulary", &model.vocabulary)?),
-    ]);
-    Ok(file.write(true)?)
+    write_network(&model.network, &model.config, Some(&model.vocabulary))
 }

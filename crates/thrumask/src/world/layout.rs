@@ -16,24 +16,27 @@ const SIDE_GAP: f32 = 0.16;
 
 /// An object with its motion and its place within its group.
 #[derive(Debug, Clone, Copy)]
-struct Actor {
+pub(super) struct Actor {
     /// Index in the cast.
-    index: usize,
+    pub index: usize,
     /// Size at the start.
-    scale: f32,
-    motion: Motion,
+    pub scale: f32,
+    pub motion: Motion,
     /// Start relative to the group's origin.
-    start: [f32; 2],
+    pub start: [f32; 2],
     /// Half width and half height at scale 1.
-    half: [f32; 2],
+    pub half: [f32; 2],
 }
 
 /// A box: least and greatest `x`, least and greatest `y`.
-type Box4 = [f32; 4];
+pub(super) type Box4 = [f32; 4];
+
+/// Least distance of boxes from the picture's edge.
+pub(super) const MARGIN: f32 = 0.015;
 
 impl Actor {
     /// The box at one moment, around the group's origin.
-    fn extent(&self, o: &Offset) -> Box4 {
+    pub fn extent(&self, o: &Offset) -> Box4 {
         let size = self.scale * o.scale;
         let (x, y) = (self.start[0] + o.shift[0], self.start[1] + o.shift[1]);
         let (s, c) = o.angle.to_radians().sin_cos();
@@ -45,10 +48,10 @@ impl Actor {
 }
 
 /// A placed object: its actor, its origin and its box in each frame.
-struct Placed {
-    actor: Actor,
-    origin: [f32; 2],
-    boxes: Vec<Box4>,
+pub(super) struct Placed {
+    pub actor: Actor,
+    pub origin: [f32; 2],
+    pub boxes: Vec<Box4>,
 }
 
 /// Objects with poses for a cast, or `None` when no layout was found.
@@ -95,12 +98,12 @@ fn sizes(roles: &[Role], attempt: usize, rng: &mut Rng) -> Vec<SizeClass> {
     roles.iter().map(|r| draw(r, rng)).collect()
 }
 
-fn half(role: &Role) -> [f32; 2] {
+pub(super) fn half(role: &Role) -> [f32; 2] {
     let (w, h) = sprites::half_extent(role.kind);
     [w, h]
 }
 
-fn direction(action: Action) -> [f32; 2] {
+pub(super) fn direction(action: Action) -> [f32; 2] {
     match action {
         Action::MoveLeft => [-1.0, 0.0],
         Action::MoveUp => [0.0, -1.0],
@@ -153,7 +156,7 @@ fn distance(tempo: Tempo, rng: &mut Rng) -> f32 {
     }
 }
 
-fn solo_motion(role: &Role, rng: &mut Rng) -> Motion {
+pub(super) fn solo_motion(role: &Role, rng: &mut Rng) -> Motion {
     match role.action {
         Action::MoveLeft | Action::MoveRight | Action::MoveUp | Action::MoveDown => {
             Motion::Glide { by: times(direction(role.action), distance(role.tempo, rng)) }
@@ -197,6 +200,43 @@ fn solo_motion(role: &Role, rng: &mut Rng) -> Motion {
 
 const MOVES: [Action; 4] = [Action::MoveLeft, Action::MoveRight, Action::MoveUp, Action::MoveDown];
 
+/// How far apart the centres of actor and partner are along the way when their boxes touch.
+pub(super) fn touch(roles: [&Role; 2], scales: [f32; 2], way: [f32; 2]) -> f32 {
+    let along = |k: usize| {
+        let h = half(roles[k]);
+        (h[0] * way[0].abs() + h[1] * way[1].abs()) * scales[k]
+    };
+    along(0) + along(1)
+}
+
+/// The motions of actor and partner that start so far from each other along the way.
+pub(super) fn pair_motions(
+    action: Action,
+    way: [f32; 2],
+    [touch, gap]: [f32; 2],
+    rng: &mut Rng,
+) -> [Motion; 2] {
+    match action {
+        Action::Chase => {
+            let flight = rng.range(0.30, 0.40);
+            let closing = rng.range(0.0, 0.6) * gap;
+            let chase = Motion::Glide { by: times(way, flight + closing) };
+            [chase, Motion::Glide { by: times(way, flight) }]
+        }
+        Action::PassBehind => {
+            let by = times(way, 2.0 * touch + gap + rng.range(0.03, 0.07));
+            [Motion::Glide { by }, Motion::Still]
+        }
+        _ => {
+            let hit = rng.range(0.42, 0.52);
+            // A little overlap at the touch, since outlines are rounder than boxes.
+            let reach = gap + 0.03;
+            let ram = Motion::Ram { by: times(way, reach), hit, rebound: rng.range(0.0, 0.25) };
+            [ram, Motion::Knocked { by: times(way, rng.range(0.18, 0.28)), hit }]
+        }
+    }
+}
+
 /// Actor and partner of an interaction, placed around the partner's start.
 fn pair(index: [usize; 2], roles: [&Role; 2], scales: [f32; 2], rng: &mut Rng) -> Vec<Actor> {
     let way = match roles[0].action {
@@ -205,35 +245,13 @@ fn pair(index: [usize; 2], roles: [&Role; 2], scales: [f32; 2], rng: &mut Rng) -
         _ if rng.chance(0.2) => times([0.0, 1.0], rng.sign()),
         _ => times([1.0, 0.0], rng.sign()),
     };
-    // Half lengths along the way.
-    let along = |k: usize| {
-        let h = half(roles[k]);
-        (h[0] * way[0].abs() + h[1] * way[1].abs()) * scales[k]
+    let touch = touch(roles, scales, way);
+    let gap = match roles[0].action {
+        Action::Chase => rng.range(0.05, 0.10),
+        Action::PassBehind => rng.range(0.03, 0.07),
+        _ => rng.range(0.20, 0.30),
     };
-    let touch = along(0) + along(1);
-    let (gap, motions) = match roles[0].action {
-        Action::Chase => {
-            let gap = rng.range(0.05, 0.10);
-            let flight = rng.range(0.30, 0.40);
-            let closing = rng.range(0.0, 0.6) * gap;
-            let chase = Motion::Glide { by: times(way, flight + closing) };
-            (gap, [chase, Motion::Glide { by: times(way, flight) }])
-        }
-        Action::PassBehind => {
-            let (before, after) = (rng.range(0.03, 0.07), rng.range(0.03, 0.07));
-            let by = times(way, 2.0 * touch + before + after);
-            (before, [Motion::Glide { by }, Motion::Still])
-        }
-        _ => {
-            let gap = rng.range(0.20, 0.30);
-            let hit = rng.range(0.42, 0.52);
-            // A little overlap at the touch, since outlines are rounder than boxes.
-            let reach = gap + 0.03;
-            let ram = Motion::Ram { by: times(way, reach), hit, rebound: rng.range(0.0, 0.25) };
-            let pushed = Motion::Knocked { by: times(way, rng.range(0.18, 0.28)), hit };
-            (gap, [ram, pushed])
-        }
-    };
+    let motions = pair_motions(roles[0].action, way, [touch, gap], rng);
     let back = touch + gap;
     let aside = rng.range(-0.02, 0.02);
     let start = [-way[0] * back - way[1] * aside, -way[1] * back + way[0] * aside];
@@ -255,7 +273,6 @@ fn place(
     tolerance: f32,
     rng: &mut Rng,
 ) -> Option<Vec<Placed>> {
-    const MARGIN: f32 = 0.015;
     let mut placed: Vec<Placed> = Vec::new();
     for group in groups {
         let boxes: Vec<Vec<Box4>> = group
@@ -286,12 +303,12 @@ fn place(
     Some(placed)
 }
 
-fn shifted(b: &Box4, by: [f32; 2]) -> Box4 {
+pub(super) fn shifted(b: &Box4, by: [f32; 2]) -> Box4 {
     [b[0] + by[0], b[1] + by[0], b[2] + by[1], b[3] + by[1]]
 }
 
 /// Whether two objects start apart and overlap later by at most `tolerance` of the smaller box.
-fn apart(a: &[Box4], b: &[Box4], tolerance: f32) -> bool {
+pub(super) fn apart(a: &[Box4], b: &[Box4], tolerance: f32) -> bool {
     let overlap = |a: &Box4, b: &Box4| {
         let w = (a[1].min(b[1]) - a[0].max(b[0])).max(0.0);
         let h = (a[3].min(b[3]) - a[2].max(b[2])).max(0.0);
@@ -344,20 +361,26 @@ fn finish(
             faces_left,
             depth: depths[i],
             skin_seed: rng.bits(),
-            poses: poses(role, p, &offsets, faces_left, rng),
+            poses: poses(role, p, &offsets, faces_left, rng.range(0.0, std::f32::consts::TAU)),
         }
     };
     roles.iter().zip(placed).enumerate().map(object).collect()
 }
 
-fn poses(role: &Role, p: &Placed, offsets: &[Offset], left: bool, rng: &mut Rng) -> Vec<Pose> {
+/// Where an object is in each frame; `phase` is that of its wheels, legs and so on in the first.
+pub(super) fn poses(
+    role: &Role,
+    p: &Placed,
+    offsets: &[Offset],
+    left: bool,
+    mut phase: f32,
+) -> Vec<Pose> {
     let (actor, kind) = (&p.actor, role.kind);
     let idle = matches!(role.action, Action::Rest | Action::Spin | Action::Pushed);
     let beat = if idle { 0.0 } else { sprites::beat(kind) };
     // What is pushed may roll but does not walk.
     let walks = matches!(kind, Kind::Dog | Kind::Cat | Kind::Robot);
     let stride = if walks && role.action == Action::Pushed { 0.0 } else { sprites::stride(kind) };
-    let mut phase = rng.range(0.0, std::f32::consts::TAU);
     let mut before = [0.0f32, 0.0];
     let facing = if left { -1.0 } else { 1.0 };
     let pose = |o: &Offset| {

@@ -12,6 +12,7 @@ pub(crate) mod font;
 pub mod judge;
 mod layout;
 mod motion;
+mod redraw;
 mod render;
 mod rng;
 mod scene;
@@ -167,6 +168,11 @@ impl Scene {
 /// # Errors
 /// [`Error::Invalid`] for a configuration out of range.
 pub fn scene(config: &WorldConfig, split: Split, index: u64) -> Result<Scene> {
+    drawn(config, split, index).map(|(scene, _)| scene)
+}
+
+/// A scene, and the cast it was staged from.
+fn drawn(config: &WorldConfig, split: Split, index: u64) -> Result<(Scene, Vec<cast::Role>)> {
     config.validate()?;
     let mut rejected = 0;
     for attempt in 0.. {
@@ -178,16 +184,46 @@ pub fn scene(config: &WorldConfig, split: Split, index: u64) -> Result<Scene> {
         let plan = caption::write(&roles, &objects, backdrop.family, &mut stream(3));
         let (frames, fps) = (config.frames, config.fps);
         let scene = Scene { frames, fps, backdrop, objects, plan, rejected };
-        let mut right = true;
-        for size in CHECK_SIZES {
-            right = right && judge::agrees(&scene.masks(size)?, &scene.truth());
-        }
-        if right {
-            return Ok(scene);
+        if readable(&scene)? {
+            return Ok((scene, roles));
         }
         rejected += 1;
     }
     unreachable!("the loop ends only by returning")
+}
+
+/// Whether the written rule reads every action off the true masks.
+fn readable(scene: &Scene) -> Result<bool> {
+    for size in CHECK_SIZES {
+        if !judge::agrees(&scene.masks(size)?, &scene.truth()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Scene `index` with the same first frame and the same words, but every motion drawn again where
+/// the words leave it open (how far, how high, which way round): what a model that understood every
+/// word might make in place of the truth. A pure function of its arguments.
+///
+/// An object for whose motion no other draw fits keeps it; so do all when the written rule would
+/// misjudge each of many draws.
+///
+/// # Errors
+/// As [`scene`].
+pub fn another_draw(config: &WorldConfig, split: Split, index: u64, seed: u64) -> Result<Scene> {
+    const ATTEMPTS: u64 = 20;
+    /// Tells these streams from those of [`drawn`].
+    const PURPOSE: u64 = 16;
+    let (scene, roles) = drawn(config, split, index)?;
+    for attempt in 0..ATTEMPTS {
+        let mut rng = Rng::keyed(&[split as u64, index, attempt, PURPOSE, seed]);
+        let again = redraw::redraw(&scene, &roles, &mut rng);
+        if readable(&again)? {
+            return Ok(again);
+        }
+    }
+    Ok(scene)
 }
 
 /// Sample `index` of a split at the configured size: a pure function of its arguments.

@@ -370,3 +370,24 @@ fn the_first_captions_stay_what_they_are() {
          downwards."
     );
 }
+
+#[test]
+fn another_draw_keeps_the_first_frame_and_the_words_and_moves_otherwise() {
+    let (mut moved, mut all) = (0, 0);
+    for index in 0..40 {
+        let truth = scene(&config(), Split::Test, index).unwrap();
+        let again = another_draw(&config(), Split::Test, index, 0).unwrap();
+        assert_eq!(again, another_draw(&config(), Split::Test, index, 0).unwrap());
+        assert_eq!((&again.plan, &again.backdrop), (&truth.plan, &truth.backdrop));
+        assert!(again.first_frame(96).unwrap() == truth.first_frame(96).unwrap(), "{index}");
+        let masks = again.masks(96).unwrap();
+        assert!(masks.frames()[0] == truth.masks(96).unwrap().frames()[0], "{index}");
+        assert!(judge::agrees(&masks, &truth.truth()), "{index}");
+        for (a, b) in again.objects.iter().zip(&truth.objects) {
+            let free = !matches!(b.action, Action::Rest | Action::Pushed);
+            all += usize::from(free);
+            moved += usize::from(free && a.poses != b.poses);
+        }
+    }
+    assert!(moved * 10 >= all * 8, "{moved} of {all} objects move otherwise");
+}

@@ -10,17 +10,17 @@ use thrumask_kernels::RopeTable;
 use super::config::{DitConfig, ObjectLayer};
 use crate::{
     backbone::ObjectContext,
-    layers::{Context, CrossAttention, Init, LayerNorm, Mlp, SelfAttention, norm::EPSILON},
+    layers::{Attention, Context, Init, LayerNorm, Mlp, norm::EPSILON},
 };
 
 /// Adaptive shift, scale and gate of one block, for the self-attention and for the perceptron.
 pub const MODULATIONS: usize = 6;
 
-/// z + tanh(γ)·Attention(LayerNorm(z)), after GLIGEN and BlobGEN.
+/// z + tanh(γ)·CrossAttention(LayerNorm(z)), after GLIGEN and BlobGEN.
 #[derive(Module, Debug)]
 pub struct ObjectSelfAttention {
     norm: LayerNorm,
-    attention: SelfAttention,
+    attention: Attention,
     /// γ, `[1]`.
     gate: Param<Tensor<1>>,
     /// Whether tokens keep to their own object.
@@ -32,7 +32,7 @@ pub struct ObjectSelfAttention {
 #[derive(Module, Debug)]
 pub struct ObjectCrossAttention {
     norm: LayerNorm,
-    attention: CrossAttention,
+    attention: Attention,
     /// γ, `[1]`.
     gate: Param<Tensor<1>>,
     /// Whether tokens see object prompts through boxes rather than the global text.
@@ -57,10 +57,10 @@ pub struct BlockContext<'a> {
 pub struct DitBlock {
     /// Added to the shared modulation, `[1, 6·C]` (adaLN-single, PixArt-α).
     modulation: Param<Tensor<2>>,
-    attention: SelfAttention,
+    attention: Attention,
     object_attention: Option<ObjectSelfAttention>,
     cross_norm: LayerNorm,
-    cross_attention: CrossAttention,
+    cross_attention: Attention,
     object_cross_attention: Option<ObjectCrossAttention>,
     mlp: Mlp,
 }
@@ -86,17 +86,18 @@ impl DitBlock {
         };
         Self {
             modulation: init.normal([1, MODULATIONS * width], 0.02),
-            attention: SelfAttention::new(init, width, heads, gain),
+            attention: Attention::new(init, width, heads, gain),
             object_attention: kind(layers.self_attention).map(|masked| ObjectSelfAttention {
                 norm: LayerNorm::new(init, width),
-                attention: SelfAttention::new(init, width, heads, gain),
+                attention: Attention::new(init, width, heads, gain),
                 gate: init.constant([1], gamma),
                 masked,
             }),
             cross_norm: LayerNorm::new(init, width),
-            cross_attention: CrossAttention::new(init, width, config.text_width, heads, gain),
+            cross_attention: Attention::with_context(init, width, config.text_width, heads, gain),
             object_cross_attention: kind(layers.cross_attention).map(|masked| {
-                let attention = CrossAttention::new(init, width, config.text_width, heads, gain);
+                let attention =
+                    Attention::with_context(init, width, config.text_width, heads, gain);
                 ObjectCrossAttention {
                     norm: LayerNorm::new(init, width),
                     attention,
@@ -117,26 +118,26 @@ impl DitBlock {
         let part = |i: usize| modulation.clone().narrow(1, i * width, width); // [B, C]
 
         let h = thrumask_kernels::layer_norm_modulate(x.clone(), part(0), part(1), EPSILON);
-        let h = self.attention.forward(h, context.rope, None, None);
+        let h = self.attention.among(h, context.rope, None, None);
         let x = thrumask_kernels::gated_residual(x, part(2), h);
 
         let x = match &self.object_attention {
             Some(layer) => {
                 let groups = context.objects.map(|o| &o.groups).filter(|_| layer.masked);
                 let h = layer.norm.forward(x.clone());
-                open(x, &layer.gate, layer.attention.forward(h, context.rope, groups, None))
+                open(x, &layer.gate, layer.attention.among(h, context.rope, groups, None))
             }
             None => x,
         };
 
         let h = self.cross_norm.forward(x.clone());
-        let x = x + self.cross_attention.forward(h, context.text);
+        let x = x + self.cross_attention.to(h, context.text);
 
         let x = match &self.object_cross_attention {
             Some(layer) => {
                 let prompts = context.objects.map(|o| &o.prompts).filter(|_| layer.masked);
                 let h = layer.norm.forward(x.clone());
-                let h = layer.attention.forward(h, prompts.unwrap_or(context.text));
+                let h = layer.attention.to(h, prompts.unwrap_or(context.text));
                 open(x, &layer.gate, h)
             }
             None => x,

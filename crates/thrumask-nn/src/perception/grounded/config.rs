@@ -28,6 +28,8 @@ pub struct GroundedConfig {
     pub fusion_blocks: usize,
     /// Hidden units of the perceptrons per channel.
     pub mlp_ratio: usize,
+    /// Channels in which a token is compared with an object.
+    pub match_width: usize,
     /// Channels in which a pixel is compared with an object.
     pub mask_channels: usize,
     /// Reads an object's text.
@@ -47,9 +49,10 @@ impl GroundedConfig {
             cell_width: 48,
             width: 96,
             heads: 4,
-            image_blocks: 1,
+            image_blocks: 2,
             fusion_blocks: 2,
             mlp_ratio: 2,
+            match_width: 32,
             mask_channels: 16,
             text: TextEncoderConfig { width: 64, depth: 2, heads: 2, max_tokens: 48 },
             rotary: Rotary { pairs: [0, 6, 6], fastest: 1.6, slowest: 0.1 },
@@ -95,6 +98,7 @@ impl GroundedConfig {
             ("heads", self.heads),
             ("fusion_blocks", self.fusion_blocks),
             ("mlp_ratio", self.mlp_ratio),
+            ("match_width", self.match_width),
             ("mask_channels", self.mask_channels),
             ("text.width", self.text.width),
             ("text.heads", self.text.heads),

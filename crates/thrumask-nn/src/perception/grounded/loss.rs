@@ -11,6 +11,8 @@ const OBJECT_WEIGHT: f32 = 2.0;
 const PIXEL_WEIGHT: f32 = 10.0;
 /// Weight of the presence score.
 const PRESENCE_WEIGHT: f32 = 0.5;
+/// Weight of where each block expected the objects.
+const COARSE_WEIGHT: f32 = 0.4;
 /// Added to both sides of the Dice fraction, in pixels, so that few pixels do not decide it.
 const DICE_SMOOTHING: f32 = 1.0;
 
@@ -26,33 +28,53 @@ pub struct GroundedTargets {
 }
 
 /// The loss, averaged over the objects asked for. An absent object has no mask to overlap with and
-/// counts by its pixels and its presence alone.
+/// counts by its pixels and its presence alone. Where the blocks expected the objects is judged as
+/// masks of tokens, by the share of each token that the object covers.
 ///
 /// # Shapes
 /// - returns `[1]`
 pub fn grounded_loss(output: &GroundedOutput, targets: &GroundedTargets) -> Tensor<1> {
     let [batch, objects, height, width] = output.masks.dims();
-    let pixels = height * width;
-    let logits = output.masks.clone().reshape([batch * objects, pixels]); // [BS, P]
-    let truth = targets.masks.clone().reshape([batch * objects, pixels]); // [BS, P]
-    let present = targets.present.clone().reshape([batch * objects, 1]); // [BS, 1]
-    let asked = targets.asked.clone().reshape([batch * objects, 1]); // [BS, 1]
+    let rows = batch * objects;
+    let present = targets.present.clone().reshape([rows, 1]); // [BS, 1]
+    let asked = targets.asked.clone().reshape([rows, 1]); // [BS, 1]
 
-    let entropy = cross_entropy(logits.clone(), truth.clone()); // [BS, P]
-    let weight = truth.clone() * (OBJECT_WEIGHT - 1.0) + 1.0;
-    let entropy = (entropy * weight).mean_dim(1); // [BS, 1]
-
-    let seen = sigmoid(logits);
-    let overlap = (seen.clone() * truth.clone()).sum_dim(1); // [BS, 1]
-    let total = seen.sum_dim(1) + truth.sum_dim(1); // [BS, 1]
-    let dice = (overlap * 2.0 + DICE_SMOOTHING) / (total + DICE_SMOOTHING);
-    let dice = (dice * -1.0 + 1.0) * present.clone(); // [BS, 1]
-
-    let presence = output.presence.clone().reshape([batch * objects, 1]); // [BS, 1]
-    let presence = cross_entropy(presence, present); // [BS, 1]
-    let each = entropy * PIXEL_WEIGHT + dice + presence * PRESENCE_WEIGHT;
+    let logits = output.masks.clone().reshape([rows, height * width]); // [BS, P]
+    let truth = targets.masks.clone().reshape([rows, height * width]); // [BS, P]
+    let mut each = mask_loss(logits, truth, present.clone());
+    for coarse in &output.coarse {
+        let [_, _, h, w] = coarse.dims();
+        let covered = targets
+            .masks
+            .clone()
+            .reshape([rows, h, height / h, w, width / w]) // [BS, H', y, W', x]
+            .mean_dim(4)
+            .mean_dim(2)
+            .reshape([rows, h * w]); // [BS, N]
+        let logits = coarse.clone().reshape([rows, h * w]); // [BS, N]
+        each = each + mask_loss(logits, covered, present.clone()) * COARSE_WEIGHT;
+    }
+    let presence = output.presence.clone().reshape([rows, 1]); // [BS, 1]
+    let each = each + cross_entropy(presence, present) * PRESENCE_WEIGHT;
     let count = asked.clone().sum().clamp_min(1.0); // [1]
     (each * asked).sum() / count
+}
+
+/// Cross-entropy and Dice of each mask.
+///
+/// # Shapes
+/// - `logits`, `truth`: `[R, P]`
+/// - `present`: `[R, 1]`
+/// - returns `[R, 1]`
+fn mask_loss(logits: Tensor<2>, truth: Tensor<2>, present: Tensor<2>) -> Tensor<2> {
+    let entropy = cross_entropy(logits.clone(), truth.clone()); // [R, P]
+    let weight = truth.clone() * (OBJECT_WEIGHT - 1.0) + 1.0;
+    let entropy = (entropy * weight).mean_dim(1); // [R, 1]
+    let seen = sigmoid(logits);
+    let overlap = (seen.clone() * truth.clone()).sum_dim(1); // [R, 1]
+    let total = seen.sum_dim(1) + truth.sum_dim(1); // [R, 1]
+    let dice = (overlap * 2.0 + DICE_SMOOTHING) / (total + DICE_SMOOTHING);
+    entropy * PIXEL_WEIGHT + (dice * -1.0 + 1.0) * present
 }
 
 /// −log of the probability of the truth, from logits, without overflow:

@@ -14,6 +14,7 @@ fn tiny() -> GroundedConfig {
         cell_width: 8,
         width: 24,
         heads: 2,
+        match_width: 8,
         mask_channels: 4,
         text: TextEncoderConfig { width: 16, depth: 1, heads: 2, max_tokens: 12 },
         rotary: crate::layers::Rotary { pairs: [0, 3, 3], fastest: 1.6, slowest: 0.1 },
@@ -120,6 +121,7 @@ fn every_parameter_learns_and_the_loss_falls_with_better_masks() {
     let perfect = GroundedOutput {
         masks: (targets.masks.clone() - 0.5) * 40.0,
         presence: (targets.present.clone() - 0.5) * 40.0,
+        coarse: Vec::new(),
     };
     let least = host_values(grounded_loss(&perfect, &targets))[0];
     assert!(host_values(loss.clone())[0] > 0.5 && least < 0.01, "least loss {least}");

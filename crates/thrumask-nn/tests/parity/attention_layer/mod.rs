@@ -7,7 +7,7 @@ use burn::{
 };
 use thrumask_kernels::PromptVisibility;
 use thrumask_nn::{
-    layers::{Context, CrossAttention, Init, KeyMask, SelfAttention},
+    layers::{Attention, Context, Init, KeyMask},
     weights::{gradients, parameters},
 };
 
@@ -37,9 +37,9 @@ fn check_parameters<M: Module>(fixture: &Fixture, case: &str, module: &M, found:
 fn self_attention() {
     let fixture = fixture();
     let x = fixture.input::<3>("self.x");
-    let module = SelfAttention::new(&mut init(), x.dims()[2], HEADS, 1.0);
+    let module = Attention::new(&mut init(), x.dims()[2], HEADS, 1.0);
     let module = fixture.0.load_into("fixture", "self.module.", module).unwrap();
-    let out = module.forward(x.clone(), None, None, None);
+    let out = module.among(x.clone(), None, None, None);
     let gradients = fixture.backward("self.", out, BLOCK);
     fixture.gradient("self.d_x", &x, &gradients, BLOCK);
     check_parameters(&fixture, "self", &module, gradients);
@@ -49,9 +49,9 @@ fn cross_attention(fixture: &Fixture, case: &str, mask: KeyMask) {
     let (x, text) =
         (fixture.input::<3>(&format!("{case}.x")), fixture.input::<3>(&format!("{case}.text")));
     let (width, text_width) = (x.dims()[2], text.dims()[2]);
-    let module = CrossAttention::new(&mut init(), width, text_width, HEADS, 1.0);
+    let module = Attention::with_context(&mut init(), width, text_width, HEADS, 1.0);
     let module = fixture.0.load_into("fixture", &format!("{case}.module."), module).unwrap();
-    let out = module.forward(x.clone(), &Context { tokens: text.clone(), mask });
+    let out = module.to(x.clone(), &Context { tokens: text.clone(), mask });
     let gradients = fixture.backward(&format!("{case}."), out, BLOCK);
     fixture.gradient(&format!("{case}.d_x"), &x, &gradients, BLOCK);
     fixture.gradient(&format!("{case}.d_text"), &text, &gradients, BLOCK);
