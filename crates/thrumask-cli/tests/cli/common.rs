@@ -9,6 +9,9 @@ use std::{
 
 use thrumask_core::{LabelMap, Picture, Size, Trajectory};
 
+/// How often a program is killed, at moments spread over its run.
+pub const KILLS: u32 = 20;
+
 /// The size of [`Place`]'s picture; results are 128x96.
 pub const SIZE: Size = Size::new(64, 48);
 

@@ -7,12 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::{ARTEFACTS, Place, Said, animate, leftovers};
-
-/// How many kills are tried: a handful, or `THRUMASK_KILLS`.
-fn kills() -> u32 {
-    std::env::var("THRUMASK_KILLS").ok().and_then(|v| v.parse().ok()).unwrap_or(4)
-}
+use crate::common::{ARTEFACTS, KILLS, Place, Said, animate, leftovers};
 
 #[test]
 fn a_kill_at_any_moment_leaves_whole_files_and_the_rest_is_done_later() {
@@ -20,7 +15,7 @@ fn a_kill_at_any_moment_leaves_whole_files_and_the_rest_is_done_later() {
     let began = Instant::now();
     place.animate("whole.mp4", &[]);
     let whole = began.elapsed();
-    for kill in 0..kills() {
+    for kill in 0..KILLS {
         let _ = fs::remove_dir_all(place.at("cut.run"));
         let _ = fs::remove_file(place.at("cut.mp4"));
         // Moments spread evenly over the run, in an order without pattern.

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Stdio, time::Duration};
 
-use crate::common::{Place, leftovers};
+use crate::common::{KILLS, Place, leftovers};
 
 /// A tiny stage 1 on 16-pixel, 8-frame scenes.
 const MOTION: &str = r#"
@@ -105,8 +105,7 @@ fn a_run_that_is_killed_at_any_moment_goes_on_to_the_same_bytes() {
     place.ok(&["train", "motion.toml", "--out", "whole", "--quiet", "--threads", "2"]);
     let whole = began.elapsed();
     assert_eq!(log(&place, "whole").iter().filter(|e| e["loss"].is_number()).count(), 8);
-    let kills: u32 = std::env::var("THRUMASK_KILLS").ok().and_then(|v| v.parse().ok()).unwrap_or(4);
-    for kill in 0..kills {
+    for kill in 0..KILLS {
         let _ = fs::remove_dir_all(place.at("cut"));
         let args = ["train", "motion.toml", "--out", "cut", "--quiet", "--threads", "1"];
         let mut child = place.command(&args).stdout(Stdio::null()).spawn().unwrap();
