@@ -33,10 +33,13 @@ impl Run<'_> {
             && self.record.is_finished(NAME, &inputs)
             && self.record.stage(NAME).and_then(|s| s.outputs.get(&name))
                 == Some(&hash_of(output)?);
+        let mut peak_rss_bytes = None;
         if !stands {
+            run_dir::reset_peak_rss();
             self.write(output)?;
             let outputs = [(name, hash_of(output)?)].into();
-            let (seconds, peak_rss_bytes) = (began.elapsed().as_secs_f64(), None);
+            peak_rss_bytes = run_dir::peak_rss_bytes();
+            let seconds = began.elapsed().as_secs_f64();
             let name = NAME.to_owned();
             self.finish(StageRecord { name, inputs, outputs, seconds, peak_rss_bytes })?;
         }
@@ -45,7 +48,7 @@ impl Run<'_> {
             origin: if stands { Origin::Kept } else { Origin::Made },
             artefacts: vec![output.to_path_buf()],
             seconds: began.elapsed().as_secs_f64(),
-            peak_rss_bytes: None,
+            peak_rss_bytes,
             notes: Vec::new(),
         });
         Ok(())
