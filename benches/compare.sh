@@ -27,7 +27,9 @@ while [ "$round" -lt "$rounds" ]; do
         "$ours" benches/cases.json "$index" >>"$work/ours.jsonl"
         # The dense mask of some cases is too large for the peer.
         if [ "${case##*:}" = False ]; then
-            "$python" benches/peers/ops.py benches/cases.json "$index" >>"$work/peer.jsonl"
+            # With the allocator settings that ours makes itself (keep_freed_memory): its best.
+            MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=1073741824 MALLOC_TOP_PAD_=67108864 \
+                "$python" benches/peers/ops.py benches/cases.json "$index" >>"$work/peer.jsonl"
         fi
     done
 done
