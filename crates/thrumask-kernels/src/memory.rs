@@ -5,8 +5,8 @@
 /// A denoiser frees and takes the same megabytes over and over. With the GNU C library's defaults
 /// they go back to the system each time and come again as pages that must be zeroed one by one: a
 /// tenth of a training step of stage 2, and most of an element-wise operator on 32 MiB
-/// (`docs/performance.md`). A binary calls this once, before
-/// its first thread; with other C libraries it does nothing.
+/// (`docs/performance.md`). A binary calls this once, before its first thread; with other C
+/// libraries it does nothing.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

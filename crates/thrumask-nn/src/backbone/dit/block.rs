@@ -16,7 +16,7 @@ use crate::{
 /// Adaptive shift, scale and gate of one block, for the self-attention and for the perceptron.
 pub const MODULATIONS: usize = 6;
 
-/// z + tanh(γ)·CrossAttention(LayerNorm(z)), after GLIGEN and BlobGEN.
+/// z + tanh(γ)·SelfAttention(LayerNorm(z)), after GLIGEN and BlobGEN.
 #[derive(Module, Debug)]
 pub struct ObjectSelfAttention {
     norm: LayerNorm,
