@@ -125,6 +125,15 @@ fn every_parameter_learns_and_the_loss_falls_with_better_masks() {
     };
     let least = host_values(grounded_loss(&perfect, &targets))[0];
     assert!(host_values(loss.clone())[0] > 0.5 && least < 0.01, "least loss {least}");
+    // Where blocks expect the objects counts as well: the objects lie in the first column of tokens.
+    let expected_in = |column: usize| {
+        let logit = |i: usize| if i < 32 && i % 4 == column { 20.0f32 } else { -20.0 };
+        let logits: Vec<f32> = (0..2 * 2 * 4 * 4).map(logit).collect();
+        let coarse = vec![Tensor::from_data(TensorData::new(logits, [2, 2, 4, 4]), &device)];
+        host_values(grounded_loss(&GroundedOutput { coarse, ..perfect.clone() }, &targets))[0]
+    };
+    let (right, wrong) = (expected_in(0), expected_in(3));
+    assert!(least < right && right + 1.0 < wrong, "{least}, {right}, {wrong}");
     let found = gradients(&network, loss.backward());
     for (parameter, gradient) in parameters(&network).iter().zip(found) {
         let gradient = gradient.unwrap_or_else(|| panic!("{} gets none", parameter.name));
