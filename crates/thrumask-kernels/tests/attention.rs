@@ -134,8 +134,25 @@ fn large_scores_stay_finite() {
 }
 
 #[test]
+fn several_blocks_of_keys_agree_with_the_reference_however_scores_rise_and_fall() {
+    // Blocks hold 512 keys, and 1,024 queries go over them together.
+    for (queries, keys, rising) in [(1100, 1300, true), (70, 1025, false), (1030, 513, true)] {
+        let mut case = Case::new(2, queries, keys, 16, 29);
+        for (i, k) in case.k.chunks_exact_mut(16).enumerate() {
+            let at = (i % keys) as f32 / keys as f32;
+            let size = if rising { 6.0 * at } else { 6.0 * (1.0 - at) };
+            k.iter_mut().for_each(|k| *k *= size);
+        }
+        let lens = [keys - 200, keys];
+        let fast = case.run(|[q, k, v]| attention(q, k, v, 2, Some(&lens)));
+        let plain = case.run(|[q, k, v]| reference::attention(q, k, v, 2, Some(&lens)));
+        agree(&fast, &plain);
+    }
+}
+
+#[test]
 fn groups_agree_with_the_reference() {
-    for (count, tokens) in [(1, 90), (3, 130), (20, 100), (200, 64)] {
+    for (count, tokens) in [(1, 90), (3, 130), (20, 100), (200, 64), (3, 2500)] {
         let case = Case::new(2, tokens, tokens, 64, 11);
         let groups = groups_of(12, 2, tokens, count);
         let fast = case.run(|[q, k, v]| grouped_attention(q, k, v, 2, &groups));

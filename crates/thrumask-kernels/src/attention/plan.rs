@@ -16,18 +16,18 @@ pub(super) enum Plan {
 /// Some tokens of a batch row.
 #[derive(Clone, Copy)]
 pub(super) enum Tokens<'a> {
-    /// The first so many.
-    First(usize),
+    /// A run of so many, from a first one on.
+    Run(usize, usize),
     /// These.
     List(&'a [u32]),
 }
 
-impl Tokens<'_> {
+impl<'a> Tokens<'a> {
     /// How many.
     #[inline]
     pub fn len(&self) -> usize {
         match self {
-            Tokens::First(count) => *count,
+            Tokens::Run(_, count) => *count,
             Tokens::List(list) => list.len(),
         }
     }
@@ -36,8 +36,18 @@ impl Tokens<'_> {
     #[inline]
     pub fn at(&self, i: usize) -> usize {
         match self {
-            Tokens::First(_) => i,
+            Tokens::Run(first, _) => first + i,
             Tokens::List(list) => list[i] as usize,
+        }
+    }
+
+    /// `count` of them from the `start`-th on, or as many as there are.
+    #[inline]
+    pub fn part(&self, start: usize, count: usize) -> Tokens<'a> {
+        let count = count.min(self.len() - start);
+        match self {
+            Tokens::Run(first, _) => Tokens::Run(first + start, count),
+            Tokens::List(list) => Tokens::List(&list[start..start + count]),
         }
     }
 }
@@ -53,7 +63,9 @@ impl Plan {
             Plan::Dense(lens) => {
                 let keys = lens.as_ref().map_or(keys, |lens| lens[row]);
                 let seen = keys > 0 && queries > 0;
-                seen.then_some((Tokens::First(queries), Tokens::First(keys))).into_iter().collect()
+                seen.then_some((Tokens::Run(0, queries), Tokens::Run(0, keys)))
+                    .into_iter()
+                    .collect()
             }
             Plan::Groups(groups) => {
                 groups.groups(row).map(|group| (Tokens::List(group), Tokens::List(group))).collect()

@@ -1,0 +1,145 @@
+use super::{Head, KEYS, TILE, block_len, cut, scores, transpose};
+use crate::attention::plan::Tokens;
+use crate::host::{Rows, Scratch, Shared};
+use crate::simd::{Kernel, Simd};
+use crate::tile::{Left, product};
+
+/// The backward pass of one head. Writes only the head's channels of its batch row.
+pub(in crate::attention) struct Backward<'a> {
+    pub head: Head<'a>,
+    pub grad: Rows<'a>,
+    pub out: Rows<'a>,
+    pub lse: &'a [f32],
+    pub dq: Shared<'a>,
+    pub dk: Shared<'a>,
+    pub dv: Shared<'a>,
+}
+
+impl Kernel for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { head, grad, out, lse, dq, dk, dv } = self;
+        let size = head.channels.1;
+        let width = size.next_multiple_of(S::LANES);
+        let vectors = width / S::LANES;
+        let [queries, keys] = head.tokens;
+        let block = keys.min(KEYS);
+        let scratch = width * (4 * block + 6 * TILE) + 2 * block * TILE + queries;
+        let mut memory = Scratch::take(scratch);
+        let mut rest = memory.values();
+        let k = cut(&mut rest, block * width);
+        let v = cut(&mut rest, block * width);
+        let k_grad = cut(&mut rest, block * width);
+        let v_grad = cut(&mut rest, block * width);
+        let q = cut(&mut rest, TILE * width);
+        let q_turned = cut(&mut rest, width * TILE);
+        let o_grad = cut(&mut rest, TILE * width);
+        let o_grad_turned = cut(&mut rest, width * TILE);
+        let o = cut(&mut rest, TILE * width);
+        let q_grad = cut(&mut rest, TILE * width);
+        let p = cut(&mut rest, block * TILE);
+        let p_grad = cut(&mut rest, block * TILE);
+        // `sum(o * o_grad)` of each query of a set, found with the first block of keys.
+        let deltas = cut(&mut rest, queries);
+        for (set, seen) in head.plan.sets(head.row, head.tokens) {
+            let step = block_len(seen.len());
+            for from in (0..seen.len()).step_by(step) {
+                let block = seen.part(from, step);
+                let count = block.len();
+                head.gather(head.k, head.row * keys, block, width, k);
+                head.gather(head.v, head.row * keys, block, width, v);
+                k_grad[..count * width].fill(0.0);
+                v_grad[..count * width].fill(0.0);
+                for first in (0..set.len()).step_by(TILE) {
+                    let tile = set.part(first, TILE);
+                    let tile_len = tile.len();
+                    let (mut tile_lse, mut delta) = ([0.0; TILE], [0.0; TILE]);
+                    head.gather(head.q, head.row * queries, tile, width, q);
+                    head.gather(grad, head.row * queries, tile, width, o_grad);
+                    transpose(q, width, tile_len, head.scale(), &mut q_turned[..size * TILE]);
+                    transpose(o_grad, width, tile_len, 1.0, &mut o_grad_turned[..size * TILE]);
+                    if from == 0 {
+                        head.gather(out, head.row * queries, tile, width, o);
+                        for (i, delta) in deltas[first..first + tile_len].iter_mut().enumerate() {
+                            let mut sum = simd.splat(0.0);
+                            for j in (i * width..(i + 1) * width).step_by(S::LANES) {
+                                sum = simd.fma(simd.read(&o[j..]), simd.read(&o_grad[j..]), sum);
+                            }
+                            *delta = simd.sum(sum);
+                        }
+                    }
+                    delta[..tile_len].copy_from_slice(&deltas[first..first + tile_len]);
+                    for (i, lse_of) in tile_lse.iter_mut().enumerate().take(tile_len) {
+                        *lse_of = lse[tile.at(i)];
+                    }
+                    scores(simd, [count, size], k, width, q_turned, tile_len, p);
+                    scores(simd, [count, size], v, width, o_grad_turned, tile_len, p_grad);
+                    let (p, p_grad) = (&mut p[..count * TILE], &mut p_grad[..count * TILE]);
+                    score_gradient(simd, p, p_grad, &tile_lse, &delta, tile_len);
+                    let by_key = |x: &[f32]| Left { start: x.as_ptr(), row: TILE, inner: 1 };
+                    let by_query = |x: &[f32]| Left { start: x.as_ptr(), row: 1, inner: TILE };
+                    // SAFETY: `p` and `p_grad` hold `count` rows of TILE values; `k`, `v` and their
+                    // gradients `count` rows, the others TILE rows of `width` values; all are
+                    // separate scratch.
+                    unsafe {
+                        let shape = [count, vectors, tile_len];
+                        let (q, o_grad) = (q.as_ptr(), o_grad.as_ptr());
+                        let (to_v, to_k) = (v_grad.as_mut_ptr(), k_grad.as_mut_ptr());
+                        product(simd, shape, by_key(p), o_grad, width, to_v, width, true);
+                        product(simd, shape, by_key(p_grad), q, width, to_k, width, true);
+                        let shape = [tile_len, vectors, count];
+                        let (k, to_q) = (k.as_ptr(), q_grad.as_mut_ptr());
+                        product(simd, shape, by_query(p_grad), k, width, to_q, width, false);
+                    }
+                    head.add(dq, head.row * queries, tile, (&*q_grad, width), head.scale());
+                }
+                head.add(dk, head.row * keys, block, (&*k_grad, width), head.scale());
+                head.add(dv, head.row * keys, block, (&*v_grad, width), 1.0);
+            }
+        }
+    }
+}
+
+impl Head<'_> {
+    /// Adds `scale` times rows of `width` values to the head's channels of some tokens, which only the
+    /// task of this head writes.
+    #[inline(always)]
+    fn add(&self, to: Shared, first: usize, tokens: Tokens, from: (&[f32], usize), scale: f32) {
+        let (start, size) = self.channels;
+        for (i, from) in from.0.chunks_exact(from.1).enumerate().take(tokens.len()) {
+            // SAFETY: this task alone writes these channels of this batch row.
+            let to = unsafe { to.piece(first + tokens.at(i), start, size) };
+            for (to, &from) in to.iter_mut().zip(from) {
+                *to += from * scale;
+            }
+        }
+    }
+}
+
+/// Replaces scores by probabilities, and gradients of probabilities by gradients of scores:
+/// `p = exp(score - lse)`, `p * (p_grad - delta)`.
+#[inline(always)]
+fn score_gradient<S: Simd>(
+    simd: S,
+    p: &mut [f32],
+    p_grad: &mut [f32],
+    lse: &[f32; TILE],
+    delta: &[f32; TILE],
+    tile_len: usize,
+) {
+    for at in (0..tile_len).step_by(2 * S::LANES) {
+        let next = at + S::LANES;
+        let lse = [simd.read(&lse[at..]), simd.read(&lse[next..])];
+        let delta = [simd.read(&delta[at..]), simd.read(&delta[next..])];
+        for (p, p_grad) in p.chunks_exact_mut(TILE).zip(p_grad.chunks_exact_mut(TILE)) {
+            for (i, at) in [at, next].into_iter().enumerate() {
+                let (p, p_grad) = (&mut p[at..], &mut p_grad[at..]);
+                let prob = simd.exp(simd.sub(simd.read(p), lse[i]));
+                simd.write(p_grad, simd.mul(prob, simd.sub(simd.read(p_grad), delta[i])));
+                simd.write(p, prob);
+            }
+        }
+    }
+}

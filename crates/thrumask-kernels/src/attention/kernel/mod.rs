@@ -1,0 +1,97 @@
+//! Attention of one head of one batch row, by tiles of queries and blocks of keys whose operands stay in
+//! the second-level cache; maxima and sums of the softmax are carried from block to block (Dao et al.,
+//! *FlashAttention*, 2022). Scratch memory does not depend on the number of tokens, but for a value a
+//! query in the backward pass.
+//!
+//! Probabilities are held transposed, `[keys, TILE]`: a vector then holds one key and many queries, so
+//! that maxima and sums need no work across lanes, and all five products of forward and backward find
+//! their operands in a layout that streams.
+
+mod backward;
+mod forward;
+
+pub(super) use backward::Backward;
+pub(super) use forward::Forward;
+
+use super::plan::{Plan, Tokens};
+use crate::host::Rows;
+use crate::simd::Simd;
+use crate::tile::{Left, product};
+
+/// Queries that are treated together.
+const TILE: usize = 64;
+
+/// Keys of a block, at most.
+const KEYS: usize = 512;
+
+/// Keys of each block of `count` keys: blocks of about one size.
+fn block_len(count: usize) -> usize {
+    count.div_ceil(count.div_ceil(KEYS).max(1)).max(1)
+}
+
+/// One head of one batch row.
+#[derive(Clone, Copy)]
+pub(super) struct Head<'a> {
+    pub plan: &'a Plan,
+    pub row: usize,
+    pub q: Rows<'a>,
+    pub k: Rows<'a>,
+    pub v: Rows<'a>,
+    /// First channel of the head, and number of channels.
+    pub channels: (usize, usize),
+    /// Tokens in a batch row: queries and keys.
+    pub tokens: [usize; 2],
+}
+
+impl Head<'_> {
+    fn scale(&self) -> f32 {
+        1.0 / (self.channels.1 as f32).sqrt()
+    }
+
+    /// Copies the head's channels of some keys or queries into rows of `width` values.
+    #[inline(always)]
+    fn gather(&self, from: Rows, first: usize, tokens: Tokens, width: usize, to: &mut [f32]) {
+        let (start, size) = self.channels;
+        for (i, to) in to.chunks_exact_mut(width).enumerate().take(tokens.len()) {
+            to[..size].copy_from_slice(&from.row(first + tokens.at(i))[start..start + size]);
+            to[size..].fill(0.0);
+        }
+    }
+}
+
+/// `[n, TILE]` from rows: `to[j, i] = scale * from[i, j]`, zero from row `count` on.
+#[inline(always)]
+fn transpose(from: &[f32], width: usize, count: usize, scale: f32, to: &mut [f32]) {
+    for (j, to) in to.chunks_exact_mut(TILE).enumerate() {
+        for (to, from) in to.iter_mut().zip(from.chunks_exact(width)).take(count) {
+            *to = scale * from[j];
+        }
+        to[count..].fill(0.0);
+    }
+}
+
+/// Cuts `len` values off the front of `rest`.
+fn cut<'a>(rest: &mut &'a mut [f32], len: usize) -> &'a mut [f32] {
+    let (front, back) = std::mem::take(rest).split_at_mut(len);
+    *rest = back;
+    front
+}
+
+/// Scores of a tile, `p[key, query] = sum_j k[key, j] q[j, query]`.
+#[inline(always)]
+fn scores<S: Simd>(
+    simd: S,
+    [count, size]: [usize; 2],
+    k: &[f32],
+    width: usize,
+    turned: &[f32],
+    tile_len: usize,
+    p: &mut [f32],
+) {
+    let vectors = 2 * tile_len.div_ceil(2 * S::LANES);
+    assert!(k.len() >= count * width && turned.len() >= size * TILE && p.len() >= count * TILE);
+    let left = Left { start: k.as_ptr(), row: width, inner: 1 };
+    let shape = [count, vectors, size];
+    // SAFETY: sizes as just checked, with `size <= width` and `vectors * LANES <= TILE`.
+    unsafe { product(simd, shape, left, turned.as_ptr(), TILE, p.as_mut_ptr(), TILE, false) };
+}
