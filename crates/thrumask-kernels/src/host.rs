@@ -4,16 +4,20 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, tensor::FloatTensor};
 use burn::tensor::TensorData;
 use rayon::prelude::*;
+
+use crate::target::Target;
 
 /// The tensor of the backend.
 pub(crate) type FlexTensor = FloatTensor<Flex>;
 
 /// A tensor of 32-bit floats whose rows (last axis) are contiguous and equally far apart.
 ///
-/// Slices of a wider tensor along the last axis have this form, so they need no copy.
+/// Slices of a wider tensor along the last axis have this form, so they need no copy, and so does a row
+/// repeated for all (with a distance of 0).
 #[derive(Clone, Debug)]
 pub(crate) struct Host(FlexTensor);
 
@@ -37,10 +41,24 @@ impl<'a> Rows<'a> {
 }
 
 impl Host {
-    /// Takes a tensor over, copying it when its rows do not have the form.
+    /// Takes a tensor over, copying it when its rows do not have the form. One value in all places, as
+    /// the gradient of a sum, becomes one row.
     pub fn new(tensor: FlexTensor) -> Self {
         let host = Self(tensor);
-        if host.row_stride().is_some() { host } else { Self(host.0.to_contiguous()) }
+        if host.row_stride().is_some() {
+            return host;
+        }
+        let layout = host.0.layout();
+        let shape = layout.shape().clone();
+        if layout.strides().iter().any(|&stride| stride != 0) {
+            return Self(host.0.to_contiguous());
+        }
+        let value = host.0.storage::<f32>()[layout.start_offset()];
+        let width = shape.to_vec().last().copied().unwrap_or(1);
+        let mut row = vec![1; shape.num_dims()];
+        row[shape.num_dims() - 1] = width;
+        let row = FlexTensor::from_data(TensorData::new(vec![value; width], row));
+        Self(<Flex as FloatTensorOps<Flex>>::float_expand(row, shape))
     }
 
     /// A tensor of values in row-major order.
@@ -93,40 +111,6 @@ impl Host {
         self.0.try_storage_mut::<f32>().map(|all| &mut all[start..end])
     }
 
-    /// Changes values in place when possible, in a copy otherwise. `change` gets the number of the
-    /// first value of each chunk of `chunk` values, and the chunk; chunks run in parallel.
-    pub fn map(mut self, chunk: usize, change: impl Fn(usize, &mut [f32]) + Sync) -> Self {
-        let chunk = chunk.max(1);
-        if let Some(values) = self.unique() {
-            let chunks = values.par_chunks_mut(chunk).enumerate();
-            chunks.for_each(|(i, values)| change(i * chunk, values));
-            return self;
-        }
-        let dims = self.dims();
-        let rows = self.rows();
-        let values = if rows.stride == rows.width || rows.width == 0 {
-            let from = self.values();
-            build(from.len(), chunk, |at, out| {
-                out.copy_from_slice(&from[at..at + out.len()]);
-                change(at, out);
-            })
-        } else {
-            assert_eq!(chunk % rows.width, 0, "chunks of whole rows");
-            build(self.len(), chunk, |at, out| {
-                for (i, out) in out.chunks_exact_mut(rows.width).enumerate() {
-                    out.copy_from_slice(rows.row(at / rows.width + i));
-                }
-                change(at, out);
-            })
-        };
-        Self::from_vec(values, &dims)
-    }
-
-    /// The values to change in place, in a copy when something else refers to them.
-    pub fn into_values(mut self) -> Self {
-        if self.unique().is_some() { self } else { self.map(CHUNK, |_, _| {}) }
-    }
-
     fn row_stride(&self) -> Option<usize> {
         let layout = self.0.layout();
         let (shape, strides) = (layout.shape().to_vec(), layout.strides());
@@ -144,7 +128,9 @@ impl Host {
                 continue;
             }
             match step {
-                None if stride >= width as isize => step = Some((stride, stride * size as isize)),
+                None if stride == 0 || stride >= width as isize => {
+                    step = Some((stride, stride * size as isize))
+                }
                 Some((row, expected)) if stride == expected => {
                     step = Some((row, expected * size as isize));
                 }
@@ -156,23 +142,35 @@ impl Host {
 }
 
 /// A vector of `len` values made in parallel, in chunks of `chunk` values. `fill` gets the number of
-/// the first value of each chunk and the chunk, filled with zeros (while it is in the cache, which
-/// costs next to nothing).
-pub(crate) fn build(len: usize, chunk: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+/// the first value of each chunk, and the chunk.
+///
+/// # Panics
+/// When `fill` leaves values of a chunk unfilled.
+pub(crate) fn build(
+    len: usize,
+    chunk: usize,
+    fill: impl Fn(usize, &mut Target) + Sync,
+) -> Vec<f32> {
     let mut values = Vec::with_capacity(len);
     let chunk = chunk.max(1);
     let spare: &mut [MaybeUninit<f32>] = &mut values.spare_capacity_mut()[..len];
-    spare.par_chunks_mut(chunk).enumerate().for_each(|(i, out)| {
-        for value in out.iter_mut() {
-            value.write(0.0);
-        }
-        // SAFETY: every value of the chunk was just written.
-        let out = unsafe { &mut *(out as *mut [MaybeUninit<f32>] as *mut [f32]) };
-        fill(i * chunk, out);
-    });
-    // SAFETY: the chunks cover all `len` values, and each was written.
+    spare
+        .par_chunks_mut(chunk)
+        .enumerate()
+        .for_each(|(i, out)| fill_whole(out, |to| fill(i * chunk, to)));
+    // SAFETY: the chunks cover all `len` values, and each was filled.
     unsafe { values.set_len(len) };
     values
+}
+
+/// Fills fresh memory.
+///
+/// # Panics
+/// When `fill` leaves values unfilled.
+pub(crate) fn fill_whole(memory: &mut [MaybeUninit<f32>], fill: impl FnOnce(&mut Target)) {
+    let mut target = Target::fresh(memory);
+    fill(&mut target);
+    assert!(target.is_full(), "{} values of a task were not filled", target.len());
 }
 
 /// Number of values that make a task of their own.
@@ -181,38 +179,6 @@ pub(crate) const CHUNK: usize = 16 * 1024;
 /// About [`CHUNK`] values in whole rows of `width` values.
 pub(crate) fn whole_rows(width: usize) -> usize {
     (CHUNK / width.max(1)).max(1) * width.max(1)
-}
-
-/// Cuts sets of `per` rows into tasks of whole rows that stay inside one set, at places that depend on
-/// the sizes alone; each task comes with the number of its first row.
-pub(crate) fn row_tasks(values: &mut [f32], width: usize, per: usize) -> Vec<(usize, &mut [f32])> {
-    let step = (CHUNK / 2 / width.max(1)).max(1);
-    let mut tasks = Vec::new();
-    for (set, values) in values.chunks_mut((per * width).max(1)).enumerate() {
-        for (i, values) in values.chunks_mut(step * width).enumerate() {
-            tasks.push((set * per + i * step, values));
-        }
-    }
-    tasks
-}
-
-/// Adds up the partial sums of the tasks of each set, in the order of the tasks. `tasks` holds the
-/// first row of each, `partials` `width` values of each.
-pub(crate) fn sum_tasks(
-    firsts: &[usize],
-    partials: &[f32],
-    width: usize,
-    per: usize,
-    sets: usize,
-) -> Vec<f32> {
-    let mut sums = vec![0.0; sets * width];
-    for (first, partial) in firsts.iter().zip(partials.chunks_exact(width)) {
-        let set = first / per;
-        for (sum, part) in sums[set * width..(set + 1) * width].iter_mut().zip(partial) {
-            *sum += part;
-        }
-    }
-    sums
 }
 
 /// A row-major matrix that parallel tasks fill, each its own elements.

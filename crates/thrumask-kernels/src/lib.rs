@@ -10,6 +10,7 @@
 //! prompts, `L` text tokens of one prompt.
 
 pub mod activation;
+mod apply;
 pub mod attention;
 mod bridge;
 mod host;
@@ -18,13 +19,16 @@ mod matrix;
 pub mod memory;
 pub mod norm;
 pub mod optim;
+pub mod pull;
 pub mod reference;
 pub mod residual;
 pub mod rope;
 mod simd;
+pub mod softmax;
+mod target;
 mod tile;
 
-pub use activation::{gelu, gelu_tanh, silu, softmax_last};
+pub use activation::{gelu, gelu_tanh, silu};
 pub use attention::{
     PromptVisibility, TokenGroups, attention, grouped_attention, grouped_cross_attention,
 };
@@ -32,5 +36,7 @@ pub use linear::linear;
 pub use memory::keep_freed_memory;
 pub use norm::{layer_norm, layer_norm_modulate, rms_norm};
 pub use optim::{AdamwHyper, adamw_ema_step, newton_schulz5};
+pub use pull::pull_back;
 pub use residual::gated_residual;
 pub use rope::{RopeTable, rope};
+pub use softmax::softmax_last;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::bridge::{self, FusedOp};
 use crate::host::{Host, Rows, Shared, build};
-use crate::matrix::{View, product, product_into};
+use crate::matrix::{View, product, product_fresh, product_into};
 use crate::reference;
 
 /// `x w + b` over the last axis.
@@ -105,11 +105,10 @@ fn forward(x: &Host, w: Host, b: Option<Host>) -> Host {
     let out = build(len, BLOCK * outputs, |at, out| {
         let left = block(x, at / outputs);
         let shape = [out.len() / outputs, outputs, inputs];
-        let Some(b) = &b else { return product(out, shape, left, right, None) };
-        for row in out.chunks_exact_mut(outputs) {
-            row.copy_from_slice(b.values());
+        match &b {
+            Some(b) => product(out.repeat(b.values()), shape, left, right, Some((1.0, 1.0))),
+            None => product_fresh(out, shape, left, right),
         }
-        product(out, shape, left, right, Some((1.0, 1.0)));
     });
     Host::from_vec(out, &dims)
 }
@@ -129,12 +128,13 @@ fn grad_rows(
     let dx = want_x.then(|| {
         build(count * inputs, BLOCK * inputs, |at, out| {
             let shape = [out.len() / inputs, inputs, outputs];
-            product(out, shape, block(grad, at / inputs), right, None);
+            product_fresh(out, shape, block(grad, at / inputs), right);
         })
     });
     let db = want_b.then(|| {
         let partials = build(count.div_ceil(BLOCK) * outputs, outputs, |at, sums| {
             let first = at / outputs * BLOCK;
+            let sums = sums.zeros();
             for i in first..count.min(first + BLOCK) {
                 for (sum, grad) in sums.iter_mut().zip(grad.row(i)) {
                     *sum += grad;

@@ -1,5 +1,7 @@
 //! Matrix products of views, one thread each.
 
+use crate::target::Target;
+
 /// A matrix in a slice, by the distances between neighbours.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
@@ -46,6 +48,21 @@ pub(crate) fn product(
     }
     // SAFETY: dense rows inside of `out`, which is borrowed mutably.
     unsafe { multiply((out.as_mut_ptr(), columns), [rows, columns, inner], left, right, mix) }
+}
+
+/// `out = left right` in memory without values.
+pub(crate) fn product_fresh(
+    out: &mut Target,
+    shape @ [rows, columns, _]: [usize; 3],
+    left: View,
+    right: View,
+) {
+    assert_eq!(out.len(), rows * columns, "room for {rows} x {columns} values");
+    if rows == 1 || shape.contains(&0) {
+        return product(out.zeros(), shape, left, right, None);
+    }
+    // SAFETY: dense rows inside of `out`, which the product writes all and does not read.
+    unsafe { out.write(|out| multiply((out, columns), shape, left, right, None)) };
 }
 
 /// `out = left right` for `out` given by its first element and the distance between rows.

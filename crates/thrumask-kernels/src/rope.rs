@@ -5,9 +5,10 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 use crate::bridge::{self, FusedOp};
-use crate::host::{Host, whole_rows};
+use crate::host::{Host, Rows};
 use crate::reference;
 use crate::simd::{self, Kernel, Simd};
+use crate::target::Target;
 
 /// Cosine and sine of the angle of every token and pair, shared by heads, batch rows and layers:
 /// cloning copies a pointer.
@@ -123,32 +124,36 @@ impl FusedOp<1> for Rotate {
 impl Rotate {
     fn turn(&self, x: Host, sign: f32) -> Host {
         let channels = self.heads * 2 * self.table.pairs();
-        x.map(whole_rows(channels), |at, values| {
-            simd::run(Turn { table: &self.table, sign, first: at / channels, channels, values });
+        assert_eq!(x.rows().width, channels, "a row for each token");
+        x.by_rows(|x, at, to| {
+            simd::run(Turn { table: &self.table, sign, first: at / channels, channels, x, to });
         })
     }
 }
 
 /// Turns whole tokens; `first` is the number of the first, over all batch rows.
-struct Turn<'a> {
+struct Turn<'a, 'b> {
     table: &'a RopeTable,
     sign: f32,
     first: usize,
     channels: usize,
-    values: &'a mut [f32],
+    /// Tokens, those of `to` when `None`.
+    x: Option<Rows<'a>>,
+    to: &'a mut Target<'b>,
 }
 
-impl Kernel for Turn<'_> {
+impl Kernel for Turn<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let (tokens, pairs) = (self.table.tokens(), self.table.pairs());
         let sign = simd.splat(self.sign);
-        for (i, token) in self.values.chunks_exact_mut(self.channels).enumerate() {
-            let row = (self.first + i) % tokens * pairs;
+        for token in self.first..self.first + self.to.len() / self.channels {
+            let row = token % tokens * pairs;
             let cos = &self.table.cos()[row..row + pairs];
             let sin = &self.table.sin()[row..row + pairs];
+            let token = self.to.copy(self.x.map(|x| x.row(token)), self.channels);
             for head in token.chunks_exact_mut(2 * pairs) {
                 let (a, b) = head.split_at_mut(pairs);
                 for j in (0..pairs).step_by(S::LANES) {

@@ -26,7 +26,7 @@ impl FusedOp<3> for Attention {
         // One task for each batch row and head, in the order of the values it saves.
         let lse = build(dims[0] * self.heads * queries, queries, |at, lse| {
             let head = self.head(at / queries, &q, &k, &v);
-            simd::run(Forward { head, out: shared, lse });
+            simd::run(Forward { head, out: shared, lse: lse.zeros() });
         });
         (Host::from_vec(out, &dims), lse.into())
     }

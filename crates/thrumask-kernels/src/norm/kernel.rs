@@ -1,8 +1,9 @@
-use rayon::prelude::*;
-
+use crate::apply::rows_and_sums;
 use crate::bridge::FusedOp;
-use crate::host::{Host, Rows, build, row_tasks, sum_tasks, whole_rows};
-use crate::simd::{self, Kernel, Simd};
+use crate::host::{Host, Rows, build, whole_rows};
+use crate::simd::basic::{Add, Sum};
+use crate::simd::{self, Fold, Kernel, Lanes, Simd};
+use crate::target::Target;
 
 /// `(gain_offset + gain) * norm(x) + shift` of rows, with inputs `x`, `gain` and `shift`. The gain
 /// `[sets, width]` serves equal runs of rows.
@@ -43,7 +44,8 @@ impl FusedOp<3> for Norm {
         let (Some(x), Some(gain)) = (x, gain) else { unreachable!("norms keep x and gain") };
         let dims = gain.dims();
         let gain = gain.contiguous();
-        let (dx, dgain, dshift) = self.gradients(grad, x.rows(), gain.values());
+        let (dx, dgain, dshift) = self.gradients(grad.rows(), x.rows(), x.len(), gain.values());
+        let dx = Host::from_vec(dx, &x.dims());
         [dx, Host::from_vec(dgain, &dims), Host::from_vec(dshift, &dims)].map(Some)
     }
 }
@@ -73,9 +75,11 @@ impl FusedOp<2> for Scaled {
         let (Some(x), Some(gain)) = (x, gain) else { unreachable!("norms keep x and gain") };
         let (x, gain) = (x.contiguous(), gain.contiguous());
         let width = gain.len();
-        let rows = Rows { data: x.values(), stride: width, width };
-        let (dx, dgain, _) = self.0.gradients(grad, rows, gain.values());
-        [Some(dx), Some(Host::from_vec(dgain, &[width]))]
+        let grad = grad.contiguous();
+        let [x_rows, grad] =
+            [x.values(), grad.values()].map(|data| Rows { data, stride: width, width });
+        let (dx, dgain, _) = self.0.gradients(grad, x_rows, x.len(), gain.values());
+        [Some(Host::from_vec(dx, &x.dims())), Some(Host::from_vec(dgain, &[width]))]
     }
 }
 
@@ -94,129 +98,202 @@ impl Norm {
         let count = x.len() as f32;
         let mut mean = 0.0;
         if self.centred {
-            let mut sum = simd.splat(0.0);
-            for j in (0..x.len()).step_by(S::LANES) {
-                sum = simd.add(sum, simd.read_at(x, j, 0.0));
-            }
+            let [sum] = simd::fold(simd, Sum, [0.0], [x]);
             mean = simd.sum(sum) / count;
         }
-        let centre = simd.splat(mean);
-        let mut power = simd.splat(0.0);
-        for j in (0..x.len()).step_by(S::LANES) {
-            let x = simd.sub(simd.read_at(x, j, mean), centre);
-            power = simd.fma(x, x, power);
-        }
+        let [power] = simd::fold(simd, Power { mean }, [0.0], [x]);
         (mean, 1.0 / (simd.sum(power) / count + self.eps).sqrt())
     }
 
+    #[inline(always)]
+    fn affine<S: Simd>(&self, simd: S, x: &[f32]) -> Affine {
+        let (mean, inverse) = self.moments(simd, x);
+        Affine { mean, inverse, offset: self.gain_offset }
+    }
+
     /// Gradients of `x`, gain and shift.
-    fn gradients(&self, grad: Host, x: Rows, gain: &[f32]) -> (Host, Vec<f32>, Vec<f32>) {
+    fn gradients(
+        &self,
+        grad: Rows,
+        x: Rows,
+        len: usize,
+        gain: &[f32],
+    ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let width = x.width;
-        let mut grad = grad.contiguous().into_values();
-        let len = grad.len();
-        let (Some(values), true) = (grad.unique(), len > 0) else {
-            return (grad, vec![0.0; gain.len()], vec![0.0; gain.len()]);
-        };
-        let sets = gain.len() / width;
-        let per = len / width / sets;
-        let tasks = row_tasks(values, width, per);
-        let firsts: Vec<usize> = tasks.iter().map(|(first, _)| *first).collect();
-        let mut partials = vec![0.0; 2 * width * tasks.len()];
-        let parts = partials.par_chunks_mut(2 * width);
-        tasks.into_par_iter().zip(parts).for_each(|((first, grad), sums)| {
+        let sets = gain.len() / width.max(1);
+        let per = len / gain.len().max(1); // rows of one set
+        let (dx, sums) = rows_and_sums([sets, per, width, 2 * width], |first, dx, sums| {
             let gain = &gain[first / per * width..][..width];
-            simd::run(Backward { norm: *self, x, gain, first, grad, sums });
+            simd::run(Backward { norm: *self, grad, x, gain, first, dx, sums });
         });
-        let sums = sum_tasks(&firsts, &partials, 2 * width, per, sets);
         let half = |at: usize| {
-            sums.chunks_exact(2 * width).flat_map(|sums| &sums[at..at + width]).copied().collect()
+            sums.chunks_exact((2 * width).max(1))
+                .flat_map(|sums| &sums[at..at + width])
+                .copied()
+                .collect()
         };
-        (grad, half(0), half(width))
+        (dx, half(0), half(width))
     }
 }
 
-struct Forward<'a> {
+/// The sum of `(x - mean)²`.
+#[derive(Clone, Copy)]
+struct Power {
+    mean: f32,
+}
+
+impl Fold<1, 1> for Power {
+    fn fill(self) -> f32 {
+        self.mean
+    }
+    #[inline(always)]
+    fn add<S: Simd>(self, simd: S, [sum]: [S::V; 1], [x]: [S::V; 1]) -> [S::V; 1] {
+        let x = simd.sub(x, simd.splat(self.mean));
+        [simd.fma(x, x, sum)]
+    }
+}
+
+/// `(offset + gain) * n + shift` for `n = (x - mean) * inverse`.
+#[derive(Clone, Copy)]
+struct Affine {
+    mean: f32,
+    inverse: f32,
+    offset: f32,
+}
+
+impl Affine {
+    #[inline(always)]
+    fn norm<S: Simd>(self, simd: S, x: S::V) -> S::V {
+        simd.mul(simd.sub(x, simd.splat(self.mean)), simd.splat(self.inverse))
+    }
+
+    #[inline(always)]
+    fn gain<S: Simd>(self, simd: S, gain: S::V) -> S::V {
+        simd.add(simd.splat(self.offset), gain)
+    }
+}
+
+impl Lanes<2> for Affine {
+    #[inline(always)]
+    fn of<S: Simd>(self, simd: S, x: S::V, [gain, shift]: [S::V; 2]) -> S::V {
+        simd.fma(self.norm(simd, x), self.gain(simd, gain), shift)
+    }
+}
+
+impl Lanes<1> for Affine {
+    #[inline(always)]
+    fn of<S: Simd>(self, simd: S, x: S::V, [gain]: [S::V; 1]) -> S::V {
+        simd.mul(self.norm(simd, x), self.gain(simd, gain))
+    }
+}
+
+/// A running gradient of the gain with `grad * n` of one more row.
+#[derive(Clone, Copy)]
+struct GainSum(Affine);
+
+impl Lanes<2> for GainSum {
+    #[inline(always)]
+    fn of<S: Simd>(self, simd: S, sum: S::V, [grad, x]: [S::V; 2]) -> S::V {
+        simd.fma(grad, self.0.norm(simd, x), sum)
+    }
+}
+
+/// The sums of `g = grad * gain` and of `g * n`.
+#[derive(Clone, Copy)]
+struct Means(Affine);
+
+impl Fold<3, 2> for Means {
+    #[inline(always)]
+    fn add<S: Simd>(
+        self,
+        simd: S,
+        [plain, crossed]: [S::V; 2],
+        [grad, x, gain]: [S::V; 3],
+    ) -> [S::V; 2] {
+        let g = simd.mul(grad, self.0.gain(simd, gain));
+        [simd.add(plain, g), simd.fma(g, self.0.norm(simd, x), crossed)]
+    }
+}
+
+/// `(g - plain - n * crossed) * inverse`
+#[derive(Clone, Copy)]
+struct Down {
+    affine: Affine,
+    plain: f32,
+    crossed: f32,
+}
+
+impl Lanes<2> for Down {
+    #[inline(always)]
+    fn of<S: Simd>(self, simd: S, grad: S::V, [x, gain]: [S::V; 2]) -> S::V {
+        let g = simd.mul(grad, self.affine.gain(simd, gain));
+        let n = self.affine.norm(simd, x);
+        let dx = simd.fnma(n, simd.splat(self.crossed), simd.sub(g, simd.splat(self.plain)));
+        simd.mul(dx, simd.splat(self.affine.inverse))
+    }
+}
+
+struct Forward<'a, 'b> {
     norm: Norm,
     x: Rows<'a>,
     gain: &'a [f32],
     shift: Option<&'a [f32]>,
     per: usize,
     first: usize,
-    out: &'a mut [f32],
+    out: &'a mut Target<'b>,
 }
 
-impl Kernel for Forward<'_> {
+impl Kernel for Forward<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { norm, x, gain, shift, per, first, out } = self;
         let width = x.width;
-        let offset = simd.splat(norm.gain_offset);
-        for (i, out) in out.chunks_exact_mut(width).enumerate() {
-            let x = x.row(first + i);
-            let set = (first + i) / per * width;
+        for row in first..first + out.len() / width {
+            let x = x.row(row);
+            let set = row / per * width;
             let gain = &gain[set..set + width];
-            let (mean, inverse) = norm.moments(simd, x);
-            let (centre, inverse) = (simd.splat(mean), simd.splat(inverse));
-            for j in (0..width).step_by(S::LANES) {
-                let gain = simd.mul(inverse, simd.add(offset, simd.read_at(gain, j, 0.0)));
-                let x = simd.sub(simd.read_at(x, j, 0.0), centre);
-                let shift = match shift {
-                    Some(shift) => simd.read_at(&shift[set..set + width], j, 0.0),
-                    None => simd.splat(0.0),
-                };
-                simd.write_at(out, j, simd.fma(x, gain, shift));
-            }
+            let affine = norm.affine(simd, x);
+            match shift {
+                Some(shift) => {
+                    out.apply(simd, affine, Some(x), [gain, &shift[set..set + width]], width)
+                }
+                None => out.apply(simd, affine, Some(x), [gain], width),
+            };
         }
     }
 }
 
-struct Backward<'a> {
+struct Backward<'a, 'b> {
     norm: Norm,
+    grad: Rows<'a>,
     x: Rows<'a>,
     gain: &'a [f32],
     first: usize,
-    /// The gradient of the output, replaced by that of `x`.
-    grad: &'a mut [f32],
+    dx: &'a mut Target<'b>,
     /// Sums over the rows of the gradients of gain and shift.
     sums: &'a mut [f32],
 }
 
-impl Kernel for Backward<'_> {
+impl Kernel for Backward<'_, '_> {
     type Output = ();
 
+    /// With `g = grad * gain` and `n = norm(x)`: `dx = (g - mean(g) - n mean(g n)) / deviation`.
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { norm, x, gain, first, grad, sums } = self;
+        let Self { norm, grad, x, gain, first, dx, sums } = self;
         let (width, count) = (x.width, x.width as f32);
-        let offset = simd.splat(norm.gain_offset);
         let (gain_sums, shift_sums) = sums.split_at_mut(width);
-        for (i, grad) in grad.chunks_exact_mut(width).enumerate() {
-            let x = x.row(first + i);
-            let (mean, inverse) = norm.moments(simd, x);
-            let (mean, inverse) = (simd.splat(mean), simd.splat(inverse));
-            // With g = grad * gain and n = norm(x): dx = (g - mean(g) - n mean(g n)) / deviation.
-            let (mut plain, mut crossed) = (simd.splat(0.0), simd.splat(0.0));
-            for j in (0..width).step_by(S::LANES) {
-                let grad = simd.read_at(grad, j, 0.0);
-                let n = simd.mul(simd.sub(simd.read_at(x, j, 0.0), mean), inverse);
-                let crossing = simd.mul(grad, n);
-                simd.write_at(gain_sums, j, simd.add(simd.read_at(gain_sums, j, 0.0), crossing));
-                simd.write_at(shift_sums, j, simd.add(simd.read_at(shift_sums, j, 0.0), grad));
-                let gain = simd.add(offset, simd.read_at(gain, j, 0.0));
-                plain = simd.fma(grad, gain, plain);
-                crossed = simd.fma(crossing, gain, crossed);
-            }
+        for row in first..first + dx.len() / width {
+            let (x, grad) = (x.row(row), grad.row(row));
+            let affine = norm.affine(simd, x);
+            simd::change(simd, GainSum(affine), gain_sums, [grad, x]);
+            simd::change(simd, Add, shift_sums, [grad]);
+            let [plain, crossed] = simd::fold(simd, Means(affine), [0.0; 2], [grad, x, gain]);
             let plain = if norm.centred { simd.sum(plain) / count } else { 0.0 };
-            let (plain, crossed) = (simd.splat(plain), simd.splat(simd.sum(crossed) / count));
-            for j in (0..width).step_by(S::LANES) {
-                let gain = simd.add(offset, simd.read_at(gain, j, 0.0));
-                let n = simd.mul(simd.sub(simd.read_at(x, j, 0.0), mean), inverse);
-                let g = simd.mul(simd.read_at(grad, j, 0.0), gain);
-                let dx = simd.fnma(n, crossed, simd.sub(g, plain));
-                simd.write_at(grad, j, simd.mul(dx, inverse));
-            }
+            let crossed = simd.sum(crossed) / count;
+            dx.apply(simd, Down { affine, plain, crossed }, Some(grad), [x, gain], width);
         }
     }
 }

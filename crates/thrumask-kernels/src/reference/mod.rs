@@ -8,6 +8,6 @@ pub use attention::{
     attention, grouped_attention, grouped_cross_attention, masked_attention, rope,
 };
 pub use pointwise::{
-    gated_residual, gelu, gelu_tanh, layer_norm, layer_norm_modulate, linear, rms_norm, silu,
-    softmax_last,
+    gated_residual, gelu, gelu_tanh, layer_norm, layer_norm_modulate, linear, pull_back, rms_norm,
+    silu, softmax_last,
 };

@@ -103,6 +103,15 @@ pub fn gated_residual(x: Tensor<3>, gate: Tensor<2>, y: Tensor<3>) -> Tensor<3> 
     x + gate.unsqueeze_dim::<3>(1) * y
 }
 
+/// A zero whose gradient with respect to `output` is `cotangent`.
+///
+/// # Shapes
+/// Two tensors of one shape give `[1, .., 1]`.
+pub fn pull_back<const D: usize>(output: Tensor<D>, cotangent: Tensor<D>) -> Tensor<D> {
+    let sum = (output * cotangent.detach()).sum().reshape([1; D]);
+    sum.clone() - sum.detach()
+}
+
 /// `(x - mean) / sqrt(variance + eps)` over the last axis, biased variance.
 fn normalise<const D: usize>(x: Tensor<D>, eps: f32) -> Tensor<D> {
     let centred = x.clone() - x.mean_dim(D - 1);

@@ -1,0 +1,202 @@
+//! A small layer over vector instructions, so that every kernel is written once.
+//!
+//! The workspace is compiled for the baseline of its architecture; [`run`] looks at the processor and
+//! enters a copy of the kernel compiled for AVX-512, for AVX2 with FMA, or portably.
+
+pub(crate) mod basic;
+mod lanes;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(target_arch = "x86_64")]
+use std::sync::OnceLock;
+
+pub(crate) use lanes::{Fold, Lanes, change, fold, places};
+
+use portable::Portable;
+
+/// A kernel that [`run`] compiles for each instruction set.
+pub(crate) trait Kernel {
+    /// What the kernel gives.
+    type Output;
+    /// The body; implementations are `#[inline(always)]`, so that they take on the instruction set of
+    /// the function that they are called from.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// Vector operations of one instruction set. A value of the type proves that it may be used.
+pub(crate) trait Simd: Copy + Send + Sync {
+    /// `LANES` floats.
+    type V: Copy;
+    /// Number of floats in a vector.
+    const LANES: usize;
+    /// Rows of the register tile of a matrix product.
+    const TILE_ROWS: usize;
+    /// The same value in all lanes.
+    fn splat(self, x: f32) -> Self::V;
+    /// Reads `LANES` values.
+    ///
+    /// # Safety
+    /// `from` is valid for reading `LANES` values.
+    unsafe fn load(self, from: *const f32) -> Self::V;
+    /// Writes `LANES` values.
+    ///
+    /// # Safety
+    /// `to` is valid for writing `LANES` values.
+    unsafe fn store(self, to: *mut f32, x: Self::V);
+    /// `a + b`
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b`
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a > b ? a : b` of each pair: `b` when one is NaN.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a < b ? a : b` of each pair: `b` when one is NaN.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c - a * b`
+    fn fnma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Square root.
+    fn sqrt(self, a: Self::V) -> Self::V;
+    /// The nearest whole number.
+    fn round(self, a: Self::V) -> Self::V;
+    /// `negative` where `x` is below zero, else `other`.
+    fn choose(self, x: Self::V, negative: Self::V, other: Self::V) -> Self::V;
+    /// `a * 2^n` for whole `n` in -126..=127.
+    fn scale2(self, a: Self::V, n: Self::V) -> Self::V;
+
+    /// Sum of the lanes, pairwise.
+    #[inline(always)]
+    fn sum(self, a: Self::V) -> f32 {
+        let mut lanes = [0.0; 16];
+        // SAFETY: at most 16 lanes.
+        unsafe { self.store(lanes.as_mut_ptr(), a) };
+        let mut width = Self::LANES;
+        while width > 1 {
+            width /= 2;
+            for i in 0..width {
+                lanes[i] += lanes[i + width];
+            }
+        }
+        lanes[0]
+    }
+
+    /// Largest of the lanes, NaN when there is one.
+    #[inline(always)]
+    fn max_lane(self, a: Self::V) -> f32 {
+        let mut lanes = [f32::NEG_INFINITY; 16];
+        self.write(&mut lanes, a);
+        lanes.into_iter().fold(f32::NEG_INFINITY, |a, b| if a > b { a } else { b })
+    }
+
+    /// The first `LANES` values of a slice.
+    #[inline(always)]
+    fn read(self, from: &[f32]) -> Self::V {
+        assert!(from.len() >= Self::LANES);
+        // SAFETY: as many values as just checked.
+        unsafe { self.load(from.as_ptr()) }
+    }
+
+    /// Replaces the first `LANES` values of a slice.
+    #[inline(always)]
+    fn write(self, to: &mut [f32], x: Self::V) {
+        assert!(to.len() >= Self::LANES);
+        // SAFETY: as many values as just checked.
+        unsafe { self.store(to.as_mut_ptr(), x) }
+    }
+
+    /// The values from number `at` on; lanes past the end are `fill`.
+    #[inline(always)]
+    fn read_at(self, from: &[f32], at: usize, fill: f32) -> Self::V {
+        let from = &from[at..];
+        if from.len() >= Self::LANES {
+            return self.read(from);
+        }
+        let mut lanes = [fill; 16];
+        lanes[..from.len()].copy_from_slice(from);
+        self.read(&lanes)
+    }
+
+    /// Replaces the values from number `at` on; lanes past the end are dropped.
+    #[inline(always)]
+    fn write_at(self, to: &mut [f32], at: usize, x: Self::V) {
+        let to = &mut to[at..];
+        if to.len() >= Self::LANES {
+            return self.write(to, x);
+        }
+        let mut lanes = [0.0; 16];
+        self.write(&mut lanes, x);
+        to.copy_from_slice(&lanes[..to.len()]);
+    }
+
+    /// `e^a`, within about 1e-7 relative; below -87 the smallest normal number, above 88 `e^88`, and NaN
+    /// for NaN.
+    #[inline(always)]
+    fn exp(self, a: Self::V) -> Self::V {
+        // In this order of operands NaN comes through.
+        let a = self.min(self.splat(88.0), self.max(self.splat(-87.3), a));
+        let n = self.round(self.mul(a, self.splat(std::f32::consts::LOG2_E)));
+        // ln 2 in two parts, so that the remainder keeps its last bits.
+        let r = self.fnma(n, self.splat(0.693_359_4), a);
+        let r = self.fnma(n, self.splat(-2.121_944_4e-4), r);
+        let mut p = self.splat(1.0 / 5040.0);
+        for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+            p = self.fma(p, r, self.splat(c));
+        }
+        self.scale2(p, n)
+    }
+
+    /// `1 / (1 + e^-a)`
+    #[inline(always)]
+    fn sigmoid(self, a: Self::V) -> Self::V {
+        let one = self.splat(1.0);
+        self.div(one, self.add(one, self.exp(self.sub(self.splat(0.0), a))))
+    }
+}
+
+/// Runs a kernel compiled for the best instruction set of this processor.
+#[inline]
+pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use x86::{Avx2, Avx512};
+        // SAFETY (both calls): the processor was found to have the features.
+        match *LEVEL.get_or_init(detect) {
+            Level::Avx512 => return unsafe { x86::run_avx512(kernel, Avx512(())) },
+            Level::Avx2 => return unsafe { x86::run_avx2(kernel, Avx2(())) },
+            Level::Portable => {}
+        }
+    }
+    kernel.run(Portable)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+enum Level {
+    Avx512,
+    Avx2,
+    Portable,
+}
+
+#[cfg(target_arch = "x86_64")]
+static LEVEL: OnceLock<Level> = OnceLock::new();
+
+/// Which instructions to use. `THRUMASK_SIMD` set to `avx2` or `portable` asks for fewer than there
+/// are, to test them on any machine.
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Level {
+    let asked = std::env::var("THRUMASK_SIMD").unwrap_or_default();
+    if asked == "portable" || !is_x86_feature_detected!("avx2") || !is_x86_feature_detected!("fma")
+    {
+        return Level::Portable;
+    }
+    if is_x86_feature_detected!("avx512f") && asked != "avx2" {
+        return Level::Avx512;
+    }
+    Level::Avx2
+}

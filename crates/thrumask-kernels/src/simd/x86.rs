@@ -1,0 +1,170 @@
+//! AVX2 with FMA, and AVX-512.
+
+use std::arch::x86_64::*;
+
+use super::{Kernel, Simd};
+
+/// Proof of AVX-512F.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(pub(super) ());
+
+/// Proof of AVX2 and FMA.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(pub(super) ());
+
+/// # Safety
+/// The processor has AVX-512F, AVX2 and FMA.
+#[target_feature(enable = "avx512f,avx2,fma")]
+pub(super) unsafe fn run_avx512<K: Kernel>(kernel: K, simd: Avx512) -> K::Output {
+    kernel.run(simd)
+}
+
+/// # Safety
+/// The processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn run_avx2<K: Kernel>(kernel: K, simd: Avx2) -> K::Output {
+    kernel.run(simd)
+}
+
+// SAFETY of all calls below: a value of the type exists only where the features were found, and
+// the pointers of `load` and `store` are promised by their callers.
+macro_rules! simd {
+    ($name:ident, $vector:ty, $lanes:literal, $rows:literal, $splat:ident, $load:ident,
+     $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $max:ident, $min:ident,
+     $fma:ident, $fnma:ident, $sqrt:ident, $round:expr, $choose:ident,
+     $scale:ident) => {
+        impl Simd for $name {
+            type V = $vector;
+            const LANES: usize = $lanes;
+            const TILE_ROWS: usize = $rows;
+
+            #[inline(always)]
+            fn splat(self, x: f32) -> $vector {
+                unsafe { $splat(x) }
+            }
+            #[inline(always)]
+            unsafe fn load(self, from: *const f32) -> $vector {
+                unsafe { $load(from) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut f32, x: $vector) {
+                unsafe { $store(to, x) }
+            }
+            #[inline(always)]
+            fn add(self, a: $vector, b: $vector) -> $vector {
+                unsafe { $add(a, b) }
+            }
+            #[inline(always)]
+            fn sub(self, a: $vector, b: $vector) -> $vector {
+                unsafe { $sub(a, b) }
+            }
+            #[inline(always)]
+            fn mul(self, a: $vector, b: $vector) -> $vector {
+                unsafe { $mul(a, b) }
+            }
+            #[inline(always)]
+            fn div(self, a: $vector, b: $vector) -> $vector {
+                unsafe { $div(a, b) }
+            }
+            #[inline(always)]
+            fn max(self, a: $vector, b: $vector) -> $vector {
+                unsafe { $max(a, b) }
+            }
+            #[inline(always)]
+            fn min(self, a: $vector, b: $vector) -> $vector {
+                unsafe { $min(a, b) }
+            }
+            #[inline(always)]
+            fn fma(self, a: $vector, b: $vector, c: $vector) -> $vector {
+                unsafe { $fma(a, b, c) }
+            }
+            #[inline(always)]
+            fn fnma(self, a: $vector, b: $vector, c: $vector) -> $vector {
+                unsafe { $fnma(a, b, c) }
+            }
+            #[inline(always)]
+            fn sqrt(self, a: $vector) -> $vector {
+                unsafe { $sqrt(a) }
+            }
+            #[inline(always)]
+            fn round(self, a: $vector) -> $vector {
+                unsafe { $round(a) }
+            }
+            #[inline(always)]
+            fn choose(self, x: $vector, negative: $vector, other: $vector) -> $vector {
+                unsafe { $choose(x, negative, other) }
+            }
+            #[inline(always)]
+            fn scale2(self, a: $vector, n: $vector) -> $vector {
+                unsafe { $scale(a, n) }
+            }
+        }
+    };
+}
+
+const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+
+simd!(
+    Avx512,
+    __m512,
+    16,
+    12,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_add_ps,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    _mm512_div_ps,
+    _mm512_max_ps,
+    _mm512_min_ps,
+    _mm512_fmadd_ps,
+    _mm512_fnmadd_ps,
+    _mm512_sqrt_ps,
+    _mm512_roundscale_ps::<NEAREST>,
+    choose_avx512,
+    _mm512_scalef_ps
+);
+
+simd!(
+    Avx2,
+    __m256,
+    8,
+    6,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_add_ps,
+    _mm256_sub_ps,
+    _mm256_mul_ps,
+    _mm256_div_ps,
+    _mm256_max_ps,
+    _mm256_min_ps,
+    _mm256_fmadd_ps,
+    _mm256_fnmadd_ps,
+    _mm256_sqrt_ps,
+    _mm256_round_ps::<NEAREST>,
+    choose_avx2,
+    scale_avx2
+);
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn choose_avx512(x: __m512, negative: __m512, other: __m512) -> __m512 {
+    let below = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, _mm512_setzero_ps());
+    _mm512_mask_blend_ps(below, other, negative)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn choose_avx2(x: __m256, negative: __m256, other: __m256) -> __m256 {
+    let below = _mm256_cmp_ps::<_CMP_LT_OQ>(x, _mm256_setzero_ps());
+    _mm256_blendv_ps(other, negative, below)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn scale_avx2(a: __m256, n: __m256) -> __m256 {
+    let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+}
