@@ -13,9 +13,16 @@ import torch.nn.functional as F
 
 
 def shapes(case):
-    batch, _, width = case["shape"]
+    batch, channels, width = case["shape"]
     to, heads, shape = case.get("to", 0), case.get("heads", 0), case["shape"]
+    side = case.get("side", 1)
     return {
+        "conv2d": [[batch, channels, side, side], [to, channels, 3, 3], [to]],
+        "temporal_conv": [
+            [batch, channels, width // side**2, side, side],
+            [to, channels, 3, 1, 1],
+            [to],
+        ],
         "attention": [shape] * 3,
         "grouped": [shape] * 3,
         "cross": [shape, [batch, to, width], [batch, to, width]],
@@ -44,6 +51,12 @@ def run(case, x, mask):
         return attend(*x, heads, mask)
     if op == "linear":
         return F.linear(*x)
+    if op == "conv2d":
+        if "magnify" in case:
+            x = [F.interpolate(x[0], scale_factor=case["magnify"]), *x[1:]]
+        return F.conv2d(*x, stride=case.get("stride", 1), padding=1)
+    if op == "temporal_conv":
+        return F.conv3d(*x, padding=(1, 0, 0))
     width = case["shape"][-1]
     if op == "layer_norm_modulate":
         return F.layer_norm(x[0], [width], eps=1e-6) * (1 + x[1]) + x[2]

@@ -23,11 +23,22 @@ struct Case {
     /// Width, or number of keys, on the other side.
     #[serde(default)]
     to: usize,
+    /// Height and width of images.
+    #[serde(default)]
+    side: usize,
+    #[serde(default = "one")]
+    stride: usize,
+    #[serde(default = "one")]
+    magnify: usize,
     /// Timed once a round, without a run to warm up.
     #[serde(default)]
     slow: bool,
     #[serde(default)]
     forward_only: bool,
+}
+
+fn one() -> usize {
+    1
 }
 
 type Inputs = Vec<Tensor<3>>;
@@ -74,8 +85,10 @@ fn bench() {
 }
 
 fn shapes(case: &Case) -> Vec<[usize; 3]> {
-    let [batch, _, width] = case.shape;
+    let [batch, channels, width] = case.shape;
     match case.op.as_str() {
+        "conv2d" => vec![case.shape, [case.to, channels, 9], [1, 1, case.to]],
+        "temporal_conv" => vec![case.shape, [case.to, channels, 3], [1, 1, case.to]],
         "attention" | "grouped" => vec![case.shape; 3],
         "cross" => vec![case.shape, [batch, case.to, width], [batch, case.to, width]],
         "linear" => vec![case.shape, [1, width, case.to], [1, 1, case.to]],
@@ -95,9 +108,27 @@ fn groups(case: &Case) -> Option<TokenGroups> {
 }
 
 fn run(case: &Case, inputs: &Inputs, groups: Option<&TokenGroups>) -> Tensor<3> {
-    let [batch, _, width] = case.shape;
+    let [batch, channels, width] = case.shape;
     let at = |i: usize| inputs[i].clone();
+    let side = case.side;
     match case.op.as_str() {
+        "conv2d" => {
+            let (stride, magnify) = (case.stride, case.magnify);
+            let options = ConvolutionOptions { stride, padding: 1, magnify, silu: false };
+            let x = at(0).reshape([batch, channels, side, side]);
+            let out = conv2d(
+                x,
+                at(1).reshape([case.to, channels, 3, 3]),
+                at(2).reshape([case.to]),
+                options,
+            );
+            out.flatten::<3>(2, 3)
+        }
+        "temporal_conv" => {
+            let x = at(0).reshape([batch, channels, width / side / side, side, side]);
+            let w = at(1).reshape([case.to, channels, 3, 1, 1]);
+            temporal_conv(x, w, at(2).reshape([case.to])).flatten::<3>(2, 4)
+        }
         "attention" | "cross" => attention(at(0), at(1), at(2), case.heads, None),
         "grouped" => grouped_attention(at(0), at(1), at(2), case.heads, groups.unwrap()),
         "linear" => linear(at(0), at(1).reshape([width, case.to]), Some(at(2).reshape([case.to]))),

@@ -67,6 +67,11 @@ pub(crate) fn is_fast<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && tensor.device().without_autodiff() == Device::flex()
 }
 
+/// Whether the tensor's operators may be recorded for a backward pass.
+pub(crate) fn is_tracked<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.device().is_autodiff()
+}
+
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait FusedBackend: Backend {
     fn fused1<O: FusedOp<1>>(a: FloatTensor<Self>, op: O) -> FloatTensor<Self>;

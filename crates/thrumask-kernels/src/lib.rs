@@ -13,6 +13,7 @@ pub mod activation;
 mod apply;
 pub mod attention;
 mod bridge;
+pub mod convolution;
 mod host;
 pub mod linear;
 mod matrix;
@@ -32,6 +33,7 @@ pub use activation::{gelu, gelu_tanh, silu};
 pub use attention::{
     PromptVisibility, TokenGroups, attention, grouped_attention, grouped_cross_attention,
 };
+pub use convolution::{ConvolutionOptions, conv2d, temporal_conv};
 pub use linear::linear;
 pub use memory::keep_freed_memory;
 pub use norm::{layer_norm, layer_norm_modulate, rms_norm};

@@ -13,21 +13,53 @@ pub(crate) struct Left {
     pub inner: usize,
 }
 
+/// Where the rows of the right-hand matrix lie.
+pub(crate) trait Walk: Copy {
+    /// Distance of row `k` from the first value.
+    ///
+    /// # Safety
+    /// `k` is below the number of rows.
+    unsafe fn at(self, k: usize) -> usize;
+}
+
+/// Rows equally far apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Even(pub usize);
+
+impl Walk for Even {
+    #[inline(always)]
+    unsafe fn at(self, k: usize) -> usize {
+        k * self.0
+    }
+}
+
+/// Rows at places of a table, which may overlap: the matrix of a convolution without copies.
+#[derive(Clone, Copy)]
+pub(crate) struct Table<'a>(pub &'a [usize]);
+
+impl Walk for Table<'_> {
+    #[inline(always)]
+    unsafe fn at(self, k: usize) -> usize {
+        // SAFETY: promised by the caller.
+        unsafe { *self.0.get_unchecked(k) }
+    }
+}
+
 /// `out[i, j] (+)= sum_k left[i, k] right[k, j]` for `rows` rows and `vectors * LANES` columns, with
-/// the sum over `k` in ascending order whatever the tiling. Rows of `right` and `out` are contiguous,
-/// `right_row` and `out_row` apart.
+/// the sum over `k` in ascending order whatever the tiling. Rows of `right` and `out` are contiguous; those of
+/// `right` lie where `walk` says, those of `out` `out_row` apart.
 ///
 /// # Safety
 /// `left`, `right` (`inner` rows) and `out` (`rows` rows) are valid for all elements named, and `out`
 /// overlaps neither of the others.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-pub(crate) unsafe fn product<S: Simd>(
+pub(crate) unsafe fn product<S: Simd, W: Walk>(
     simd: S,
     [rows, vectors, inner]: [usize; 3],
     left: Left,
     right: *const f32,
-    right_row: usize,
+    walk: W,
     out: *mut f32,
     out_row: usize,
     add: bool,
@@ -38,10 +70,10 @@ pub(crate) unsafe fn product<S: Simd>(
         while column < vectors {
             let (right, out) = (right.add(column * S::LANES), out.add(column * S::LANES));
             if vectors - column >= 2 {
-                panel::<S, 2>(simd, rows, inner, left, right, right_row, out, out_row, add);
+                panel::<S, W, 2>(simd, rows, inner, left, right, walk, out, out_row, add);
                 column += 2;
             } else {
-                panel::<S, 1>(simd, rows, inner, left, right, right_row, out, out_row, add);
+                panel::<S, W, 1>(simd, rows, inner, left, right, walk, out, out_row, add);
                 column += 1;
             }
         }
@@ -51,13 +83,13 @@ pub(crate) unsafe fn product<S: Simd>(
 /// `NV` vectors of columns of [`product`].
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-unsafe fn panel<S: Simd, const NV: usize>(
+unsafe fn panel<S: Simd, W: Walk, const NV: usize>(
     simd: S,
     rows: usize,
     inner: usize,
     left: Left,
     right: *const f32,
-    right_row: usize,
+    walk: W,
     out: *mut f32,
     out_row: usize,
     add: bool,
@@ -69,7 +101,7 @@ unsafe fn panel<S: Simd, const NV: usize>(
                 unsafe {
                     let left = Left { start: left.start.add($row * left.row), ..left };
                     let out = out.add($row * out_row);
-                    block::<S, $height, NV>(simd, inner, left, right, right_row, out, out_row, add);
+                    block::<S, W, $height, NV>(simd, inner, left, right, walk, out, out_row, add);
                 }
                 $row += $height;
             }
@@ -89,12 +121,12 @@ unsafe fn panel<S: Simd, const NV: usize>(
 /// `MR` rows by `NV` vectors, held in registers.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-unsafe fn block<S: Simd, const MR: usize, const NV: usize>(
+unsafe fn block<S: Simd, W: Walk, const MR: usize, const NV: usize>(
     simd: S,
     inner: usize,
     left: Left,
     right: *const f32,
-    right_row: usize,
+    walk: W,
     out: *mut f32,
     out_row: usize,
     add: bool,
@@ -109,8 +141,9 @@ unsafe fn block<S: Simd, const MR: usize, const NV: usize>(
                 }
             }
         }
-        let (mut a, mut b) = (left.start, right);
-        for _ in 0..inner {
+        let mut a = left.start;
+        for k in 0..inner {
+            let b = right.add(walk.at(k));
             let mut columns = [simd.splat(0.0); NV];
             for (j, column) in columns.iter_mut().enumerate() {
                 *column = simd.load(b.add(j * S::LANES));
@@ -122,7 +155,6 @@ unsafe fn block<S: Simd, const MR: usize, const NV: usize>(
                 }
             }
             a = a.wrapping_add(left.inner);
-            b = b.wrapping_add(right_row);
         }
         for (i, sums) in sums.iter().enumerate() {
             for (j, &sum) in sums.iter().enumerate() {

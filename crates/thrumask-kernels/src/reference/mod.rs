@@ -2,11 +2,13 @@
 //! compare with, and what runs on devices without a fast kernel.
 
 mod attention;
+mod convolution;
 mod pointwise;
 
 pub use attention::{
     attention, grouped_attention, grouped_cross_attention, masked_attention, rope,
 };
+pub use convolution::{conv2d, temporal_conv};
 pub use pointwise::{
     gated_residual, gelu, gelu_tanh, layer_norm, layer_norm_modulate, linear, pull_back, rms_norm,
     silu, softmax_last,

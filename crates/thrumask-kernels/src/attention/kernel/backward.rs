@@ -2,7 +2,7 @@ use super::{Head, KEYS, TILE, block_len, cut, scores, transpose};
 use crate::attention::plan::Tokens;
 use crate::host::{Rows, Scratch, Shared};
 use crate::simd::{Kernel, Simd};
-use crate::tile::{Left, product};
+use crate::tile::{Even, Left, product};
 
 /// The backward pass of one head. Writes only the head's channels of its batch row.
 pub(in crate::attention) struct Backward<'a> {
@@ -87,11 +87,11 @@ impl Kernel for Backward<'_> {
                         let shape = [count, vectors, tile_len];
                         let (q, o_grad) = (q.as_ptr(), o_grad.as_ptr());
                         let (to_v, to_k) = (v_grad.as_mut_ptr(), k_grad.as_mut_ptr());
-                        product(simd, shape, by_key(p), o_grad, width, to_v, width, true);
-                        product(simd, shape, by_key(p_grad), q, width, to_k, width, true);
+                        product(simd, shape, by_key(p), o_grad, Even(width), to_v, width, true);
+                        product(simd, shape, by_key(p_grad), q, Even(width), to_k, width, true);
                         let shape = [tile_len, vectors, count];
                         let (k, to_q) = (k.as_ptr(), q_grad.as_mut_ptr());
-                        product(simd, shape, by_query(p_grad), k, width, to_q, width, false);
+                        product(simd, shape, by_query(p_grad), k, Even(width), to_q, width, false);
                     }
                     head.add(dq, head.row * queries, tile, (&*q_grad, width), head.scale());
                 }

@@ -1,7 +1,7 @@
 use super::{Head, KEYS, TILE, block_len, cut, scores, transpose};
 use crate::host::{Scratch, Shared};
 use crate::simd::{Kernel, Simd};
-use crate::tile::{Left, product};
+use crate::tile::{Even, Left, product};
 
 /// Queries that go over the keys together, so that each block of keys is fetched once for all of them.
 const QUERIES: usize = 1024;
@@ -83,7 +83,7 @@ impl Kernel for Forward<'_> {
                         // SAFETY: `p` holds `count` rows of TILE queries, `v` `count` rows and `to`
                         // TILE rows of `width` values, all in separate scratch.
                         unsafe {
-                            product(simd, shape, left, v.as_ptr(), width, to, width, from > 0)
+                            product(simd, shape, left, v.as_ptr(), Even(width), to, width, from > 0)
                         };
                     }
                 }

@@ -16,7 +16,7 @@ pub(super) use forward::Forward;
 use super::plan::{Plan, Tokens};
 use crate::host::Rows;
 use crate::simd::Simd;
-use crate::tile::{Left, product};
+use crate::tile::{Even, Left, product};
 
 /// Queries that are treated together.
 const TILE: usize = 64;
@@ -93,5 +93,5 @@ fn scores<S: Simd>(
     let left = Left { start: k.as_ptr(), row: width, inner: 1 };
     let shape = [count, vectors, size];
     // SAFETY: sizes as just checked, with `size <= width` and `vectors * LANES <= TILE`.
-    unsafe { product(simd, shape, left, turned.as_ptr(), TILE, p.as_mut_ptr(), TILE, false) };
+    unsafe { product(simd, shape, left, turned.as_ptr(), Even(TILE), p.as_mut_ptr(), TILE, false) };
 }

@@ -1,0 +1,136 @@
+//! The inner loop of convolutions: products of weights with rows that lie at shifted places.
+
+use rayon::prelude::*;
+
+use super::geometry::Lattice;
+use crate::host::{Scratch, Shared};
+use crate::simd::{self, Kernel, Lanes, Simd};
+use crate::tile::{Left, Table, product};
+
+/// `out[o, p] = bias[o] + sum_k weights[o, k] from[p + offsets[k]]` for the positions of a grid.
+#[derive(Clone, Copy)]
+pub(super) struct Correlation<'a> {
+    /// Channels of all images as lattices, with some values behind the last.
+    pub from: &'a [f32],
+    pub lattice: &'a Lattice,
+    /// Channels of an image in `from`.
+    pub inputs: usize,
+    /// One for each column of the weights: where grid position 0 reads.
+    pub offsets: &'a [usize],
+    /// `[outputs, offsets]`.
+    pub weights: &'a [f32],
+    pub bias: Option<&'a [f32]>,
+    /// Whether `x * sigmoid(x)` of the sums is wanted.
+    pub silu: bool,
+    pub images: usize,
+    pub outputs: usize,
+    /// Positions along each axis.
+    pub grid: [usize; 3],
+    /// Size of the output.
+    pub size: [usize; 3],
+    /// Output position of the first grid position, and the distance to the next.
+    pub start: [usize; 3],
+    pub step: [usize; 3],
+}
+
+/// Output channels that are made together.
+const ROWS: usize = 12;
+
+/// Positions that are made together, about: their inputs stay in the second-level cache.
+const SPAN: usize = 256;
+
+impl Correlation<'_> {
+    /// Writes the grid's positions of the output `[images, outputs, size]`, and no others.
+    ///
+    /// # Panics
+    /// When a slice is too short for the grid.
+    pub fn run(&self, out: &mut [f32]) {
+        let [depth, height, width] = self.grid;
+        let [_, row_stride] = self.lattice.strides();
+        if self.images * self.outputs * depth * height * width == 0 {
+            return;
+        }
+        // Bands of about one height, at places that depend on the sizes alone.
+        let bands = height.div_ceil((SPAN / row_stride.max(1)).max(1));
+        let shared = Shared::new(out, self.size.iter().product());
+        (0..self.images * depth * bands).into_par_iter().with_max_len(1).for_each(|task| {
+            let (image, z, band) = (task / bands / depth, task / bands % depth, task % bands);
+            let rows = [band * height / bands, (band + 1) * height / bands];
+            simd::run(Band { of: self, image, z, rows, out: shared });
+        });
+    }
+}
+
+/// Some rows of the grid.
+struct Band<'a> {
+    of: &'a Correlation<'a>,
+    image: usize,
+    z: usize,
+    rows: [usize; 2],
+    out: Shared<'a>,
+}
+
+/// The sum with the bias, and its SiLU.
+#[derive(Clone, Copy)]
+struct Finish {
+    bias: f32,
+    silu: bool,
+}
+
+impl Lanes<0> for Finish {
+    #[inline(always)]
+    fn of<S: Simd>(self, simd: S, x: S::V, []: [S::V; 0]) -> S::V {
+        let x = simd.add(x, simd.splat(self.bias));
+        if self.silu { simd.mul(x, simd.sigmoid(x)) } else { x }
+    }
+}
+
+impl Kernel for Band<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { of, image, z, rows: [top, bottom], out } = self;
+        let [slice_stride, row_stride] = of.lattice.strides();
+        let width = of.grid[2];
+        let span = (bottom - top - 1) * row_stride + width;
+        let vectors = span.div_ceil(S::LANES);
+        let len = vectors * S::LANES;
+        let inner = of.offsets.len();
+        let base = image * of.inputs * of.lattice.channel() + z * slice_stride + top * row_stride;
+        let last = of.offsets.iter().max().map_or(0, |offset| base + offset + len);
+        assert!(last <= of.from.len(), "{last} values to read of {}", of.from.len());
+        assert!(of.weights.len() >= of.outputs * inner, "weights of all outputs");
+        let mut memory = Scratch::take(ROWS * len);
+        let sums = memory.values();
+        for first in (0..of.outputs).step_by(ROWS) {
+            let count = ROWS.min(of.outputs - first);
+            let left = Left { start: of.weights[first * inner..].as_ptr(), row: inner, inner: 1 };
+            // SAFETY: offsets and weights were checked above; `sums` has ROWS rows of `len` values.
+            unsafe {
+                let right = of.from.as_ptr().add(base);
+                let shape = [count, vectors, inner];
+                product(simd, shape, left, right, Table(of.offsets), sums.as_mut_ptr(), len, false);
+            }
+            for (i, sums) in sums.chunks_exact_mut(len).enumerate().take(count) {
+                let bias = of.bias.map_or(0.0, |bias| bias[first + i]);
+                if bias != 0.0 || of.silu {
+                    simd::change(simd, Finish { bias, silu: of.silu }, sums, []);
+                }
+                let channel = image * of.outputs + first + i;
+                for (y, sums) in (top..bottom).zip(sums.chunks(row_stride)) {
+                    let [z, y] = [of.start[0] + z * of.step[0], of.start[1] + y * of.step[1]];
+                    let row = (z * of.size[1] + y) * of.size[2];
+                    // SAFETY: this task alone writes these rows of the grid.
+                    let to = unsafe { out.piece(channel, row, of.size[2]) };
+                    if of.step[2] == 1 {
+                        to[of.start[2]..][..width].copy_from_slice(&sums[..width]);
+                    } else {
+                        let to = to[of.start[2]..].iter_mut().step_by(of.step[2]);
+                        to.zip(&sums[..width]).for_each(|(to, &sum)| *to = sum);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Sizes of a convolution, and where the values that it reads lie.
+
+use crate::host::build;
+
+/// A convolution of volumes `[D, H, W]`; images have one slice.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Geometry {
+    pub batch: usize,
+    pub inputs: usize,
+    pub outputs: usize,
+    /// Size of the input after magnification.
+    pub size: [usize; 3],
+    pub kernel: [usize; 3],
+    pub stride: [usize; 3],
+    /// Zeros on both sides.
+    pub padding: [usize; 3],
+    /// How many times each input value is repeated along an axis.
+    pub magnify: [usize; 3],
+}
+
+/// A padded volume, split by the rest of each coordinate by the stride: a strided convolution reads each
+/// part in steps of one. All parts have the same size and follow each other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lattice {
+    /// Zeros before the first value.
+    pub front: [usize; 3],
+    pub step: [usize; 3],
+    /// Size of a part.
+    pub dims: [usize; 3],
+    /// Zeros behind each channel.
+    pub tail: usize,
+}
+
+impl Lattice {
+    /// Values of a channel.
+    pub fn channel(&self) -> usize {
+        self.step.iter().chain(&self.dims).product::<usize>() + self.tail
+    }
+
+    /// Place of a padded coordinate within a channel.
+    #[inline]
+    pub fn place(&self, at: [usize; 3]) -> usize {
+        let (mut part, mut inside) = (0, 0);
+        for (axis, at) in at.into_iter().enumerate() {
+            part = part * self.step[axis] + at % self.step[axis];
+            inside = inside * self.dims[axis] + at / self.step[axis];
+        }
+        part * self.dims.iter().product::<usize>() + inside
+    }
+
+    /// Distance between rows, and between slices.
+    pub fn strides(&self) -> [usize; 2] {
+        [self.dims[1] * self.dims[2], self.dims[2]]
+    }
+}
+
+impl Geometry {
+    /// Size of the output; an axis too short for the kernel has none.
+    pub fn out(&self) -> [usize; 3] {
+        std::array::from_fn(|axis| {
+            let padded = self.size[axis] + 2 * self.padding[axis];
+            padded.checked_sub(self.kernel[axis]).map_or(0, |rest| rest / self.stride[axis] + 1)
+        })
+    }
+
+    /// Size of the input as it lies in memory.
+    pub fn stored(&self) -> [usize; 3] {
+        std::array::from_fn(|axis| self.size[axis] / self.magnify[axis])
+    }
+
+    /// Kernel positions.
+    pub fn taps(&self) -> usize {
+        self.kernel.iter().product()
+    }
+
+    /// The padded input.
+    pub fn lattice(&self) -> Lattice {
+        let dims = std::array::from_fn(|axis| {
+            (self.size[axis] + 2 * self.padding[axis]).div_ceil(self.stride[axis])
+        });
+        Lattice { front: self.padding, step: self.stride, dims, tail: 0 }
+    }
+
+    /// Kernel positions in the order of the weights.
+    pub fn positions(&self) -> impl Iterator<Item = [usize; 3]> + use<> {
+        let [depth, height, width] = self.kernel;
+        (0..depth * height * width)
+            .map(move |tap| [tap / (height * width), tap / width % height, tap % width])
+    }
+}
+
+/// Every channel as a lattice, with some zeros behind the last. `from` holds volumes of size `stored`,
+/// whose values are repeated `magnify` times along each axis.
+pub(super) fn spread(
+    from: &[f32],
+    stored: [usize; 3],
+    magnify: [usize; 3],
+    lattice: &Lattice,
+) -> Vec<f32> {
+    let volume: usize = stored.iter().product();
+    let channels = from.len() / volume.max(1);
+    let channel = lattice.channel();
+    build(channels * channel + SLACK, channel, |at, to| {
+        let to = to.zeros();
+        let Some(from) = from.get(at / channel.max(1) * volume..).filter(|from| !from.is_empty())
+        else {
+            return;
+        };
+        let size: [usize; 3] = std::array::from_fn(|axis| stored[axis] * magnify[axis]);
+        let (front, step) = (lattice.front, lattice.step);
+        for row in 0..size[0] * size[1] {
+            let (z, y) = (row / size[1], row % size[1]);
+            let from =
+                &from[(z / magnify[0] * stored[1] + y / magnify[1]) * stored[2]..][..stored[2]];
+            let place = |x: usize| lattice.place([z + front[0], y + front[1], x + front[2]]);
+            if step[2] == 1 && magnify[2] == 1 {
+                to[place(0)..][..from.len()].copy_from_slice(from);
+            } else {
+                (0..size[2]).for_each(|x| to[place(x)] = from[x / magnify[2]]);
+            }
+        }
+    })
+}
+
+/// Values behind the last channel that whole vectors may read.
+pub(super) const SLACK: usize = 64;

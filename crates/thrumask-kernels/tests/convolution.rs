@@ -1,0 +1,152 @@
+//! Convolutions against their references.
+
+// Helpers of tests and examples may unwrap as the tests themselves do.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use burn::tensor::Tensor;
+use common::*;
+use proptest::prelude::*;
+use thrumask_kernels::{ConvolutionOptions, conv2d, reference, temporal_conv};
+
+/// Output and gradients of a function of an input, weights and a bias.
+fn outcome<const D: usize>(
+    x: [usize; D],
+    w: [usize; D],
+    f: impl FnOnce(Tensor<D>, Tensor<D>, Tensor<1>) -> Tensor<D>,
+) -> [Vec<f32>; 4] {
+    let values = |dims: &[usize], seed| noise(dims.iter().product(), seed);
+    let (x, b) = (input(&values(&x, 41), x), input(&values(&w[..1], 43), [w[0]]));
+    let w = input(&values(&w, 42), w);
+    let (out, grads) = backward_of(&f(x.clone(), w.clone(), b.clone()));
+    [out, gradient(&x, &grads), gradient(&w, &grads), gradient(&b, &grads)]
+}
+
+fn agree(found: &[Vec<f32>; 4], expected: &[Vec<f32>; 4]) {
+    for (name, (found, expected)) in
+        ["output", "dx", "dw", "db"].iter().zip(found.iter().zip(expected))
+    {
+        // Sums of up to some thousand products of about 1.
+        let size = expected.iter().fold(1.0f32, |size, x| size.max(x.abs()));
+        let scaled = |x: &[f32]| x.iter().map(|x| x / size).collect::<Vec<f32>>();
+        close(name, &scaled(found), &scaled(expected), 2e-5);
+    }
+}
+
+fn check_2d(x: [usize; 4], outputs: usize, kernel: [usize; 2], options: ConvolutionOptions) {
+    let w = [outputs, x[1], kernel[0], kernel[1]];
+    let fast = outcome(x, w, |x, w, b| conv2d(x, w, b, options));
+    let plain = outcome(x, w, |x, w, b| reference::conv2d(x, w, b, options));
+    agree(&fast, &plain);
+}
+
+const SAME: ConvolutionOptions =
+    ConvolutionOptions { stride: 1, padding: 1, magnify: 1, silu: false };
+
+#[test]
+fn images_agree_with_the_reference() {
+    for (x, outputs) in [
+        ([2, 3, 9, 7], 5),
+        ([1, 1, 1, 1], 1),
+        ([3, 20, 16, 16], 30),
+        ([1, 40, 33, 18], 26),
+        ([2, 64, 8, 40], 3),
+        ([1, 33, 70, 70], 17),
+    ] {
+        check_2d(x, outputs, [3, 3], SAME);
+    }
+}
+
+#[test]
+fn kernels_strides_paddings_and_magnifications_agree_with_the_reference() {
+    for (kernel, stride, padding, magnify) in [
+        ([1, 1], 1, 0, 1),
+        ([1, 1], 2, 0, 1),
+        ([3, 3], 2, 1, 1),
+        ([4, 4], 4, 0, 1),
+        ([5, 2], 3, 2, 1),
+        ([3, 3], 1, 0, 1),
+        ([3, 3], 1, 3, 1),
+        ([3, 3], 1, 1, 2),
+        ([3, 3], 2, 1, 3),
+    ] {
+        let options = ConvolutionOptions { stride, padding, magnify, silu: false };
+        check_2d([2, 7, 13, 10], 9, kernel, options);
+        check_2d([1, 18, 6, 21], 14, kernel, ConvolutionOptions { silu: true, ..options });
+    }
+}
+
+#[test]
+fn a_fused_activation_is_that_of_its_own_operator() {
+    let x = input(&noise(2 * 6 * 90, 3), [2, 6, 9, 10]).inner();
+    let (w, b) = (input(&noise(8 * 54, 4), [8, 6, 3, 3]).inner(), input(&noise(8, 5), [8]).inner());
+    let fused = ConvolutionOptions { silu: true, ..SAME };
+    let found = conv2d(x.clone(), w.clone(), b.clone(), fused);
+    let expected = thrumask_kernels::silu(conv2d(x, w, b, SAME));
+    close("fused", &values(&found), &values(&expected), 1e-6);
+}
+
+#[test]
+fn videos_agree_with_the_reference() {
+    for (x, outputs, taps) in [
+        ([2, 5, 8, 6, 5], 7, 3),
+        ([1, 32, 16, 9, 9], 40, 3),
+        ([1, 3, 2, 4, 4], 2, 5),
+        ([1, 4, 1, 3, 3], 4, 1),
+    ] {
+        let w = [outputs, x[1], taps, 1, 1];
+        let fast = outcome(x, w, temporal_conv);
+        agree(&fast, &outcome(x, w, reference::temporal_conv));
+    }
+}
+
+#[test]
+fn threads_and_batch_size_leave_the_bytes_as_they_are() {
+    let (x, w) = ([3, 24, 20, 20], [26, 24, 3, 3]);
+    let run = || outcome(x, w, |x, w, b| conv2d(x, w, b, SAME));
+    let one = with_threads(1, run);
+    assert_eq!(one, with_threads(3, run));
+    let first = outcome([1, 24, 20, 20], w, |x, w, b| conv2d(x, w, b, SAME));
+    assert_eq!(one[0][..first[0].len()], first[0], "the first image alone");
+}
+
+#[test]
+fn not_a_number_stays_near_its_place() {
+    let mut values_in = noise(4 * 400, 8);
+    values_in[400 + 10 * 20 + 10] = f32::NAN;
+    let x = input(&values_in, [1, 4, 20, 20]).inner();
+    let (w, b) = (input(&noise(72, 9), [2, 4, 3, 3]).inner(), input(&[0.0; 2], [2]).inner());
+    for (i, value) in values(&conv2d(x, w, b, SAME)).iter().enumerate() {
+        let (y, x) = (i % 400 / 20, i % 20);
+        let near = y.abs_diff(10) <= 1 && x.abs_diff(10) <= 1;
+        assert_eq!(value.is_nan(), near, "at {y}, {x}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "a kernel of [1, 5, 5] in a volume of [1, 3, 3]")]
+fn a_kernel_larger_than_the_image_is_named() {
+    let options = ConvolutionOptions { padding: 0, ..SAME };
+    check_2d([1, 1, 3, 3], 1, [5, 5], options);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn any_shape_agrees(
+        batch in 1usize..4,
+        channels in (1usize..40, 1usize..40),
+        size in (1usize..24, 1usize..24),
+        kernel in (1usize..5, 1usize..5),
+        stride in 1usize..4,
+        padding in 0usize..4,
+        magnify in 1usize..3,
+    ) {
+        prop_assume!(kernel.0 <= size.0 * magnify + 2 * padding);
+        prop_assume!(kernel.1 <= size.1 * magnify + 2 * padding);
+        let options = ConvolutionOptions { stride, padding, magnify, silu: false };
+        check_2d([batch, channels.0, size.0, size.1], channels.1, [kernel.0, kernel.1], options);
+    }
+}
