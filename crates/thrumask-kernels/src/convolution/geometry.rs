@@ -48,7 +48,19 @@ impl Lattice {
         part * self.dims.iter().product::<usize>() + inside
     }
 
-    /// Distance between rows, and between slices.
+    /// The lattice with slices and channels at distances that are no multiples of a page: rows that one
+    /// product reads would otherwise fall into the same few lines of the first-level cache.
+    pub fn spaced(mut self) -> Self {
+        if self.dims[0] > 1 && (self.dims[1] * self.dims[2]).is_multiple_of(256) {
+            self.dims[1] += 1;
+        }
+        self.tail = 0;
+        let lines = self.channel().div_ceil(16) | 1;
+        self.tail = 16 * lines - self.channel();
+        self
+    }
+
+    /// Distance between slices, and between rows.
     pub fn strides(&self) -> [usize; 2] {
         [self.dims[1] * self.dims[2], self.dims[2]]
     }
@@ -78,7 +90,7 @@ impl Geometry {
         let dims = std::array::from_fn(|axis| {
             (self.size[axis] + 2 * self.padding[axis]).div_ceil(self.stride[axis])
         });
-        Lattice { front: self.padding, step: self.stride, dims, tail: 0 }
+        Lattice { front: self.padding, step: self.stride, dims, tail: 0 }.spaced()
     }
 
     /// Kernel positions in the order of the weights.
@@ -108,15 +120,25 @@ pub(super) fn spread(
         };
         let size: [usize; 3] = std::array::from_fn(|axis| stored[axis] * magnify[axis]);
         let (front, step) = (lattice.front, lattice.step);
+        let mut wide = vec![0.0; size[2]];
         for row in 0..size[0] * size[1] {
             let (z, y) = (row / size[1], row % size[1]);
-            let from =
-                &from[(z / magnify[0] * stored[1] + y / magnify[1]) * stored[2]..][..stored[2]];
-            let place = |x: usize| lattice.place([z + front[0], y + front[1], x + front[2]]);
-            if step[2] == 1 && magnify[2] == 1 {
-                to[place(0)..][..from.len()].copy_from_slice(from);
-            } else {
-                (0..size[2]).for_each(|x| to[place(x)] = from[x / magnify[2]]);
+            let row = (z / magnify[0] * stored[1] + y / magnify[1]) * stored[2];
+            let mut from = &from[row..row + stored[2]];
+            if magnify[2] > 1 {
+                for (wide, from) in wide.chunks_exact_mut(magnify[2]).zip(from) {
+                    wide.fill(*from);
+                }
+                from = &wide;
+            }
+            for first in 0..step[2].min(from.len()) {
+                let to = &mut to[lattice.place([z + front[0], y + front[1], first + front[2]])..];
+                if step[2] == 1 {
+                    to[..from.len()].copy_from_slice(from);
+                } else {
+                    let from = from[first..].iter().step_by(step[2]);
+                    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+                }
             }
         }
     })

@@ -95,7 +95,7 @@ fn input_gradient(of: &Geometry, w: &[f32], grad: &[f32]) -> Vec<f32> {
             (0..of.stride[i]).map(|rest| range(i, rest)).map(|(first, count)| first + count);
         front[i] + reach.max().unwrap_or(0).max(out[i])
     });
-    let lattice = Lattice { front, step: [1; 3], dims, tail: 0 };
+    let lattice = Lattice { front, step: [1; 3], dims, tail: 0 }.spaced();
     let from = spread(grad, out, [1; 3], &lattice);
     let mut dx = vec![0.0; of.batch * of.inputs * size.iter().product::<usize>()];
     for part in 0..of.stride.iter().product::<usize>() {
