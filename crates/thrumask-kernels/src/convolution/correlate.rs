@@ -72,9 +72,9 @@ struct Band<'a> {
 
 /// The sum with the bias, and its SiLU.
 #[derive(Clone, Copy)]
-struct Finish {
-    bias: f32,
-    silu: bool,
+pub(super) struct Finish {
+    pub bias: f32,
+    pub silu: bool,
 }
 
 impl Lanes<0> for Finish {

@@ -4,6 +4,7 @@ mod correlate;
 mod geometry;
 mod op;
 mod weights;
+mod winograd;
 
 use burn::tensor::Tensor;
 

@@ -1,6 +1,6 @@
 use super::correlate::Correlation;
 use super::geometry::{Geometry, Lattice, spread};
-use super::weights;
+use super::{weights, winograd};
 use crate::bridge::FusedOp;
 use crate::host::{Host, build};
 use crate::simd::{self, Kernel, Simd, basic::Sum};
@@ -22,7 +22,7 @@ impl FusedOp<3> for Convolve {
 
     fn forward(&self, [x, w, b]: [Host; 3]) -> (Host, ()) {
         let [x, w, b] = [x, w, b].map(Host::contiguous);
-        let out = forward(&self.of, x.values(), w.values(), b.values(), self.silu);
+        let out = convolve(&self.of, x.values(), w.values(), Some(b.values()), self.silu);
         (Host::from_vec(out, &self.shape.1[..self.shape.0]), ())
     }
 
@@ -50,7 +50,11 @@ impl FusedOp<3> for Convolve {
     }
 }
 
-fn forward(of: &Geometry, x: &[f32], w: &[f32], b: &[f32], silu: bool) -> Vec<f32> {
+/// The convolution of `x [B, I, stored]`.
+fn convolve(of: &Geometry, x: &[f32], w: &[f32], bias: Option<&[f32]>, silu: bool) -> Vec<f32> {
+    if winograd::serves(of) {
+        return winograd::convolve(of, x, w, bias, silu);
+    }
     let (lattice, size) = (of.lattice(), of.out());
     let from = spread(x, of.stored(), of.magnify, &lattice);
     let taps: Vec<usize> = of.positions().map(|tap| lattice.place(tap)).collect();
@@ -61,7 +65,7 @@ fn forward(of: &Geometry, x: &[f32], w: &[f32], b: &[f32], silu: bool) -> Vec<f3
         inputs: of.inputs,
         offsets: &offsets(of.inputs, lattice.channel(), &taps),
         weights: w,
-        bias: Some(b),
+        bias,
         silu,
         images: of.batch,
         outputs: of.outputs,
@@ -83,6 +87,9 @@ fn offsets(channels: usize, channel: usize, taps: &[usize]) -> Vec<usize> {
 fn input_gradient(of: &Geometry, w: &[f32], grad: &[f32]) -> Vec<f32> {
     let (out, size) = (of.out(), of.size);
     let axes = [0, 1, 2];
+    if of.stride == [1; 3] && axes.iter().all(|&i| of.padding[i] < of.kernel[i]) {
+        return full_gradient(of, w, grad);
+    }
     let front = axes.map(|i| (of.kernel[i] - 1) / of.stride[i]);
     // Of each rest: the first coordinate inside of the input, in steps, and how many there are.
     let range = |i: usize, rest: usize| {
@@ -141,11 +148,34 @@ fn input_gradient(of: &Geometry, w: &[f32], grad: &[f32]) -> Vec<f32> {
         }
         .run(&mut dx);
     }
-    if of.magnify == [1; 3] { dx } else { gather(of, &dx) }
+    gather(of, dx)
+}
+
+/// The gradient of `x` in steps of one: a convolution with the weights turned around.
+fn full_gradient(of: &Geometry, w: &[f32], grad: &[f32]) -> Vec<f32> {
+    let turned = Geometry {
+        inputs: of.outputs,
+        outputs: of.inputs,
+        size: of.out(),
+        padding: std::array::from_fn(|i| of.kernel[i] - 1 - of.padding[i]),
+        magnify: [1; 3],
+        ..*of
+    };
+    let mut weights = Vec::with_capacity(w.len());
+    for input in 0..of.inputs {
+        for output in 0..of.outputs {
+            let w = &w[(output * of.inputs + input) * of.taps()..][..of.taps()];
+            weights.extend(w.iter().rev());
+        }
+    }
+    gather(of, convolve(&turned, grad, &weights, None, false))
 }
 
 /// Sums of the gradients of the copies of each value.
-fn gather(of: &Geometry, dx: &[f32]) -> Vec<f32> {
+fn gather(of: &Geometry, dx: Vec<f32>) -> Vec<f32> {
+    if of.magnify == [1; 3] {
+        return dx;
+    }
     let (size, stored, times) = (of.size, of.stored(), of.magnify);
     let [volume, small] = [size, stored].map(|size| size.iter().product::<usize>());
     build(of.batch * of.inputs * small, small, |at, to| {
