@@ -27,6 +27,8 @@ def shapes(case):
         "grouped": [shape] * 3,
         "cross": [shape, [batch, to, width], [batch, to, width]],
         "linear": [shape, [to, width], [to]],
+        "group_norm": [shape, [channels], [channels]],
+        "group_norm_silu": [shape, [channels], [channels]],
         "layer_norm_modulate": [shape, [batch, 1, width], [batch, 1, width]],
         "layer_norm": [shape, [width], [width]],
         "rms_norm": [shape, [width // heads if heads else 1]],
@@ -57,6 +59,10 @@ def run(case, x, mask):
         return F.conv2d(*x, stride=case.get("stride", 1), padding=1)
     if op == "temporal_conv":
         return F.conv3d(*x, padding=(1, 0, 0))
+    if op == "group_norm":
+        return F.group_norm(x[0], 32, x[1], x[2], 1e-5)
+    if op == "group_norm_silu":
+        return F.silu(F.group_norm(x[0], 32, x[1], x[2], 1e-5))
     width = case["shape"][-1]
     if op == "layer_norm_modulate":
         return F.layer_norm(x[0], [width], eps=1e-6) * (1 + x[1]) + x[2]

@@ -89,6 +89,7 @@ fn shapes(case: &Case) -> Vec<[usize; 3]> {
     match case.op.as_str() {
         "conv2d" => vec![case.shape, [case.to, channels, 9], [1, 1, case.to]],
         "temporal_conv" => vec![case.shape, [case.to, channels, 3], [1, 1, case.to]],
+        "group_norm" | "group_norm_silu" => vec![case.shape, [1, 1, channels], [1, 1, channels]],
         "attention" | "grouped" => vec![case.shape; 3],
         "cross" => vec![case.shape, [batch, case.to, width], [batch, case.to, width]],
         "linear" => vec![case.shape, [1, width, case.to], [1, 1, case.to]],
@@ -135,6 +136,10 @@ fn run(case: &Case, inputs: &Inputs, groups: Option<&TokenGroups>) -> Tensor<3> 
         "layer_norm_modulate" => {
             let rows = |i: usize| at(i).reshape([batch, width]);
             layer_norm_modulate(at(0), rows(1), rows(2), 1e-6)
+        }
+        "group_norm" | "group_norm_silu" => {
+            let f = if case.op == "group_norm" { group_norm } else { group_norm_silu };
+            f(at(0), at(1).reshape([channels]), at(2).reshape([channels]), 32, 1e-5)
         }
         "layer_norm" => layer_norm(at(0), at(1).reshape([width]), at(2).reshape([width]), 1e-6),
         "rms_norm" => {

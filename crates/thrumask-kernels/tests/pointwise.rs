@@ -48,6 +48,29 @@ fn unary(
 }
 
 #[test]
+fn group_norms_agree() {
+    for (dims, groups) in [([2, 6, 35], 3), ([1, 32, 100], 32), ([3, 8, 1], 1), ([2, 20, 257], 4)] {
+        let x: Vec<f32> = noise(dims.iter().product(), 21).iter().map(|x| 3.0 * x + 2.0).collect();
+        let (gamma, beta) = (noise(dims[1], 22), noise(dims[1], 23));
+        let params = [(&gamma[..], [dims[1]]), (&beta[..], [dims[1]])];
+        let run = |f: &dyn Fn(Tensor<3>, Tensor<1>, Tensor<1>) -> Tensor<3>| {
+            outcome((&x, dims), params, |x, [gamma, beta]| f(x, gamma, beta))
+        };
+        let plain = |x, gamma, beta| reference::group_norm(x, gamma, beta, groups, 1e-5);
+        agree(
+            "group_norm",
+            &run(&|x, gamma, beta| fast::group_norm(x, gamma, beta, groups, 1e-5)),
+            &run(&plain),
+        );
+        agree(
+            "group_norm_silu",
+            &run(&|x, gamma, beta| fast::group_norm_silu(x, gamma, beta, groups, 1e-5)),
+            &run(&|x, gamma, beta| reference::silu(plain(x, gamma, beta))),
+        );
+    }
+}
+
+#[test]
 fn activations_agree() {
     for dims in [[2, 37, 65], [1, 1, 1], [3, 100, 128]] {
         for spread in [4.0, 30.0] {

@@ -19,7 +19,7 @@ const OUT: usize = 4;
 const POINTS: usize = 6;
 
 /// Values of the inputs at their points that are held at once, in bytes, about.
-const HELD: usize = 6 << 20;
+const HELD: usize = 2 << 20;
 
 /// Tiles whose products are made in one task.
 const COLUMNS: usize = 256;
@@ -70,17 +70,20 @@ pub(super) fn convolve(
         .map(|i| if plane { [0, i / POINTS, i % POINTS] } else { [i, 0, 0] })
         .map(|at| lattice.place(at))
         .collect();
-    for runs in passes(of, &lattice, most) {
-        let tiles = runs.last().map_or(0, |run| run.at + run.len);
-        // The last vector of a run may write past it. An odd number of cache lines keeps rows apart.
-        let stride = 16 * ((tiles + 16).div_ceil(16) | 1);
-        let mut values = zeros(points * of.inputs * stride);
+    let passes = passes(of, &lattice, most);
+    let tiles = |runs: &[Run]| runs.last().map_or(0, |run| run.at + run.len);
+    let longest = passes.iter().map(|runs| tiles(runs)).max().unwrap_or(0);
+    // The last vector of a run may write past it. An odd number of cache lines keeps rows apart.
+    let stride = 16 * ((longest + 16).div_ceil(16) | 1);
+    let mut values = zeros(points * of.inputs * stride);
+    let mut sums = zeros(points * of.outputs * stride);
+    for runs in passes {
+        let tiles = tiles(&runs);
         let held = Shared::new(&mut values, stride);
         (0..of.inputs).into_par_iter().for_each(|channel| {
             let from = (&from[..], lattice.channel(), &places[..]);
             simd::run(Forth { of, from, channel, runs: &runs, plane, to: held });
         });
-        let mut sums = zeros(points * of.outputs * stride);
         let to = Shared::new(&mut sums, stride);
         let blocks = tiles.div_ceil(COLUMNS);
         (0..points * blocks).into_par_iter().with_max_len(1).for_each(|task| {
@@ -405,9 +408,14 @@ impl Kernel for Back<'_> {
                 for (row, lanes) in lanes.iter().enumerate().take(run.rows) {
                     // SAFETY: this task alone writes this channel.
                     let to = unsafe { out.piece(image, run.to + row * run.width + from, width) };
-                    for (tile, to) in to.chunks_mut(OUT).enumerate() {
-                        to.iter_mut().zip(lanes).for_each(|(to, lanes)| *to = lanes[tile]);
+                    let rest = width % OUT;
+                    for (tile, to) in to.chunks_exact_mut(OUT).enumerate() {
+                        for (to, lanes) in to.iter_mut().zip(lanes) {
+                            *to = lanes[tile];
+                        }
                     }
+                    let (to, lanes) = (&mut to[width - rest..], &lanes[..rest]);
+                    to.iter_mut().zip(lanes).for_each(|(to, lanes)| *to = lanes[width / OUT]);
                 }
             }
         }

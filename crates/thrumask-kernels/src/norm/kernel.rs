@@ -92,23 +92,9 @@ impl Norm {
         })
     }
 
-    /// Mean (0 when the mean stays) and reciprocal deviation of a row.
-    #[inline(always)]
-    fn moments<S: Simd>(&self, simd: S, x: &[f32]) -> (f32, f32) {
-        let count = x.len() as f32;
-        let mut mean = 0.0;
-        if self.centred {
-            let [sum] = simd::fold(simd, Sum, [0.0], [x]);
-            mean = simd.sum(sum) / count;
-        }
-        let [power] = simd::fold(simd, Power { mean }, [0.0], [x]);
-        (mean, 1.0 / (simd.sum(power) / count + self.eps).sqrt())
-    }
-
     #[inline(always)]
     fn affine<S: Simd>(&self, simd: S, x: &[f32]) -> Affine {
-        let (mean, inverse) = self.moments(simd, x);
-        Affine { mean, inverse, offset: self.gain_offset }
+        Affine { offset: self.gain_offset, ..moments(simd, x, self.centred, self.eps) }
     }
 
     /// Gradients of `x`, gain and shift.
@@ -136,6 +122,19 @@ impl Norm {
     }
 }
 
+/// Mean (0 when the mean stays) and reciprocal deviation of a row.
+#[inline(always)]
+pub(super) fn moments<S: Simd>(simd: S, x: &[f32], centred: bool, eps: f32) -> Affine {
+    let count = x.len() as f32;
+    let mut mean = 0.0;
+    if centred {
+        let [sum] = simd::fold(simd, Sum, [0.0], [x]);
+        mean = simd.sum(sum) / count;
+    }
+    let [power] = simd::fold(simd, Power { mean }, [0.0], [x]);
+    Affine { mean, inverse: 1.0 / (simd.sum(power) / count + eps).sqrt(), offset: 0.0 }
+}
+
 /// The sum of `(x - mean)²`.
 #[derive(Clone, Copy)]
 struct Power {
@@ -155,15 +154,15 @@ impl Fold<1, 1> for Power {
 
 /// `(offset + gain) * n + shift` for `n = (x - mean) * inverse`.
 #[derive(Clone, Copy)]
-struct Affine {
-    mean: f32,
-    inverse: f32,
-    offset: f32,
+pub(super) struct Affine {
+    pub mean: f32,
+    pub inverse: f32,
+    pub offset: f32,
 }
 
 impl Affine {
     #[inline(always)]
-    fn norm<S: Simd>(self, simd: S, x: S::V) -> S::V {
+    pub fn norm<S: Simd>(self, simd: S, x: S::V) -> S::V {
         simd.mul(simd.sub(x, simd.splat(self.mean)), simd.splat(self.inverse))
     }
 

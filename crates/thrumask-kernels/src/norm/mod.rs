@@ -1,8 +1,11 @@
-//! Layer norm, adaptive layer norm and root-mean-square norm over the last axis.
+//! Layer norm, adaptive layer norm and root-mean-square norm over the last axis, and norms over groups
+//! of channels.
 
+mod group;
 mod kernel;
 
 use burn::tensor::Tensor;
+use group::GroupNorm;
 use kernel::{Norm, Scaled};
 
 use crate::{bridge, reference};
@@ -78,4 +81,59 @@ pub fn rms_norm<const D: usize>(
         return bridge::apply2(Scaled(norm), x, gamma.into_dispatch());
     }
     reference::rms_norm(x, gamma, group, eps)
+}
+
+/// Group norm: each of `groups` runs of channels is normed over its channels and all positions (biased
+/// variance), then `* gamma + beta` by channel.
+///
+/// # Shapes
+/// `x` `[B, C, ..]` with `C` a multiple of `groups`, `gamma` and `beta` `[C]` give the shape of `x`.
+///
+/// # Panics
+/// When shapes disagree.
+pub fn group_norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    groups: usize,
+    eps: f32,
+) -> Tensor<D> {
+    by_groups(x, gamma, beta, GroupNorm { groups, eps, silu: false })
+}
+
+/// `z * sigmoid(z)` of [`group_norm`], in one pass.
+///
+/// # Shapes
+/// As those of [`group_norm`].
+///
+/// # Panics
+/// When shapes disagree.
+pub fn group_norm_silu<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    groups: usize,
+    eps: f32,
+) -> Tensor<D> {
+    by_groups(x, gamma, beta, GroupNorm { groups, eps, silu: true })
+}
+
+fn by_groups<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    norm: GroupNorm,
+) -> Tensor<D> {
+    let (channels, groups) = (x.dims()[1], norm.groups);
+    assert!(
+        groups > 0 && channels.is_multiple_of(groups),
+        "{channels} channels in {groups} groups"
+    );
+    assert_eq!(gamma.dims(), [channels], "gamma of shape [C]");
+    assert_eq!(beta.dims(), [channels], "beta of shape [C]");
+    if bridge::is_fast(&x) && x.dims().iter().all(|&size| size > 0) {
+        return bridge::apply3(norm, x, gamma.into_dispatch(), beta.into_dispatch());
+    }
+    let z = reference::group_norm(x, gamma, beta, groups, norm.eps);
+    if norm.silu { reference::silu(z) } else { z }
 }

@@ -10,6 +10,6 @@ pub use attention::{
 };
 pub use convolution::{conv2d, temporal_conv};
 pub use pointwise::{
-    gated_residual, gelu, gelu_tanh, layer_norm, layer_norm_modulate, linear, pull_back, rms_norm,
-    silu, softmax_last,
+    gated_residual, gelu, gelu_tanh, group_norm, layer_norm, layer_norm_modulate, linear,
+    pull_back, rms_norm, silu, softmax_last,
 };

@@ -95,6 +95,26 @@ pub fn linear<const D: usize>(x: Tensor<D>, w: Tensor<2>, b: Option<Tensor<1>>) 
     y.reshape(dims)
 }
 
+/// Group norm (biased variance), then `* gamma + beta` by channel.
+///
+/// # Shapes
+/// `x` `[B, C, ..]`, `gamma` and `beta` `[C]` give the shape of `x`.
+pub fn group_norm<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    groups: usize,
+    eps: f32,
+) -> Tensor<D> {
+    let dims = x.dims();
+    let [batch, channels] = [dims[0], dims[1]];
+    let values = dims.iter().product::<usize>() / (batch * channels).max(1);
+    let normed = normalise(x.reshape([batch, groups, channels / groups * values]), eps);
+    let normed = normed.reshape([batch, channels, values]);
+    let [gamma, beta] = [gamma, beta].map(|x| x.reshape([1, channels, 1]));
+    (normed * gamma + beta).reshape(dims)
+}
+
 /// `x + gate * y`.
 ///
 /// # Shapes
