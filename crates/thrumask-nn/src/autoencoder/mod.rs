@@ -66,8 +66,8 @@ struct ResidualBlock {
 
 impl ResidualBlock {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let h = self.first.forward(thrumask_kernels::silu(x.clone()));
-        x + self.second.forward(thrumask_kernels::silu(h))
+        let h = self.first.forward_silu(thrumask_kernels::silu(x.clone()));
+        x + self.second.forward(h)
     }
 }
 
@@ -193,9 +193,7 @@ impl Autoencoder {
         let shape = [1, 1, 1, 1, self.config.latent_channels];
         let raw = latents.permute([0, 2, 3, 4, 1]) * self.latent_std.val().reshape(shape);
         let raw = raw + self.latent_mean.val().reshape(shape); // [B, T', H', W', C]
-        // One video at a time: a convolution over more frames rounds differently.
-        let videos = (0..raw.dims()[0]).map(|b| self.decode_raw(raw.clone().narrow(0, b, 1)));
-        Tensor::cat(videos.collect(), 0)
+        self.decode_raw(raw)
     }
 
     /// Latents of one picture, repeated over time as far as one latent frame needs.

@@ -2,8 +2,9 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Tensor, module::conv2d, ops::ConvOptions},
+    tensor::Tensor,
 };
+use thrumask_kernels::{ConvolutionOptions, conv2d};
 
 use super::Init;
 
@@ -27,7 +28,20 @@ impl Convolution {
     /// - `x`: `[B, inputs, H, W]`
     /// - returns `[B, outputs, H, W]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-        conv2d(x, self.weight.val(), Some(self.bias.val()), options)
+        self.convolve(x, false)
+    }
+
+    /// The SiLU of [`Convolution::forward`].
+    ///
+    /// # Shapes
+    /// - `x`: `[B, inputs, H, W]`
+    /// - returns `[B, outputs, H, W]`
+    pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
+        self.convolve(x, true)
+    }
+
+    fn convolve(&self, x: Tensor<4>, silu: bool) -> Tensor<4> {
+        let options = ConvolutionOptions { padding: 1, silu, ..Default::default() };
+        conv2d(x, self.weight.val(), self.bias.val(), options)
     }
 }
