@@ -7,7 +7,7 @@ use clap::Args;
 use thrumask::pipeline::{self, Animation, Estimate};
 
 use crate::{
-    options::{NewRun, TalkOptions, threads_of},
+    options::{NewRun, TalkOptions, on_threads, threads_of},
     terminal,
 };
 
@@ -56,7 +56,7 @@ impl Animate {
             let estimate = Estimate::new(&job.settings, threads_of(&job.settings))?;
             return terminal::tell_outlook(&outlook, &estimate, self.talk.json);
         }
-        let report = pipeline::animate(&job, &mut self.talk.reporter())?;
+        let report = on_threads(|| pipeline::animate(&job, &mut self.talk.reporter()))?;
         terminal::tell_report(&report, self.talk.json)
     }
 }

@@ -14,7 +14,7 @@ use thrumask::{
 };
 
 use crate::{
-    options::{TalkOptions, assignment},
+    options::{TalkOptions, assignment, start_threads},
     terminal,
 };
 
@@ -137,10 +137,7 @@ impl Eval {
 impl World {
     fn run(self) -> Result<()> {
         if let Some(threads) = self.threads {
-            if !(1..=1024).contains(&threads) {
-                bail!("threads: expected 1 to 1024, got {threads}");
-            }
-            rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+            start_threads(threads)?;
         }
         let subjects = self.subjects()?;
         let mut config = EvalConfig {

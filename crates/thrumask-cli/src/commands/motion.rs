@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    options::{GivenMotion, SettingOptions, StageOptions, TalkOptions},
+    options::{GivenMotion, SettingOptions, StageOptions, TalkOptions, on_threads},
     terminal,
 };
 
@@ -31,7 +31,7 @@ impl Motion {
         let typed = [self.motion.typed()];
         let mut reporter = self.talk.reporter();
         let mut run = self.stage.resume(&self.settings, &typed, &mut reporter)?;
-        run.motion()?;
+        on_threads(|| run.motion())?;
         terminal::tell_report(&run.report(None), self.talk.json)
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use thrumask::pipeline::{Mode, Run, check_caption};
 
 use crate::{
-    options::{NewRun, TalkOptions},
+    options::{NewRun, TalkOptions, on_threads},
     terminal,
 };
 
@@ -41,7 +41,7 @@ impl Plan {
         let mode = if new.fresh { Mode::Fresh } else { Mode::Single };
         let mut reporter = self.talk.reporter();
         let mut run = Run::start(&self.run, &new.picture, &settings, mode, &mut reporter)?;
-        run.plan(&new.caption)?;
+        on_threads(|| run.plan(&new.caption))?;
         terminal::tell_report(&run.report(None), self.talk.json)
     }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    options::{GivenControl, GivenMasks, SettingOptions, StageOptions, TalkOptions},
+    options::{GivenControl, GivenMasks, SettingOptions, StageOptions, TalkOptions, on_threads},
     terminal,
 };
 
@@ -33,7 +33,7 @@ impl Segment {
         let typed = [self.masks.typed(), self.control.typed()];
         let mut reporter = self.talk.reporter();
         let mut run = self.stage.resume(&self.settings, &typed, &mut reporter)?;
-        run.segment()?;
+        on_threads(|| run.segment())?;
         terminal::tell_report(&run.report(None), self.talk.json)
     }
 }

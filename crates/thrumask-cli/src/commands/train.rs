@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use burn::tensor::Device;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,7 +10,10 @@ use serde_json::json;
 use thrumask::train::{Outcome, Report, TrainConfig, train_configured};
 use thrumask_core::fsio;
 
-use crate::{options::TalkOptions, terminal};
+use crate::{
+    options::{TalkOptions, on_threads, start_threads},
+    terminal,
+};
 
 /// The longest configuration file that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -46,10 +49,7 @@ impl Train {
     /// Does it.
     pub fn run(self) -> Result<()> {
         if let Some(threads) = self.threads {
-            if !(1..=1024).contains(&threads) {
-                bail!("threads: expected 1 to 1024, got {threads}");
-            }
-            rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+            start_threads(threads)?;
         }
         let text = fsio::read_text_limited(&self.config, MAX_CONFIG_BYTES)?;
         let what = self.config.display().to_string();
@@ -76,7 +76,8 @@ impl Train {
         let base = std::env::current_dir()?;
         let device = Device::flex();
         let stop = terminal::interrupted;
-        let outcome = train_configured(&config, &base, &self.out, &device, &stop, &mut hear)?;
+        let outcome =
+            on_threads(|| train_configured(&config, &base, &self.out, &device, &stop, &mut hear))?;
         bar.finish_and_clear();
         if outcome == Outcome::Interrupted {
             return Err(thrumask_core::Error::Interrupted.into());

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    options::{SettingOptions, StageOptions, TalkOptions},
+    options::{SettingOptions, StageOptions, TalkOptions, on_threads},
     terminal,
 };
 
@@ -33,7 +33,7 @@ impl Video {
     pub fn run(self) -> Result<()> {
         let mut reporter = self.talk.reporter();
         let mut run = self.stage.resume(&self.settings, &[], &mut reporter)?;
-        run.video()?;
+        on_threads(|| run.video())?;
         if let Some(output) = &self.output {
             run.deliver(output)?;
         }

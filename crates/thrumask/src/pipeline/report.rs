@@ -47,7 +47,7 @@ pub struct Report {
 }
 
 /// Hears of stages and of their steps.
-pub trait Reporter: Progress {
+pub trait Reporter: Progress + Send {
     /// A stage begins to work.
     fn begin(&mut self, stage: &str);
     /// A stage is finished.

@@ -1,18 +1,53 @@
 //! Batches made ahead, in order, on a thread of their own.
 
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
+use std::time::Duration;
+
+use thrumask_core::Error;
 
 use crate::Result;
 
 /// How many batches wait at most.
 const AHEAD: usize = 2;
 
+/// How long a thread of the pool without other work sleeps before it looks again.
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// The batches that are made.
+pub struct Batches<B>(Receiver<Result<B>>);
+
+impl<B> Batches<B> {
+    /// The next one, as soon as it is made. A thread of the pool works for others meanwhile: making the
+    /// batch may need it.
+    ///
+    /// # Errors
+    /// That of making it; [`Error::Invalid`] after the last.
+    pub fn next(&self) -> Result<B> {
+        loop {
+            match self.0.try_recv() {
+                Ok(batch) => return batch,
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {}
+            }
+            if rayon::yield_now() == Some(rayon::Yield::Executed) {
+                continue;
+            }
+            match self.0.recv_timeout(PAUSE) {
+                Ok(batch) => return batch,
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        Err(Error::invalid("batches", "the loader stopped").into())
+    }
+}
+
 /// Runs `body` with a source that yields `make(first)`, `make(first + 1)`, … up to `make(end - 1)`.
 pub fn with_batches<B: Send, R>(
     first: u64,
     end: u64,
     make: impl Fn(u64) -> Result<B> + Send,
-    body: impl FnOnce(&Receiver<Result<B>>) -> R,
+    body: impl FnOnce(&Batches<B>) -> R,
 ) -> R {
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(AHEAD);
@@ -24,8 +59,48 @@ pub fn with_batches<B: Send, R>(
                 }
             }
         });
-        let result = body(&receiver);
-        drop(receiver);
+        let batches = Batches(receiver);
+        let result = body(&batches);
+        drop(batches);
         result
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rayon::prelude::*;
+
+    use super::*;
+
+    /// The sum of the first so many numbers, made on the pool.
+    fn sum(step: u64) -> Result<u64> {
+        Ok((0..step * 1000).into_par_iter().sum())
+    }
+
+    #[test]
+    fn batches_come_in_order_on_the_only_thread_of_a_pool_too() {
+        // `make` runs outside of the pool, and asks the global one; a pool of one thread that waited
+        // without working would block both. The global pool of the tests may have more threads, so the
+        // work is sent into the small pool explicitly.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let found = pool.install(|| {
+            with_batches(
+                3,
+                8,
+                |step| pool.install(|| sum(step)),
+                |batches| (3..8).map(|_| batches.next().unwrap()).collect::<Vec<_>>(),
+            )
+        });
+        let expected: Vec<u64> = (3..8).map(|step| sum(step).unwrap()).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_early_end_and_the_end_of_the_batches_stop_neither_side() {
+        assert_eq!(with_batches(0, 1000, Ok, |batches| batches.next().unwrap()), 0);
+        with_batches(0, 1, Ok, |batches| {
+            assert_eq!(batches.next().unwrap(), 0);
+            assert!(batches.next().unwrap_err().to_string().contains("the loader stopped"));
+        });
+    }
 }

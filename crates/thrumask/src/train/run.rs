@@ -161,9 +161,7 @@ pub fn train<T: Task>(
                     return Ok(Outcome::Interrupted);
                 }
                 let started = Instant::now();
-                let batch = batches.recv();
-                let batch =
-                    batch.map_err(|_| Error::invalid("batches", "the loader stopped"))??;
+                let batch = batches.next()?;
                 let network = trained(&optimizer);
                 let loss = task.loss(&network, batch)?;
                 let value = loss.clone().into_scalar::<f32>();
