@@ -1,5 +1,6 @@
 //! AdamW and Muon over flat parameters, with an exponential moving average.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thrumask_kernels::{AdamwHyper, adamw_ema_step, newton_schulz5};
 use thrumask_nn::weights::Parameter;
@@ -82,7 +83,9 @@ impl Optimizer {
     pub fn step(&mut self, gradients: Vec<Option<Vec<f32>>>, steps: u64) -> f32 {
         self.step += 1;
         let sum = |g: &Vec<f32>| g.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>();
-        let norm = gradients.iter().flatten().map(sum).sum::<f64>().sqrt() as f32;
+        // Each parameter on its own thread; the sums are added up in order.
+        let sums: Vec<f64> = gradients.par_iter().flatten().map(sum).collect();
+        let norm = sums.iter().sum::<f64>().sqrt() as f32;
         if !norm.is_finite() {
             return norm;
         }
@@ -91,8 +94,8 @@ impl Optimizer {
         let n = self.step as f32;
         let ema = self.config.ema.min((1.0 + n) / (10.0 + n));
         let (config, step) = (self.config.clone(), self.step);
-        for (slot, gradient) in self.slots.iter_mut().zip(&gradients) {
-            let Some(gradient) = gradient else { continue };
+        self.slots.par_iter_mut().zip(&gradients).with_max_len(1).for_each(|(slot, gradient)| {
+            let Some(gradient) = gradient else { return };
             match rule(&config, slot) {
                 // Orthogonalisation undoes any scale, so clipping has no say here beyond the momentum.
                 Rule::Muon => muon(&config, slot, gradient, clip, share, ema),
@@ -112,7 +115,7 @@ impl Optimizer {
                     adamw_ema_step(values, gradient, mean, square, ema, &hyper);
                 }
             }
-        }
+        });
         norm
     }
 }
