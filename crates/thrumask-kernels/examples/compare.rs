@@ -1,7 +1,8 @@
 //! Our side of `benches/compare.sh`: times one case of `benches/cases.json` and prints a line of
-//! JSON: `{"name", "forward": [ms], "both": [ms], "extra_mib"}`.
+//! JSON: `{"name", "forward": [ms], "both": [ms], "extra_mib", "work": {"gflop" or "gb"}}`; or the
+//! peaks of the machine: `{"name": "peak", "gflop", "gb"}`, of a second.
 //!
-//! `cargo run --release -p thrumask-kernels --example compare -- benches/cases.json INDEX`
+//! `cargo run --release -p thrumask-kernels --example compare -- benches/cases.json INDEX|peak`
 
 // Helpers of tests and examples may unwrap as the tests themselves do.
 #![allow(clippy::unwrap_used)]
@@ -52,6 +53,10 @@ fn main() {
 fn bench() {
     let mut args = std::env::args().skip(1);
     let (file, index) = (args.next().unwrap(), args.next().unwrap());
+    if index == "peak" {
+        let (gflop, gb) = (peak::gigaflops(), peak::gigabytes());
+        return println!("{}", serde_json::json!({"name": "peak", "gflop": gflop, "gb": gb}));
+    }
     let cases: Vec<Case> = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let case = &cases[index.parse::<usize>().unwrap()];
     let make = |device: &Device| -> Inputs {
@@ -80,6 +85,7 @@ fn bench() {
     let extra = resident_mib("VmHWM:") - before;
     let line = serde_json::json!({
         "name": case.name, "forward": forward, "both": both, "extra_mib": extra,
+        "work": work(case, groups.as_ref()),
     });
     println!("{line}");
 }
@@ -151,6 +157,31 @@ fn run(case: &Case, inputs: &Inputs, groups: Option<&TokenGroups>) -> Tensor<3> 
         "silu" => silu(at(0)),
         "softmax" => softmax_last(at(0)),
         other => panic!("no operator {other:?}"),
+    }
+}
+
+/// What the forward pass has to do at least: multiplications and additions of the plain method, or bytes
+/// to read and write once.
+fn work(case: &Case, groups: Option<&TokenGroups>) -> serde_json::Value {
+    let [batch, tokens, width] = case.shape.map(|size| size as f64);
+    let to = case.to as f64;
+    let gflop = |flop: f64| serde_json::json!({ "gflop": flop / 1e9 });
+    match case.op.as_str() {
+        "attention" => gflop(4.0 * batch * tokens * tokens * width),
+        "cross" => gflop(4.0 * batch * tokens * to * width),
+        "grouped" => {
+            let pairs: usize = (0..case.shape[0])
+                .flat_map(|row| groups.unwrap().groups(row).map(|group| group.len().pow(2)))
+                .sum();
+            gflop(4.0 * pairs as f64 * width)
+        }
+        "linear" => gflop(2.0 * batch * tokens * width * to),
+        "conv2d" => {
+            let times = (case.magnify as f64 / case.stride as f64).powi(2);
+            gflop(2.0 * 9.0 * batch * tokens * to * width * times)
+        }
+        "temporal_conv" => gflop(2.0 * 3.0 * batch * tokens * to * width),
+        _ => serde_json::json!({ "gb": 2.0 * 4.0 * batch * tokens * width / 1e9 }),
     }
 }
 

@@ -20,6 +20,7 @@ mod matrix;
 pub mod memory;
 pub mod norm;
 pub mod optim;
+pub mod peak;
 pub mod pull;
 pub mod reference;
 pub mod residual;

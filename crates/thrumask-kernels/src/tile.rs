@@ -115,6 +115,7 @@ unsafe fn panel<S: Simd, W: Walk, const NV: usize>(
         blocks!(row, 6);
     }
     blocks!(row, 4);
+    blocks!(row, 3);
     blocks!(row, 1);
 }
 

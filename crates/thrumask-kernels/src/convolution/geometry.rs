@@ -131,17 +131,37 @@ pub(super) fn spread(
                 }
                 from = &wide;
             }
-            for first in 0..step[2].min(from.len()) {
-                let to = &mut to[lattice.place([z + front[0], y + front[1], first + front[2]])..];
-                if step[2] == 1 {
-                    to[..from.len()].copy_from_slice(from);
-                } else {
-                    let from = from[first..].iter().step_by(step[2]);
-                    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+            let start = |x: usize| lattice.place([z + front[0], y + front[1], x + front[2]]);
+            match step[2] {
+                1 => to[start(0)..][..from.len()].copy_from_slice(from),
+                2 => deal::<2>(from, to, start),
+                4 => deal::<4>(from, to, start),
+                step => {
+                    for first in 0..step.min(from.len()) {
+                        let to = &mut to[start(first)..];
+                        let from = from[first..].iter().step_by(step);
+                        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+                    }
                 }
             }
         }
     })
+}
+
+/// Every `N`-th value to its own place: value `i` starts those at `start(i)`, for `i` below `N`.
+fn deal<const N: usize>(from: &[f32], to: &mut [f32], start: impl Fn(usize) -> usize) {
+    let starts: [usize; N] = std::array::from_fn(start);
+    let whole = from.chunks_exact(N);
+    for (first, value) in whole.remainder().iter().enumerate() {
+        to[starts[first] + from.len() / N] = *value;
+    }
+    let end = starts.iter().max().map_or(0, |start| start + from.len() / N);
+    let to = &mut to[..end];
+    for (i, from) in whole.enumerate() {
+        for (start, value) in starts.iter().zip(from) {
+            to[start + i] = *value;
+        }
+    }
 }
 
 /// Values behind the last channel that whole vectors may read.
