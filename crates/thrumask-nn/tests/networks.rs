@@ -38,7 +38,7 @@ fn objects_of(trajectory: &Trajectory, grid: [usize; 3], prompts: Tensor<3>) -> 
     let visible = ObjectGrid::visibility(&grids, &lengths, padded).unwrap();
     ObjectContext {
         groups: ObjectGrid::groups(&grids).unwrap(),
-        prompts: Context { tokens: prompts, mask: KeyMask::Prompts(visible) },
+        prompts: Context::new(prompts, KeyMask::Prompts(visible)),
     }
 }
 
@@ -235,7 +235,7 @@ fn a_sample_does_not_depend_on_its_neighbours() {
             latents: pick(&all.latents, rows),
             time: rows.iter().map(|&b| all.time[b]).collect(),
             conditions: pick(&all.conditions, rows),
-            text: Context { tokens: text, mask: KeyMask::Lengths(lengths) },
+            text: Context::new(text, KeyMask::Lengths(lengths)),
             objects: Some(objects.rows(rows).context(pick(&prompts, rows))),
         };
         network.predict(&input).unwrap()
@@ -344,4 +344,40 @@ fn the_encoder_looks_at_one_patch_and_the_decoder_a_few_around() {
 
     let odd = Tensor::<5>::zeros([1, 3, 3, 24, 32], &device);
     assert!(autoencoder.encode(odd).unwrap_err().to_string().contains("video size"));
+}
+
+#[test]
+fn keys_and_values_of_texts_are_made_once_for_a_generation() {
+    let masked = config(layers(MASKED, MASKED));
+    let device = Device::flex();
+    let network = network(&masked, 1, &device);
+    let shape = [1, 4, TEXT];
+    let prompts = tensor(normal("prompts", 1, shape), shape, &device);
+    let objects = objects_of(&trajectory(2), masked.grid(), prompts);
+    let fresh = input(&masked, 1, 1, Some(objects), &device);
+    let kept = DenoiserInput {
+        text: fresh.text.clone().kept(),
+        objects: fresh.objects.clone().map(|o| ObjectContext { prompts: o.prompts.kept(), ..o }),
+        ..fresh.clone()
+    };
+    let run = |network: &Dit, input: &DenoiserInput, time: f32| {
+        values(&network.predict(&DenoiserInput { time: vec![time], ..input.clone() }).unwrap())
+    };
+    for time in [0.0, 0.3, 0.9] {
+        assert_eq!(run(&network, &kept, time), run(&network, &fresh, time));
+    }
+    // Other parameters in the same place show what is still read.
+    let changed = |what: &'static str| {
+        let other = |_: usize, name: &str, shape: &[usize]| {
+            let found = name.contains("cross_attention") && name.ends_with(what);
+            found.then(|| normal("other", 3, [shape.iter().product(), 1]))
+        };
+        with_values(network.clone(), other)
+    };
+    for (what, read) in [("key.weight", false), ("value.weight", false), ("query.weight", true)] {
+        let other = changed(what);
+        assert_ne!(run(&other, &fresh, 0.3), run(&network, &fresh, 0.3), "{what} has a part");
+        let same = run(&other, &kept, 0.3) == run(&network, &kept, 0.3);
+        assert_eq!(!same, read, "{what}");
+    }
 }

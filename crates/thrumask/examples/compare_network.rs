@@ -171,18 +171,18 @@ impl Inputs {
             latents: self.latents.clone().to_device(device),
             time: self.time.clone(),
             conditions: self.conditions.clone().to_device(device),
-            text: Context { tokens: text, mask: KeyMask::Lengths(self.lengths.clone()) },
+            text: Context::new(text, KeyMask::Lengths(self.lengths.clone())),
             objects: (objects > 0).then(|| ObjectContext {
                 groups: TokenGroups::new(&self.ids, batch, config.tokens()),
-                prompts: Context {
-                    tokens: self.prompts.clone().to_device(device),
-                    mask: KeyMask::Prompts(PromptVisibility::new(
+                prompts: Context::new(
+                    self.prompts.clone().to_device(device),
+                    KeyMask::Prompts(PromptVisibility::new(
                         &self.visible,
                         &self.prompt_lengths,
                         shape,
                         PROMPT,
                     )),
-                },
+                ),
             }),
         }
     }

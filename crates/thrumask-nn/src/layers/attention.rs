@@ -2,9 +2,9 @@
 //! (paper eqs. 2 and 3), which differ only in what a token may see.
 
 use burn::{module::Module, tensor::Tensor};
-use thrumask_kernels::{PromptVisibility, RopeTable, TokenGroups};
+use thrumask_kernels::{RopeTable, TokenGroups};
 
-use super::{Init, Linear, RmsNorm};
+use super::{Context, Init, KeyMask, Linear, RmsNorm};
 
 /// Multi-head attention with query-key norm and optional rotary positions: of tokens to each other,
 /// or to a context of other tokens.
@@ -91,8 +91,10 @@ impl Attention {
     /// - returns `[B, N, C]`; exactly zero for a token that may see no key
     pub fn to(&self, x: Tensor<3>, context: &Context) -> Tensor<3> {
         let query = self.query_norm.forward(self.query.forward(x));
-        let key = self.key_norm.forward(self.key.forward(context.tokens.clone()));
-        let value = self.value.forward(context.tokens.clone());
+        let (key, value) = context.projected(self.key.weight.id, |tokens| {
+            let key = self.key_norm.forward(self.key.forward(tokens.clone()));
+            (key, self.value.forward(tokens)) // [B, L, C] each
+        });
         let mixed = match &context.mask {
             KeyMask::Lengths(lengths) => {
                 thrumask_kernels::attention(query, key, value, self.heads, Some(lengths))
@@ -103,22 +105,4 @@ impl Attention {
         };
         self.output.forward(mixed)
     }
-}
-
-/// Embedded texts that tokens attend to.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// `[B, L, D]`; for object prompts `L` is objects × padded length.
-    pub tokens: Tensor<3>,
-    /// Which text tokens a query may see.
-    pub mask: KeyMask,
-}
-
-/// Which keys a query may see.
-#[derive(Debug, Clone)]
-pub enum KeyMask {
-    /// The first so many of each batch row.
-    Lengths(Vec<usize>),
-    /// The prompts of the objects whose boxes the query lies in (eq. 2).
-    Prompts(PromptVisibility),
 }

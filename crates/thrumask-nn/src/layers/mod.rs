@@ -1,6 +1,7 @@
 //! What every network is built from: thin modules over the fused operators of `thrumask-kernels`.
 
 pub mod attention;
+pub mod context;
 pub mod convolution;
 pub mod embedding;
 pub mod init;
@@ -8,7 +9,8 @@ pub mod linear;
 pub mod norm;
 pub mod rotary;
 
-pub use attention::{Attention, Context, KeyMask};
+pub use attention::Attention;
+pub use context::{Context, KeyMask};
 pub use convolution::Convolution;
 pub use embedding::{LearnedPositions, TimeEmbedding};
 pub use init::Init;

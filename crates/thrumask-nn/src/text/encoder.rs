@@ -96,6 +96,6 @@ impl TextEncoder {
             x = x + block.attention.among(h, None, None, Some(&lengths));
             x = x.clone() + block.mlp.forward(block.mlp_norm.forward(x));
         }
-        Context { tokens: self.norm.forward(x), mask: KeyMask::Lengths(lengths) }
+        Context::new(self.norm.forward(x), KeyMask::Lengths(lengths))
     }
 }

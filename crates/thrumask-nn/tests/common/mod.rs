@@ -138,7 +138,7 @@ impl Objects {
         let visible = PromptVisibility::new(&self.visible, &self.lengths, shape, self.padded);
         ObjectContext {
             groups: TokenGroups::new(&self.ids, self.batch, TOKENS),
-            prompts: Context { tokens: prompts, mask: KeyMask::Prompts(visible) },
+            prompts: Context::new(prompts, KeyMask::Prompts(visible)),
         }
     }
 }
@@ -160,10 +160,10 @@ pub fn input(
         latents: tensor(normal("latents", seed, latents), latents, device),
         time: (0..batch).map(|b| 0.1 + 0.2 * b as f32).collect(),
         conditions: tensor(normal("conditions", seed, conditions), conditions, device),
-        text: Context {
-            tokens: tensor(normal("text", seed, text), text, device),
-            mask: KeyMask::Lengths((0..batch).map(|b| text_tokens - b % 3).collect()),
-        },
+        text: Context::new(
+            tensor(normal("text", seed, text), text, device),
+            KeyMask::Lengths((0..batch).map(|b| text_tokens - b % 3).collect()),
+        ),
         objects,
     }
 }

@@ -73,6 +73,15 @@ impl Prepared {
         Ok(Self { conditions: conditions.to_device(&device), text, objects })
     }
 
+    /// The same for one generation: keys and values of the texts are made in the first step alone.
+    /// Only for parameters that do not change meanwhile.
+    pub fn kept(self) -> Self {
+        let objects = self
+            .objects
+            .map(|objects| ObjectContext { prompts: objects.prompts.kept(), ..objects });
+        Self { text: self.text.kept(), objects, ..self }
+    }
+
     /// The denoiser's input for noisy latents at a time.
     ///
     /// # Shapes
@@ -152,7 +161,7 @@ fn objects(
         let prompt = |i: usize| scene.plan.objects.get(i).filter(|_| keep.text);
         texts.extend((0..most).map(|i| prompt(i).map_or("", |o| o.prompt.as_str())));
     }
-    let Context { tokens, mask } = network.text.encode(vocabulary, &texts);
+    let Context { tokens, mask, .. } = network.text.encode(vocabulary, &texts);
     let [_, padded, width] = tokens.dims();
     let KeyMask::Lengths(lengths) = mask else { return Err(missing("text lengths")) };
     let lengths: Vec<Vec<usize>> = scenes
@@ -166,10 +175,10 @@ fn objects(
     let visibility = ObjectGrid::visibility(&grids, &lengths, padded)?;
     Ok(ObjectContext {
         groups: ObjectGrid::groups(&grids)?,
-        prompts: Context {
-            tokens: tokens.reshape([scenes.len(), most * padded, width]), // [B, S·L, D]
-            mask: KeyMask::Prompts(visibility),
-        },
+        prompts: Context::new(
+            tokens.reshape([scenes.len(), most * padded, width]), // [B, S·L, D]
+            KeyMask::Prompts(visibility),
+        ),
     })
 }
 

@@ -142,7 +142,7 @@ impl StageModel {
         Ok(pin(latents, &start, pinned, 1.0))
     }
 
-    /// Conditions for this model; see [`Prepared::new`].
+    /// Conditions of one generation with this model; see [`Prepared::new`].
     ///
     /// # Errors
     /// As [`Prepared::new`].
@@ -152,7 +152,10 @@ impl StageModel {
         scenes: &[SceneConditions<'_>],
         keep: &[Keep],
     ) -> Result<Prepared> {
-        Prepared::new(&self.network, &self.config, &self.vocabulary, autoencoder, scenes, keep)
+        let (network, vocabulary) = (&self.network, &self.vocabulary);
+        let prepared =
+            Prepared::new(network, &self.config, vocabulary, autoencoder, scenes, keep)?;
+        Ok(prepared.kept())
     }
 }
 

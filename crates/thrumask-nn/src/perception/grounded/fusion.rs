@@ -158,5 +158,5 @@ impl FusionBlock {
 /// - `image`: `[B, N, C]`
 pub(super) fn whole(image: Tensor<3>) -> Context {
     let [batch, tokens, _] = image.dims();
-    Context { tokens: image, mask: KeyMask::Lengths(vec![tokens; batch]) }
+    Context::new(image, KeyMask::Lengths(vec![tokens; batch]))
 }

@@ -51,7 +51,7 @@ fn cross_attention(fixture: &Fixture, case: &str, mask: KeyMask) {
     let (width, text_width) = (x.dims()[2], text.dims()[2]);
     let module = Attention::with_context(&mut init(), width, text_width, HEADS, 1.0);
     let module = fixture.0.load_into("fixture", &format!("{case}.module."), module).unwrap();
-    let out = module.to(x.clone(), &Context { tokens: text.clone(), mask });
+    let out = module.to(x.clone(), &Context::new(text.clone(), mask));
     let gradients = fixture.backward(&format!("{case}."), out, BLOCK);
     fixture.gradient(&format!("{case}.d_x"), &x, &gradients, BLOCK);
     fixture.gradient(&format!("{case}.d_text"), &text, &gradients, BLOCK);

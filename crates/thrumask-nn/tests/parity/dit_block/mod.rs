@@ -39,7 +39,7 @@ fn block_without_object_layers() {
     let modulation = fixture.input::<3>("modulation");
     let rope = RopeTable::from_angles(fixture.values("angles"), tokens, width / 2);
     let text_context =
-        Context { tokens: text.clone(), mask: KeyMask::Lengths(vec![text_tokens; batch]) };
+        Context::new(text.clone(), KeyMask::Lengths(vec![text_tokens; batch]));
     let context = BlockContext {
         modulation: modulation.clone().reshape([batch, 6 * width]),
         text: &text_context,
