@@ -44,6 +44,9 @@ fn one() -> usize {
 
 type Inputs = Vec<Tensor<3>>;
 
+#[global_allocator]
+static ALLOCATOR: LineAllocator = LineAllocator;
+
 fn main() {
     keep_freed_memory();
     // On a thread of the pool, as the program does: its operators then start without a hand-over.

@@ -36,7 +36,7 @@ pub use attention::{
 };
 pub use convolution::{ConvolutionOptions, conv2d, temporal_conv};
 pub use linear::linear;
-pub use memory::keep_freed_memory;
+pub use memory::{LineAllocator, keep_freed_memory};
 pub use norm::{group_norm, group_norm_silu, layer_norm, layer_norm_modulate, rms_norm};
 pub use optim::{AdamwHyper, adamw_ema_step, newton_schulz5};
 pub use pull::pull_back;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::bridge::{self, FusedOp};
 use crate::host::{Host, Rows, Shared, build};
-use crate::matrix::{View, product, product_fresh, product_into};
+use crate::matrix::{Panels, Product, Right, View};
 use crate::reference;
 
 /// `x w + b` over the last axis.
@@ -32,11 +32,11 @@ pub fn linear<const D: usize>(x: Tensor<D>, w: Tensor<2>, b: Option<Tensor<1>>) 
     reference::linear(x, w, b)
 }
 
-/// Rows of `x` that make a task.
+/// Rows that make a task, at most.
 const BLOCK: usize = 192;
 
-/// Rows and columns of the gradient of `w` that make a task.
-const TILE: [usize; 2] = [64, 128];
+/// Rows and columns of the gradient of `w` that make a task, at most.
+const TILE: [usize; 2] = [192, 256];
 
 /// `x w + b` with inputs `x`, `w` and perhaps `b`.
 #[derive(Clone, Copy, Debug)]
@@ -100,17 +100,29 @@ fn forward(x: &Host, w: Host, b: Option<Host>) -> Host {
     let ([inputs, outputs], x) = (sizes(&w), x.rows());
     let axis = dims.len() - 1;
     dims[axis] = outputs;
-    let len = dims.iter().product();
-    let right = View { data: w.values(), row: outputs, column: 1 };
-    let out = build(len, BLOCK * outputs, |at, out| {
-        let left = block(x, at / outputs);
-        let shape = [out.len() / outputs, outputs, inputs];
-        match &b {
-            Some(b) => product(out.repeat(b.values()), shape, left, right, Some((1.0, 1.0))),
-            None => product_fresh(out, shape, left, right),
-        }
-    });
+    let count = dims[..axis].iter().product();
+    let w = View { data: w.values(), row: outputs, column: 1 };
+    let out = rows_times(x, w, b.as_ref().map(Host::values), [count, outputs, inputs]);
     Host::from_vec(out, &dims)
+}
+
+/// `x w`, each row from `start` on. `shape` is rows and columns of the result, then the inner size.
+fn rows_times(
+    x: Rows,
+    w: View,
+    start: Option<&[f32]>,
+    [count, columns, inner]: [usize; 3],
+) -> Vec<f32> {
+    let panels = Panels::new(w, [inner, columns]);
+    // Several tasks for each thread of a small machine, where there are rows enough.
+    let block = count.div_ceil(8).next_multiple_of(12).min(BLOCK);
+    build(count * columns, block * columns, |at, out| {
+        let shape = [out.len() / columns, columns, inner];
+        let (left, right) = (rows_from(x, at / columns), Right::Panels(&panels));
+        let product = Product { shape, left, right, start };
+        // SAFETY: dense rows that the product writes all, and does not read before.
+        unsafe { out.write(|out| product.write(out, columns)) };
+    })
 }
 
 /// `grad wᵀ`, and the sums of the columns of `grad`.
@@ -124,13 +136,8 @@ fn grad_rows(
     let [inputs, outputs] = sizes(&w);
     let count = grad.len() / outputs.max(1);
     let grad = grad.rows();
-    let right = View { data: w.values(), row: outputs, column: 1 }.turned();
-    let dx = want_x.then(|| {
-        build(count * inputs, BLOCK * inputs, |at, out| {
-            let shape = [out.len() / inputs, inputs, outputs];
-            product_fresh(out, shape, block(grad, at / inputs), right);
-        })
-    });
+    let turned = View { data: w.values(), row: outputs, column: 1 }.turned();
+    let dx = want_x.then(|| rows_times(grad, turned, None, [count, inputs, outputs]));
     let db = want_b.then(|| {
         let partials = build(count.div_ceil(BLOCK) * outputs, outputs, |at, sums| {
             let first = at / outputs * BLOCK;
@@ -161,28 +168,24 @@ fn grad_weight(x: &Host, grad: Rows) -> Vec<f32> {
         return dw;
     }
     let shared = Shared::new(&mut dw, outputs);
-    let across = outputs.div_ceil(TILE[1]);
-    (0..inputs.div_ceil(TILE[0]) * across).into_par_iter().with_max_len(1).for_each(|task| {
-        let (top, side) = (task / across * TILE[0], task % across * TILE[1]);
-        let height = TILE[0].min(inputs - top);
-        let width = TILE[1].min(outputs - side);
+    let tile = [inputs.div_ceil(2).next_multiple_of(12), outputs.div_ceil(4).next_multiple_of(32)];
+    let tile = [tile[0].min(TILE[0]), tile[1].min(TILE[1])];
+    let across = outputs.div_ceil(tile[1]);
+    (0..inputs.div_ceil(tile[0]) * across).into_par_iter().with_max_len(1).for_each(|task| {
+        let (top, side) = (task / across * tile[0], task % across * tile[1]);
+        let (height, width) = (tile[0].min(inputs - top), tile[1].min(outputs - side));
         let left = View { data: &x.data[top..], row: 1, column: x.stride };
-        let right = View { data: &grad.data[side..], row: grad.stride, column: 1 };
+        let right = Right::View(View { data: &grad.data[side..], row: grad.stride, column: 1 });
+        let product = Product { shape: [height, width, count], left, right, start: None };
+        let (out, stride) = shared.tile(top, side, [height, width]);
         // SAFETY: this task alone writes this tile, and its elements are inside of the matrix.
-        unsafe {
-            product_into(
-                shared.tile(top, side, [height, width]),
-                [height, width, count],
-                left,
-                right,
-            )
-        };
+        unsafe { product.write(out, stride) };
     });
     dw
 }
 
 /// Rows from `first` on.
-fn block(rows: Rows<'_>, first: usize) -> View<'_> {
+fn rows_from(rows: Rows<'_>, first: usize) -> View<'_> {
     View { data: &rows.data[first * rows.stride..], row: rows.stride, column: 1 }
 }
 

@@ -1,6 +1,10 @@
-//! Matrix products of views, one thread each.
+//! Matrix products of views: operands are packed into panels that stay in the caches, and every sum runs
+//! over the inner axis in ascending order, so that an element's bits depend neither on the tiling nor on
+//! how many rows or columns are made together.
 
-use crate::target::Target;
+use crate::host::{Aligned, Scratch};
+use crate::simd::{self, Kernel, Simd};
+use crate::tile::{Even, Left, pack, packed_len, product};
 
 /// A matrix in a slice, by the distances between neighbours.
 #[derive(Clone, Copy)]
@@ -27,93 +31,301 @@ impl View<'_> {
     }
 }
 
-/// `out = left right`, or `a out + b left right` for `mix = Some((a, b))`; `out` is dense and row-major.
-/// The shape is rows and columns of `out`, then the inner size.
-pub(crate) fn product(
-    out: &mut [f32],
-    [rows, columns, inner]: [usize; 3],
-    left: View,
-    right: View,
-    mix: Option<(f32, f32)>,
-) {
-    assert!(out.len() >= rows * columns, "room for {rows} x {columns} values");
-    if rows == 1 && columns > 1 {
-        // A single row would be multiplied as a vector, whose sums are rounded in another order. As
-        // one of two equal rows its bits do not depend on how many rows there are.
-        let mut pair = vec![0.0; 2 * columns];
-        pair[..columns].copy_from_slice(&out[..columns]);
-        product(&mut pair, [2, columns, inner], View { row: 0, ..left }, right, mix);
-        out[..columns].copy_from_slice(&pair[..columns]);
+/// Inner length that is treated at once, at most: a panel of the right-hand matrix then stays in the
+/// first-level cache.
+#[allow(non_snake_case)] fn DEPTH() -> usize { static K: std::sync::OnceLock<usize> = std::sync::OnceLock::new(); *K.get_or_init(|| std::env::var("KK").ok().and_then(|x| x.parse().ok()).unwrap_or(192)) }
+
+/// Values of the left-hand matrix that are held packed, about: they stay in the second-level cache.
+const HELD: usize = 192 << 10;
+
+/// A right-hand matrix in panels, for several products.
+pub(crate) struct Panels {
+    values: Aligned,
+    inner: usize,
+    columns: usize,
+    wide: usize,
+}
+
+impl Panels {
+    /// Packs the matrix, in parallel.
+    pub fn new(from: View, [inner, columns]: [usize; 2]) -> Self {
+        from.check(inner, columns);
+        let wide = simd::run(PanelWidth);
+        let panel = inner * wide;
+        let values = Aligned::build(columns.div_ceil(wide) * panel, panel, |at, to| {
+            let column = at / panel * wide;
+            let count = wide.min(columns - column);
+            let view = View { data: &from.data[column * from.column..], ..from };
+            pack_right(view, [inner, count], wide, to.zeros());
+        });
+        Self { values, inner, columns, wide }
+    }
+}
+
+/// Columns of a panel.
+struct PanelWidth;
+
+impl Kernel for PanelWidth {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _simd: S) -> usize {
+        2 * S::LANES
+    }
+}
+
+/// `count` columns in rows of `wide` values; those behind them stay as they are.
+#[inline(always)]
+fn pack_right(from: View, [inner, count]: [usize; 2], wide: usize, to: &mut [f32]) {
+    if from.column == 1 && count == wide {
+        // A length that is known lets the copy be a few vectors.
+        for (k, to) in to.chunks_exact_mut(wide).enumerate().take(inner) {
+            to.copy_from_slice(&from.data[k * from.row..][..wide]);
+        }
         return;
     }
-    // SAFETY: dense rows inside of `out`, which is borrowed mutably.
-    unsafe { multiply((out.as_mut_ptr(), columns), [rows, columns, inner], left, right, mix) }
-}
-
-/// `out = left right` in memory without values.
-pub(crate) fn product_fresh(
-    out: &mut Target,
-    shape @ [rows, columns, _]: [usize; 3],
-    left: View,
-    right: View,
-) {
-    assert_eq!(out.len(), rows * columns, "room for {rows} x {columns} values");
-    if rows == 1 || shape.contains(&0) {
-        return product(out.zeros(), shape, left, right, None);
+    if from.column == 1 {
+        for (k, to) in to.chunks_exact_mut(wide).enumerate().take(inner) {
+            to[..count].copy_from_slice(&from.data[k * from.row..][..count]);
+        }
+        return;
     }
-    // SAFETY: dense rows inside of `out`, which the product writes all and does not read.
-    unsafe { out.write(|out| multiply((out, columns), shape, left, right, None)) };
+    // Columns in memory are rows here: some of each at a time, so that lines are used whole.
+    for first in (0..inner).step_by(16) {
+        let last = inner.min(first + 16);
+        for j in 0..count {
+            for k in first..last {
+                to[k * wide + j] = from.data[k * from.row + j * from.column];
+            }
+        }
+    }
 }
 
-/// `out = left right` for `out` given by its first element and the distance between rows.
+/// The right-hand matrix of a product.
+#[derive(Clone, Copy)]
+pub(crate) enum Right<'a> {
+    /// Packed before.
+    Panels(&'a Panels),
+    /// Packed panel by panel on the way.
+    View(View<'a>),
+}
+
+/// `out = start + left right` on one thread; `out` is given by its first element and the distance
+/// between its rows.
+pub(crate) struct Product<'a> {
+    /// Rows and columns of `out`, then the inner size.
+    pub shape: [usize; 3],
+    pub left: View<'a>,
+    pub right: Right<'a>,
+    /// The same row for all, or zeros.
+    pub start: Option<&'a [f32]>,
+}
+
+impl Product<'_> {
+    /// Writes every element of `out`, and reads none before.
+    ///
+    /// # Safety
+    /// All elements of `out` may be written, and nothing else uses them meanwhile.
+    pub unsafe fn write(self, out: *mut f32, out_row: usize) {
+        simd::run(Run { of: self, out, out_row });
+    }
+}
+
+/// `out = left right`; `out` is dense and row-major.
+pub(crate) fn product_into(out: &mut [f32], shape: [usize; 3], left: View, right: View) {
+    let [rows, columns, _] = shape;
+    assert!(out.len() >= rows * columns, "room for {rows} x {columns} values");
+    let right = Right::View(right);
+    // SAFETY: dense rows inside of `out`, which is borrowed mutably.
+    unsafe { Product { shape, left, right, start: None }.write(out.as_mut_ptr(), columns) };
+}
+
+struct Run<'a> {
+    of: Product<'a>,
+    out: *mut f32,
+    out_row: usize,
+}
+
+impl Kernel for Run<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { of: Product { shape, left, right, start }, out, out_row } = self;
+        let [rows, columns, inner] = shape;
+        let (tall, wide) = (S::TILE_ROWS, 2 * S::LANES);
+        left.check(rows, inner);
+        assert!(start.is_none_or(|start| start.len() >= columns), "a start for each column");
+        match right {
+            Right::View(right) => right.check(inner, columns),
+            Right::Panels(p) => {
+                let found = [p.inner, p.columns, p.wide];
+                assert_eq!(found, [inner, columns, wide], "panels of this product");
+            }
+        }
+        // Lengths of about one size each: what is packed at once, and what one pass goes over.
+        let even = |len: usize, most: usize| len.div_ceil(len.div_ceil(most).max(1)).max(1);
+        let long = even(inner, (HELD / rows.max(1)).max(DEPTH()));
+        let step = even(long, DEPTH());
+        let a_len = packed_len::<S>(rows, long);
+        let mut memory = Scratch::take(a_len + wide * (step + tall));
+        let (a, rest) = memory.values().split_at_mut(a_len);
+        let (b, edge) = rest.split_at_mut(wide * step);
+        // Without an inner axis there is still a start to write.
+        for first in (0..inner.max(1)).step_by(long) {
+            let end = inner.min(first + long);
+            let steps = || (first..end.max(first + 1)).step_by(step);
+            for from in steps() {
+                let depth = step.min(end - from);
+                let data = left.data.get(from * left.column..).unwrap_or_default();
+                let of_left = Left::strided::<S>(data.as_ptr(), left.row, left.column);
+                let to = &mut a[packed_len::<S>(rows, from - first)..];
+                // SAFETY: the view was checked for all rows and the whole inner axis.
+                unsafe { pack(simd, of_left, [rows, depth], to) };
+            }
+            for column in (0..columns).step_by(wide) {
+                let count = wide.min(columns - column);
+                let begin = start.map(|start| &start[column..column + count]);
+                for from in steps() {
+                    let depth = step.min(end - from);
+                    let panel = match right {
+                        Right::Panels(p) => p.values[column * inner + from * wide..].as_ptr(),
+                        Right::View(view) => {
+                            let at = from * view.row + column * view.column;
+                            let data = view.data.get(at..).unwrap_or_default();
+                            pack_right(View { data, ..view }, [depth, count], wide, b);
+                            b.as_ptr()
+                        }
+                    };
+                    let a = &a[packed_len::<S>(rows, from - first)..];
+                    let begin = if from == 0 { Begin::Row(begin) } else { Begin::Out };
+                    // SAFETY: the panel holds `depth` rows of `wide` values, `a` the packed rows; the
+                    // elements of `out` are promised by the caller, and `edge` holds a whole tile.
+                    unsafe {
+                        let to = out.add(column);
+                        strip(simd, [rows, count, depth], a, panel, begin, to, out_row, edge);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the sums of a strip start from.
+#[derive(Clone, Copy)]
+enum Begin<'a> {
+    /// The same row for all, or zeros.
+    Row(Option<&'a [f32]>),
+    /// What `out` holds.
+    Out,
+}
+
+/// The columns of one panel, at most two vectors. `edge` is room for a tile.
 ///
 /// # Safety
-/// All elements of `out` may be written, and nothing else uses them meanwhile.
-pub(crate) unsafe fn product_into(
-    out: (*mut f32, usize),
-    shape: [usize; 3],
-    left: View,
-    right: View,
+/// `panel` holds `depth` whole rows, `a` the packed rows, and all elements of `out` may be written.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn strip<S: Simd>(
+    simd: S,
+    [rows, count, depth]: [usize; 3],
+    a: &[f32],
+    panel: *const f32,
+    begin: Begin,
+    out: *mut f32,
+    out_row: usize,
+    edge: &mut [f32],
 ) {
-    // SAFETY: promised by the caller.
-    unsafe { multiply(out, shape, left, right, None) }
+    let (tall, wide) = (S::TILE_ROWS, 2 * S::LANES);
+    let vectors = count.div_ceil(S::LANES);
+    assert!(a.len() >= packed_len::<S>(rows, depth) && edge.len() >= tall * wide);
+    for row in (0..rows).step_by(tall) {
+        let height = tall.min(rows - row);
+        let left = Left::packed::<S>(a[row * depth..].as_ptr(), depth);
+        let shape = [height, vectors, depth];
+        // SAFETY: promised by the caller; `edge` holds a whole tile.
+        unsafe {
+            let to = out.add(row * out_row);
+            if count == vectors * S::LANES {
+                let start = match begin {
+                    Begin::Row(row) => row.map(|row| (row.as_ptr(), 0)),
+                    Begin::Out => Some((to.cast_const(), out_row)),
+                };
+                product(simd, shape, left, panel, Even(wide), to, out_row, start);
+                continue;
+            }
+            for (i, edge) in edge.chunks_exact_mut(wide).enumerate().take(height) {
+                match begin {
+                    Begin::Row(Some(row)) => edge[..count].copy_from_slice(row),
+                    Begin::Row(None) => edge[..count].fill(0.0),
+                    Begin::Out => to.add(i * out_row).copy_to(edge.as_mut_ptr(), count),
+                }
+            }
+            let tile = edge.as_mut_ptr();
+            let start = Some((tile.cast_const(), wide));
+            product(simd, shape, left, panel, Even(wide), tile, wide, start);
+            for i in 0..height {
+                tile.add(i * wide).copy_to_nonoverlapping(to.add(i * out_row), count);
+            }
+        }
+    }
 }
 
-/// # Safety
-/// All elements of `out` may be written, and nothing else uses them meanwhile; with `mix` they are
-/// initialised.
-unsafe fn multiply(
-    (out, out_row): (*mut f32, usize),
-    [rows, columns, inner]: [usize; 3],
-    left: View,
-    right: View,
-    mix: Option<(f32, f32)>,
-) {
-    left.check(rows, inner);
-    right.check(inner, columns);
-    let (alpha, beta) = mix.unwrap_or((0.0, 1.0));
-    // SAFETY: the operands were just checked, the result is promised by the caller.
-    unsafe {
-        gemm::gemm(
-            rows,
-            columns,
-            inner,
-            out,
-            1,
-            out_row as isize,
-            mix.is_some(),
-            left.data.as_ptr(),
-            left.column as isize,
-            left.row as isize,
-            right.data.as_ptr(),
-            right.column as isize,
-            right.row as isize,
-            alpha,
-            beta,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(len: usize, seed: usize) -> Vec<f32> {
+        (0..len).map(|i| ((i * 31 + seed * 17) % 23) as f32 / 8.0 - 1.2).collect()
+    }
+
+    /// The sum in ascending order with fused multiply-adds, as every instruction set but the portable
+    /// one makes it.
+    fn plain([rows, columns, inner]: [usize; 3], a: View, b: View, start: &[f32]) -> Vec<f32> {
+        let element = |i: usize, j: usize| {
+            let at = |k: usize| (a.data[i * a.row + k * a.column], b.data[k * b.row + j * b.column]);
+            (0..inner).map(at).fold(start[j], |sum, (a, b)| a.mul_add(b, sum))
+        };
+        (0..rows * columns).map(|i| element(i / columns, i % columns)).collect()
+    }
+
+    #[test]
+    fn any_shape_and_layout_gives_the_sum_in_order() {
+        let sizes = [0, 1, 2, 5, 12, 13, 31, 32, 33, 47, 64, 100];
+        for (n, &rows) in sizes.iter().enumerate() {
+            for &columns in &sizes[n % 3..] {
+                for inner in [0, 1, 7, 319, 321, 700] {
+                    let shape = [rows, columns, inner];
+                    let (a, b) = (values(rows * inner, 1), values(inner * columns, 2));
+                    let bias = values(columns, 3);
+                    for (a_turned, b_turned) in [(false, false), (true, false), (false, true)] {
+                        let view = |data, turned, [rows, columns]: [usize; 2]| match turned {
+                            false => View { data, row: columns, column: 1 },
+                            true => View { data, row: 1, column: rows },
+                        };
+                        let left = view(&a, a_turned, [rows, inner]);
+                        let right = view(&b, b_turned, [inner, columns]);
+                        let mut found = vec![f32::NAN; rows * columns];
+                        product_into(&mut found, shape, left, right);
+                        let expected = plain(shape, left, right, &vec![0.0; columns]);
+                        close(&found, &expected, &format!("{shape:?} {a_turned} {b_turned}"));
+                        let panels = Panels::new(right, [inner, columns]);
+                        let right_of = Right::Panels(&panels);
+                        let all = Product { shape, left, right: right_of, start: Some(&bias) };
+                        found.fill(f32::NAN);
+                        // SAFETY: dense rows of a vector of this test.
+                        unsafe { all.write(found.as_mut_ptr(), columns) };
+                        close(&found, &plain(shape, left, right, &bias), &format!("{shape:?}"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn close(found: &[f32], expected: &[f32], what: &str) {
+        for (found, expected) in found.iter().zip(expected) {
+            // The portable sums round twice for each product.
+            assert!((found - expected).abs() <= 1e-5 * expected.abs().max(40.0), "{what}");
+        }
     }
 }

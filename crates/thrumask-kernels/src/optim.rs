@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::host::CHUNK;
-use crate::matrix::{View, product};
+use crate::matrix::{View, product_into};
 use crate::simd::{self, Kernel, Simd};
 
 /// Settings of [`adamw_ema_step`].
@@ -140,21 +140,21 @@ pub fn newton_schulz5(matrix: &mut [f32], rows: usize, cols: usize) {
     for _ in 0..5 {
         let x = View { data: matrix, row: cols, column: 1 };
         if left {
-            product(&mut gram, [rows, rows, cols], x, x.turned(), None);
+            product_into(&mut gram, [rows, rows, cols], x, x.turned());
         } else {
-            product(&mut gram, [cols, cols, rows], x.turned(), x, None);
+            product_into(&mut gram, [cols, cols, rows], x.turned(), x);
         }
-        poly.copy_from_slice(&gram);
         let g = View { data: &gram, row: side, column: 1 };
-        product(&mut poly, [side, side, side], g, g, Some((-4.7750, 2.0315)));
+        product_into(&mut poly, [side, side, side], g, g);
+        poly.iter_mut().zip(&gram).for_each(|(p, g)| *p = 2.0315 * *p - 4.7750 * g);
         for i in 0..side {
             poly[i * side + i] += 3.4445;
         }
         let p = View { data: &poly, row: side, column: 1 };
         if left {
-            product(&mut next, [rows, cols, rows], p, x, None);
+            product_into(&mut next, [rows, cols, rows], p, x);
         } else {
-            product(&mut next, [rows, cols, cols], x, p, None);
+            product_into(&mut next, [rows, cols, cols], x, p);
         }
         matrix.copy_from_slice(&next);
     }

@@ -96,20 +96,6 @@ impl<'a> Target<'a> {
         unsafe { written(to) }
     }
 
-    /// Fills the rest with copies of a row.
-    ///
-    /// # Panics
-    /// When the rest is not a multiple of its length.
-    pub fn repeat(&mut self, row: &[f32]) -> &'a mut [f32] {
-        let to = self.take(self.len());
-        assert!(to.len().is_multiple_of(row.len()), "{} values in rows of {}", to.len(), row.len());
-        for to in to.chunks_exact_mut(row.len().max(1)) {
-            to.iter_mut().zip(row).for_each(|(to, &value)| _ = to.write(value));
-        }
-        // SAFETY: just filled, row by row.
-        unsafe { written(to) }
-    }
-
     /// Fills the rest with zeros.
     pub fn zeros(&mut self) -> &'a mut [f32] {
         let to = self.take(self.len());

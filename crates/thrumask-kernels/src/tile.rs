@@ -2,15 +2,73 @@
 
 use crate::simd::Simd;
 
-/// A read-only matrix: where it starts and how far apart neighbours are.
+/// A read-only matrix whose rows are taken in groups of [`Simd::TILE_ROWS`].
 #[derive(Clone, Copy)]
 pub(crate) struct Left {
     /// Element (0, 0).
     pub start: *const f32,
-    /// Distance between rows of the product.
+    /// Distance between rows of a group.
     pub row: usize,
     /// Distance along the inner axis.
     pub inner: usize,
+    /// Distance between groups.
+    pub group: usize,
+}
+
+impl Left {
+    /// Rows equally far apart.
+    #[inline(always)]
+    pub fn strided<S: Simd>(start: *const f32, row: usize, inner: usize) -> Self {
+        Self { start, row, inner, group: S::TILE_ROWS * row }
+    }
+
+    /// What [`pack`] made of a matrix with `inner` columns.
+    #[inline(always)]
+    pub fn packed<S: Simd>(start: *const f32, inner: usize) -> Self {
+        Self { start, row: 1, inner: S::TILE_ROWS, group: S::TILE_ROWS * inner }
+    }
+}
+
+/// Values that [`pack`] makes of a matrix.
+#[inline(always)]
+pub(crate) fn packed_len<S: Simd>(rows: usize, inner: usize) -> usize {
+    rows.next_multiple_of(S::TILE_ROWS) * inner
+}
+
+/// The rows of a left-hand matrix in groups: in each the values of its rows at one inner index side by
+/// side, where the register tile reads them without a pointer for each row. Missing rows are zero.
+///
+/// # Safety
+/// `rows` x `inner` elements of `from` may be read.
+#[inline(always)]
+pub(crate) unsafe fn pack<S: Simd>(
+    _simd: S,
+    from: Left,
+    [rows, inner]: [usize; 2],
+    to: &mut [f32],
+) {
+    let tall = S::TILE_ROWS;
+    assert!(to.len() >= packed_len::<S>(rows, inner), "room for {rows} x {inner} packed values");
+    if inner == 0 {
+        return;
+    }
+    for (group, to) in to.chunks_exact_mut(tall * inner).enumerate().take(rows.div_ceil(tall)) {
+        let height = tall.min(rows - group * tall);
+        // SAFETY: elements of rows below `rows`, promised by the caller.
+        unsafe {
+            let from_group = from.start.add(group * from.group);
+            for (k, to) in to.chunks_exact_mut(tall).enumerate() {
+                let from_k = from_group.add(k * from.inner);
+                if from.row == 1 && height == tall {
+                    to.as_mut_ptr().copy_from_nonoverlapping(from_k, tall);
+                    continue;
+                }
+                for (i, to) in to.iter_mut().enumerate() {
+                    *to = if i < height { *from_k.add(i * from.row) } else { 0.0 };
+                }
+            }
+        }
+    }
 }
 
 /// Where the rows of the right-hand matrix lie.
@@ -45,7 +103,7 @@ impl Walk for Table<'_> {
     }
 }
 
-/// `out[i, j] (+)= sum_k left[i, k] right[k, j]` for `rows` rows and `vectors * LANES` columns, with
+/// `out[i, j] = start[i, j] + sum_k left[i, k] right[k, j]` for `rows` rows and `vectors * LANES` columns, with
 /// the sum over `k` in ascending order whatever the tiling. Rows of `right` and `out` are contiguous; those of
 /// `right` lie where `walk` says, those of `out` `out_row` apart.
 ///
@@ -62,18 +120,19 @@ pub(crate) unsafe fn product<S: Simd, W: Walk>(
     walk: W,
     out: *mut f32,
     out_row: usize,
-    add: bool,
+    start: Option<(*const f32, usize)>,
 ) {
     // SAFETY: the tiles below cover exactly the elements promised by the caller.
     unsafe {
         let mut column = 0;
         while column < vectors {
             let (right, out) = (right.add(column * S::LANES), out.add(column * S::LANES));
+            let start = start.map(|(start, row)| (start.add(column * S::LANES), row));
             if vectors - column >= 2 {
-                panel::<S, W, 2>(simd, rows, inner, left, right, walk, out, out_row, add);
+                panel::<S, W, 2>(simd, rows, inner, left, right, walk, out, out_row, start);
                 column += 2;
             } else {
-                panel::<S, W, 1>(simd, rows, inner, left, right, walk, out, out_row, add);
+                panel::<S, W, 1>(simd, rows, inner, left, right, walk, out, out_row, start);
                 column += 1;
             }
         }
@@ -92,31 +151,39 @@ unsafe fn panel<S: Simd, W: Walk, const NV: usize>(
     walk: W,
     out: *mut f32,
     out_row: usize,
-    add: bool,
+    start: Option<(*const f32, usize)>,
 ) {
+    let tall = S::TILE_ROWS;
     macro_rules! blocks {
-        ($row:ident, $height:literal) => {
-            while rows - $row >= $height {
-                // SAFETY: rows `row..row + height` are among those promised by the caller.
+        ($row:ident, $height:literal, $end:expr) => {
+            while $end - $row >= $height {
+                // SAFETY: rows `row..row + height` are of one group, and among those promised by the
+                // caller.
                 unsafe {
-                    let left = Left { start: left.start.add($row * left.row), ..left };
+                    let at = $row / tall * left.group + $row % tall * left.row;
+                    let left = Left { start: left.start.add(at), ..left };
                     let out = out.add($row * out_row);
-                    block::<S, W, $height, NV>(simd, inner, left, right, walk, out, out_row, add);
+                    let start = start.map(|(start, apart)| (start.add($row * apart), apart));
+                    block::<S, W, $height, NV>(
+                        simd, inner, left, right, walk, out, out_row, start,
+                    );
                 }
                 $row += $height;
             }
         };
     }
-    let mut row = 0;
-    if S::TILE_ROWS == 12 {
-        blocks!(row, 12);
+    let (mut row, whole) = (0, rows / tall * tall);
+    match tall {
+        12 => blocks!(row, 12, whole),
+        6 => blocks!(row, 6, whole),
+        _ => blocks!(row, 4, whole),
     }
-    if S::TILE_ROWS >= 6 {
-        blocks!(row, 6);
+    if tall > 6 {
+        blocks!(row, 6, rows);
     }
-    blocks!(row, 4);
-    blocks!(row, 3);
-    blocks!(row, 1);
+    blocks!(row, 4, rows);
+    blocks!(row, 3, rows);
+    blocks!(row, 1, rows);
 }
 
 /// `MR` rows by `NV` vectors, held in registers.
@@ -130,15 +197,15 @@ unsafe fn block<S: Simd, W: Walk, const MR: usize, const NV: usize>(
     walk: W,
     out: *mut f32,
     out_row: usize,
-    add: bool,
+    start: Option<(*const f32, usize)>,
 ) {
     // SAFETY: all accesses are to elements promised by the caller of `product`.
     unsafe {
         let mut sums = [[simd.splat(0.0); NV]; MR];
-        if add {
+        if let Some((start, row)) = start {
             for (i, sums) in sums.iter_mut().enumerate() {
                 for (j, sum) in sums.iter_mut().enumerate() {
-                    *sum = simd.load(out.add(i * out_row + j * S::LANES));
+                    *sum = simd.load(start.add(i * row + j * S::LANES));
                 }
             }
         }

@@ -105,12 +105,12 @@ impl Kernel for Band<'_> {
         let sums = memory.values();
         for first in (0..of.outputs).step_by(ROWS) {
             let count = ROWS.min(of.outputs - first);
-            let left = Left { start: of.weights[first * inner..].as_ptr(), row: inner, inner: 1 };
+            let left = Left::strided::<S>(of.weights[first * inner..].as_ptr(), inner, 1);
             // SAFETY: offsets and weights were checked above; `sums` has ROWS rows of `len` values.
             unsafe {
                 let right = of.from.as_ptr().add(base);
                 let shape = [count, vectors, inner];
-                product(simd, shape, left, right, Table(of.offsets), sums.as_mut_ptr(), len, false);
+                product(simd, shape, left, right, Table(of.offsets), sums.as_mut_ptr(), len, None);
             }
             for (i, sums) in sums.chunks_exact_mut(len).enumerate().take(count) {
                 let bias = of.bias.map_or(0.0, |bias| bias[first + i]);

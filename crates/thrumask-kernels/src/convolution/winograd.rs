@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::correlate::Finish;
 use super::geometry::{Geometry, Lattice, spread};
-use crate::host::{Shared, build};
+use crate::host::{Aligned, Shared};
 use crate::simd::{self, Kernel, Lanes, Simd};
 use crate::tile::{Even, Left, product};
 
@@ -117,8 +117,8 @@ pub(super) fn convolve(
     out
 }
 
-fn zeros(len: usize) -> Vec<f32> {
-    build(len, 1 << 16, |_, to| _ = to.zeros())
+fn zeros(len: usize) -> Aligned {
+    Aligned::build(len, 1 << 16, |_, to| _ = to.zeros())
 }
 
 /// The input with every fourth value of an axis of tiles together.
@@ -178,7 +178,7 @@ fn passes(of: &Geometry, lattice: &Lattice, most: usize) -> Vec<Vec<Run>> {
 }
 
 /// The weights at the points, `[points, O, I]`.
-fn weights(of: &Geometry, w: &[f32], points: usize) -> Vec<f32> {
+fn weights(of: &Geometry, w: &[f32], points: usize) -> Aligned {
     let mut all = zeros(points * of.outputs * of.inputs);
     let shared = Shared::new(&mut all, of.inputs);
     (0..of.outputs).into_par_iter().for_each(|output| {
@@ -341,10 +341,10 @@ impl Kernel for Multiply<'_> {
         let weights = &weights[point * outputs * inputs..][..outputs * inputs];
         let right = &values[point * inputs * stride + first..];
         assert!(right.len() >= (inputs - 1) * stride + vectors * S::LANES);
-        let left = Left { start: weights.as_ptr(), row: inputs, inner: 1 };
+        let left = Left::strided::<S>(weights.as_ptr(), inputs, 1);
         let shape = [outputs, vectors, inputs];
         // SAFETY: the operands were just checked; this task alone writes these columns of this point.
-        unsafe { product(simd, shape, left, right.as_ptr(), Even(stride), start, stride, false) };
+        unsafe { product(simd, shape, left, right.as_ptr(), Even(stride), start, stride, None) };
     }
 }
 

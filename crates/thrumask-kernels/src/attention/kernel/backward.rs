@@ -78,8 +78,8 @@ impl Kernel for Backward<'_> {
                     scores(simd, [count, size], v, width, o_grad_turned, tile_len, p_grad);
                     let (p, p_grad) = (&mut p[..count * TILE], &mut p_grad[..count * TILE]);
                     score_gradient(simd, p, p_grad, &tile_lse, &delta, tile_len);
-                    let by_key = |x: &[f32]| Left { start: x.as_ptr(), row: TILE, inner: 1 };
-                    let by_query = |x: &[f32]| Left { start: x.as_ptr(), row: 1, inner: TILE };
+                    let by_key = |x: &[f32]| Left::strided::<S>(x.as_ptr(), TILE, 1);
+                    let by_query = |x: &[f32]| Left::strided::<S>(x.as_ptr(), 1, TILE);
                     // SAFETY: `p` and `p_grad` hold `count` rows of TILE values; `k`, `v` and their
                     // gradients `count` rows, the others TILE rows of `width` values; all are
                     // separate scratch.
@@ -87,11 +87,13 @@ impl Kernel for Backward<'_> {
                         let shape = [count, vectors, tile_len];
                         let (q, o_grad) = (q.as_ptr(), o_grad.as_ptr());
                         let (to_v, to_k) = (v_grad.as_mut_ptr(), k_grad.as_mut_ptr());
-                        product(simd, shape, by_key(p), o_grad, Even(width), to_v, width, true);
-                        product(simd, shape, by_key(p_grad), q, Even(width), to_k, width, true);
+                        let start = |to: *mut f32| Some((to.cast_const(), width));
+                        let (from_v, from_k) = (start(to_v), start(to_k));
+                        product(simd, shape, by_key(p), o_grad, Even(width), to_v, width, from_v);
+                        product(simd, shape, by_key(p_grad), q, Even(width), to_k, width, from_k);
                         let shape = [tile_len, vectors, count];
                         let (k, to_q) = (k.as_ptr(), q_grad.as_mut_ptr());
-                        product(simd, shape, by_query(p_grad), k, Even(width), to_q, width, false);
+                        product(simd, shape, by_query(p_grad), k, Even(width), to_q, width, None);
                     }
                     head.add(dq, head.row * queries, tile, (&*q_grad, width), head.scale());
                 }

@@ -77,13 +77,14 @@ impl Kernel for Forward<'_> {
                             width,
                         };
                         soften(simd, &mut p[..count * TILE], tile_len, carried, from == 0);
-                        let left = Left { start: p.as_ptr(), row: 1, inner: TILE };
+                        let left = Left::strided::<S>(p.as_ptr(), 1, TILE);
                         let shape = [tile_len, width / S::LANES, count];
                         let to = o[at * width..][..tile_size].as_mut_ptr();
+                        let start = (from > 0).then_some((to.cast_const(), width));
                         // SAFETY: `p` holds `count` rows of TILE queries, `v` `count` rows and `to`
                         // TILE rows of `width` values, all in separate scratch.
                         unsafe {
-                            product(simd, shape, left, v.as_ptr(), Even(width), to, width, from > 0)
+                            product(simd, shape, left, v.as_ptr(), Even(width), to, width, start)
                         };
                     }
                 }

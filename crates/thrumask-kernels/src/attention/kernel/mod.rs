@@ -90,8 +90,8 @@ fn scores<S: Simd>(
 ) {
     let vectors = 2 * tile_len.div_ceil(2 * S::LANES);
     assert!(k.len() >= count * width && turned.len() >= size * TILE && p.len() >= count * TILE);
-    let left = Left { start: k.as_ptr(), row: width, inner: 1 };
+    let left = Left::strided::<S>(k.as_ptr(), width, 1);
     let shape = [count, vectors, size];
     // SAFETY: sizes as just checked, with `size <= width` and `vectors * LANES <= TILE`.
-    unsafe { product(simd, shape, left, turned.as_ptr(), Even(TILE), p.as_mut_ptr(), TILE, false) };
+    unsafe { product(simd, shape, left, turned.as_ptr(), Even(TILE), p.as_mut_ptr(), TILE, None) };
 }
