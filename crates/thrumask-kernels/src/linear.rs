@@ -36,7 +36,7 @@ pub fn linear<const D: usize>(x: Tensor<D>, w: Tensor<2>, b: Option<Tensor<1>>) 
 const BLOCK: usize = 192;
 
 /// Rows and columns of the gradient of `w` that make a task, at most.
-const TILE: [usize; 2] = [192, 256];
+const TILE: [usize; 2] = [264, 256];
 
 /// `x w + b` with inputs `x`, `w` and perhaps `b`.
 #[derive(Clone, Copy, Debug)]
@@ -114,8 +114,10 @@ fn rows_times(
     [count, columns, inner]: [usize; 3],
 ) -> Vec<f32> {
     let panels = Panels::new(w, [inner, columns]);
-    // Several tasks for each thread of a small machine, where there are rows enough.
-    let block = count.div_ceil(8).next_multiple_of(12).min(BLOCK);
+    // Several tasks for each thread of a small machine where there are rows enough, but not so few rows
+    // in each that the weights are fetched too often.
+    let block = count.div_ceil(8).max(BLOCK / 2).min(count.div_ceil(2)).clamp(1, BLOCK);
+    let block = block.next_multiple_of(12);
     build(count * columns, block * columns, |at, out| {
         let shape = [out.len() / columns, columns, inner];
         let (left, right) = (rows_from(x, at / columns), Right::Panels(&panels));
@@ -168,8 +170,7 @@ fn grad_weight(x: &Host, grad: Rows) -> Vec<f32> {
         return dw;
     }
     let shared = Shared::new(&mut dw, outputs);
-    let tile = [inputs.div_ceil(2).next_multiple_of(12), outputs.div_ceil(4).next_multiple_of(32)];
-    let tile = [tile[0].min(TILE[0]), tile[1].min(TILE[1])];
+    let tile = tile_of([inputs, outputs]);
     let across = outputs.div_ceil(tile[1]);
     (0..inputs.div_ceil(tile[0]) * across).into_par_iter().with_max_len(1).for_each(|task| {
         let (top, side) = (task / across * tile[0], task % across * tile[1]);
@@ -182,6 +183,26 @@ fn grad_weight(x: &Host, grad: Rows) -> Vec<f32> {
         unsafe { product.write(out, stride) };
     });
     dw
+}
+
+/// Sizes of the tasks that make a matrix of so many rows and columns: two for each thread, where they do
+/// not become too small or too large. An element is the same whatever they are.
+fn tile_of([rows, columns]: [usize; 2]) -> [usize; 2] {
+    let mut tile = [rows, columns];
+    let tasks = |tile: [usize; 2]| rows.div_ceil(tile[0]) * columns.div_ceil(tile[1]);
+    loop {
+        let large = tile[0] > TILE[0] || tile[1] > TILE[1];
+        let can = [tile[0] >= 96, tile[1] >= 128];
+        if !large && (tasks(tile) >= 2 * rayon::current_num_threads() || can == [false; 2]) {
+            return tile;
+        }
+        // The wider side is halved, in whole register tiles.
+        if !can[1] || (can[0] && tile[0] > tile[1]) {
+            tile[0] = tile[0].div_ceil(2).next_multiple_of(12);
+        } else {
+            tile[1] = tile[1].div_ceil(2).next_multiple_of(32);
+        }
+    }
 }
 
 /// Rows from `first` on.

@@ -33,10 +33,10 @@ impl View<'_> {
 
 /// Inner length that is treated at once, at most: a panel of the right-hand matrix then stays in the
 /// first-level cache.
-#[allow(non_snake_case)] fn DEPTH() -> usize { static K: std::sync::OnceLock<usize> = std::sync::OnceLock::new(); *K.get_or_init(|| std::env::var("KK").ok().and_then(|x| x.parse().ok()).unwrap_or(192)) }
+const DEPTH: usize = 192;
 
-/// Values of the left-hand matrix that are held packed, about: they stay in the second-level cache.
-const HELD: usize = 192 << 10;
+/// Values of the operands that are held packed, about: they stay in the second-level cache.
+const HELD: usize = 128 << 10;
 
 /// A right-hand matrix in panels, for several products.
 pub(crate) struct Panels {
@@ -74,28 +74,42 @@ impl Kernel for PanelWidth {
     }
 }
 
-/// `count` columns in rows of `wide` values; those behind them stay as they are.
+/// The columns in panels of `wide` values a row, `inner` rows a panel; places behind the last column stay
+/// as they are.
 #[inline(always)]
-fn pack_right(from: View, [inner, count]: [usize; 2], wide: usize, to: &mut [f32]) {
-    if from.column == 1 && count == wide {
-        // A length that is known lets the copy be a few vectors.
-        for (k, to) in to.chunks_exact_mut(wide).enumerate().take(inner) {
-            to.copy_from_slice(&from.data[k * from.row..][..wide]);
+fn pack_right(from: View, [inner, columns]: [usize; 2], wide: usize, to: &mut [f32]) {
+    let panel = inner * wide;
+    assert!(to.len() >= columns.div_ceil(wide) * panel, "room for {columns} columns");
+    let View { row, column, .. } = from;
+    if column == 1 {
+        // Row by row: a page of memory is visited once.
+        for k in 0..inner {
+            let from = &from.data[k * row..][..columns];
+            let whole = from.chunks_exact(wide);
+            let rest = whole.remainder();
+            let mut at = k * wide;
+            for from in whole {
+                // A length that the compiler knows is copied in a few vectors.
+                to[at..at + wide].copy_from_slice(&from[..wide]);
+                at += panel;
+            }
+            if !rest.is_empty() {
+                to[at..at + rest.len()].copy_from_slice(rest);
+            }
         }
         return;
     }
-    if from.column == 1 {
-        for (k, to) in to.chunks_exact_mut(wide).enumerate().take(inner) {
-            to[..count].copy_from_slice(&from.data[k * from.row..][..count]);
-        }
-        return;
-    }
-    // Columns in memory are rows here: some of each at a time, so that lines are used whole.
-    for first in (0..inner).step_by(16) {
-        let last = inner.min(first + 16);
-        for j in 0..count {
-            for k in first..last {
-                to[k * wide + j] = from.data[k * from.row + j * from.column];
+    // What is a column here lies in a row in memory: a line of each at a time, so that those read and
+    // those written stay in the cache until they are done.
+    for first in (0..columns).step_by(wide) {
+        let to = &mut to[first / wide * panel..];
+        let count = wide.min(columns - first);
+        for (block, to) in to[..panel].chunks_mut(16 * wide).enumerate() {
+            let from = &from.data[block * 16 * row + first * column..];
+            for j in 0..count {
+                for (k, to) in to.chunks_exact_mut(wide).enumerate() {
+                    to[j] = from[k * row + j * column];
+                }
             }
         }
     }
@@ -106,7 +120,7 @@ fn pack_right(from: View, [inner, count]: [usize; 2], wide: usize, to: &mut [f32
 pub(crate) enum Right<'a> {
     /// Packed before.
     Panels(&'a Panels),
-    /// Packed panel by panel on the way.
+    /// Packed on the way.
     View(View<'a>),
 }
 
@@ -165,12 +179,17 @@ impl Kernel for Run<'_> {
         }
         // Lengths of about one size each: what is packed at once, and what one pass goes over.
         let even = |len: usize, most: usize| len.div_ceil(len.div_ceil(most).max(1)).max(1);
-        let long = even(inner, (HELD / rows.max(1)).max(DEPTH()));
-        let step = even(long, DEPTH());
-        let a_len = packed_len::<S>(rows, long);
-        let mut memory = Scratch::take(a_len + wide * (step + tall));
+        let packed = match right {
+            Right::View(_) => columns.next_multiple_of(wide),
+            Right::Panels(_) => 0,
+        };
+        let long = even(inner, (HELD / (rows + packed).max(1)).max(DEPTH));
+        let step = even(long, DEPTH);
+        // Whole cache lines, so that the panels behind start with one too.
+        let a_len = packed_len::<S>(rows, long).next_multiple_of(16);
+        let mut memory = Scratch::take(a_len + packed * long + wide * tall);
         let (a, rest) = memory.values().split_at_mut(a_len);
-        let (b, edge) = rest.split_at_mut(wide * step);
+        let (b, edge) = rest.split_at_mut(packed * long);
         // Without an inner axis there is still a start to write.
         for first in (0..inner.max(1)).step_by(long) {
             let end = inner.min(first + long);
@@ -183,26 +202,28 @@ impl Kernel for Run<'_> {
                 // SAFETY: the view was checked for all rows and the whole inner axis.
                 unsafe { pack(simd, of_left, [rows, depth], to) };
             }
+            // The panels, and the first value and the length of each.
+            let (panels, at, length) = match right {
+                Right::Panels(p) => (&p.values[..], first, inner),
+                Right::View(view) => {
+                    let data = view.data.get(first * view.row..).unwrap_or_default();
+                    pack_right(View { data, ..view }, [end - first, columns], wide, b);
+                    (&*b, 0, end - first)
+                }
+            };
             for column in (0..columns).step_by(wide) {
                 let count = wide.min(columns - column);
                 let begin = start.map(|start| &start[column..column + count]);
                 for from in steps() {
                     let depth = step.min(end - from);
-                    let panel = match right {
-                        Right::Panels(p) => p.values[column * inner + from * wide..].as_ptr(),
-                        Right::View(view) => {
-                            let at = from * view.row + column * view.column;
-                            let data = view.data.get(at..).unwrap_or_default();
-                            pack_right(View { data, ..view }, [depth, count], wide, b);
-                            b.as_ptr()
-                        }
-                    };
+                    let panel = &panels[column * length + (at + from - first) * wide..];
+                    assert!(panel.len() >= depth * wide, "a panel of {depth} rows");
                     let a = &a[packed_len::<S>(rows, from - first)..];
                     let begin = if from == 0 { Begin::Row(begin) } else { Begin::Out };
                     // SAFETY: the panel holds `depth` rows of `wide` values, `a` the packed rows; the
                     // elements of `out` are promised by the caller, and `edge` holds a whole tile.
                     unsafe {
-                        let to = out.add(column);
+                        let (panel, to) = (panel.as_ptr(), out.add(column));
                         strip(simd, [rows, count, depth], a, panel, begin, to, out_row, edge);
                     }
                 }
@@ -283,7 +304,8 @@ mod tests {
     /// one makes it.
     fn plain([rows, columns, inner]: [usize; 3], a: View, b: View, start: &[f32]) -> Vec<f32> {
         let element = |i: usize, j: usize| {
-            let at = |k: usize| (a.data[i * a.row + k * a.column], b.data[k * b.row + j * b.column]);
+            let at =
+                |k: usize| (a.data[i * a.row + k * a.column], b.data[k * b.row + j * b.column]);
             (0..inner).map(at).fold(start[j], |sum, (a, b)| a.mul_add(b, sum))
         };
         (0..rows * columns).map(|i| element(i / columns, i % columns)).collect()

@@ -52,21 +52,58 @@ pub(crate) unsafe fn pack<S: Simd>(
     if inner == 0 {
         return;
     }
-    for (group, to) in to.chunks_exact_mut(tall * inner).enumerate().take(rows.div_ceil(tall)) {
-        let height = tall.min(rows - group * tall);
-        // SAFETY: elements of rows below `rows`, promised by the caller.
-        unsafe {
-            let from_group = from.start.add(group * from.group);
-            for (k, to) in to.chunks_exact_mut(tall).enumerate() {
-                let from_k = from_group.add(k * from.inner);
-                if from.row == 1 && height == tall {
-                    to.as_mut_ptr().copy_from_nonoverlapping(from_k, tall);
-                    continue;
+    if from.row == 1 {
+        // Values of an inner index lie side by side in memory too: a page is visited once.
+        let (whole, rest) = (rows / tall, rows % tall);
+        for k in 0..inner {
+            // SAFETY: elements of rows below `rows`, promised by the caller; `to` was checked.
+            unsafe {
+                let from_k = from.start.add(k * from.inner);
+                let to = to.as_mut_ptr().add(k * tall);
+                for group in 0..whole {
+                    let to = to.add(group * tall * inner);
+                    to.copy_from_nonoverlapping(from_k.add(group * from.group), tall);
                 }
-                for (i, to) in to.iter_mut().enumerate() {
-                    *to = if i < height { *from_k.add(i * from.row) } else { 0.0 };
+                if rest > 0 {
+                    let to = to.add(whole * tall * inner);
+                    to.copy_from_nonoverlapping(from_k.add(whole * from.group), rest);
+                    to.add(rest).write_bytes(0, tall - rest);
                 }
             }
+        }
+        return;
+    }
+    for (group, to) in to.chunks_exact_mut(tall * inner).enumerate().take(rows.div_ceil(tall)) {
+        // SAFETY: elements of rows below `rows`, promised by the caller; 12, 6 and 4 are `tall`.
+        unsafe {
+            let from = Left { start: from.start.add(group * from.group), ..from };
+            match (tall, rows - group * tall) {
+                (12, 12..) => interleave::<12>(from, to),
+                (6, 6..) => interleave::<6>(from, to),
+                (4, 4..) => interleave::<4>(from, to),
+                (_, height) => {
+                    for (k, to) in to.chunks_exact_mut(tall).enumerate() {
+                        let value = |i| *from.start.add(k * from.inner + i * from.row);
+                        for (i, to) in to.iter_mut().enumerate() {
+                            *to = if i < height { value(i) } else { 0.0 };
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `N` rows side by side.
+///
+/// # Safety
+/// All elements of `N` rows of `from` may be read, as many of each as `to` has room for.
+#[inline(always)]
+unsafe fn interleave<const N: usize>(from: Left, to: &mut [f32]) {
+    for (k, to) in to.chunks_exact_mut(N).enumerate() {
+        for (i, to) in to.iter_mut().enumerate() {
+            // SAFETY: promised by the caller.
+            *to = unsafe { *from.start.add(k * from.inner + i * from.row) };
         }
     }
 }

@@ -153,8 +153,7 @@ impl StageModel {
         keep: &[Keep],
     ) -> Result<Prepared> {
         let (network, vocabulary) = (&self.network, &self.vocabulary);
-        let prepared =
-            Prepared::new(network, &self.config, vocabulary, autoencoder, scenes, keep)?;
+        let prepared = Prepared::new(network, &self.config, vocabulary, autoencoder, scenes, keep)?;
         Ok(prepared.kept())
     }
 }

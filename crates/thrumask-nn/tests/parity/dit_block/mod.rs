@@ -38,8 +38,7 @@ fn block_without_object_layers() {
 
     let modulation = fixture.input::<3>("modulation");
     let rope = RopeTable::from_angles(fixture.values("angles"), tokens, width / 2);
-    let text_context =
-        Context::new(text.clone(), KeyMask::Lengths(vec![text_tokens; batch]));
+    let text_context = Context::new(text.clone(), KeyMask::Lengths(vec![text_tokens; batch]));
     let context = BlockContext {
         modulation: modulation.clone().reshape([batch, 6 * width]),
         text: &text_context,
