@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::bridge::{self, FusedOp};
 use crate::host::{Host, Rows, Shared, build};
-use crate::matrix::{Panels, Product, Right, View};
+use crate::matrix::{Panels, Product, Right, Start, View};
 use crate::reference;
 
 /// `x w + b` over the last axis.
@@ -102,17 +102,13 @@ fn forward(x: &Host, w: Host, b: Option<Host>) -> Host {
     dims[axis] = outputs;
     let count = dims[..axis].iter().product();
     let w = View { data: w.values(), row: outputs, column: 1 };
-    let out = rows_times(x, w, b.as_ref().map(Host::values), [count, outputs, inputs]);
+    let start = b.as_ref().map_or(Start::Zeros, |b| Start::Row(b.values()));
+    let out = rows_times(x, w, start, [count, outputs, inputs]);
     Host::from_vec(out, &dims)
 }
 
 /// `x w`, each row from `start` on. `shape` is rows and columns of the result, then the inner size.
-fn rows_times(
-    x: Rows,
-    w: View,
-    start: Option<&[f32]>,
-    [count, columns, inner]: [usize; 3],
-) -> Vec<f32> {
+fn rows_times(x: Rows, w: View, start: Start, [count, columns, inner]: [usize; 3]) -> Vec<f32> {
     let panels = Panels::new(w, [inner, columns]);
     // Several tasks for each thread of a small machine where there are rows enough, but not so few rows
     // in each that the weights are fetched too often.
@@ -139,7 +135,7 @@ fn grad_rows(
     let count = grad.len() / outputs.max(1);
     let grad = grad.rows();
     let turned = View { data: w.values(), row: outputs, column: 1 }.turned();
-    let dx = want_x.then(|| rows_times(grad, turned, None, [count, inputs, outputs]));
+    let dx = want_x.then(|| rows_times(grad, turned, Start::Zeros, [count, inputs, outputs]));
     let db = want_b.then(|| {
         let partials = build(count.div_ceil(BLOCK) * outputs, outputs, |at, sums| {
             let first = at / outputs * BLOCK;
@@ -177,7 +173,7 @@ fn grad_weight(x: &Host, grad: Rows) -> Vec<f32> {
         let (height, width) = (tile[0].min(inputs - top), tile[1].min(outputs - side));
         let left = View { data: &x.data[top..], row: 1, column: x.stride };
         let right = Right::View(View { data: &grad.data[side..], row: grad.stride, column: 1 });
-        let product = Product { shape: [height, width, count], left, right, start: None };
+        let product = Product { shape: [height, width, count], left, right, start: Start::Zeros };
         let (out, stride) = shared.tile(top, side, [height, width]);
         // SAFETY: this task alone writes this tile, and its elements are inside of the matrix.
         unsafe { product.write(out, stride) };

@@ -56,9 +56,25 @@ impl Panels {
             let column = at / panel * wide;
             let count = wide.min(columns - column);
             let view = View { data: &from.data[column * from.column..], ..from };
-            pack_right(view, [inner, count], wide, to.zeros());
+            simd::run(Pack { from: view, shape: [inner, count], to: to.zeros() });
         });
         Self { values, inner, columns, wide }
+    }
+}
+
+/// [`pack_right`]
+struct Pack<'a> {
+    from: View<'a>,
+    shape: [usize; 2],
+    to: &'a mut [f32],
+}
+
+impl Kernel for Pack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        pack_right(simd, self.from, self.shape, self.to);
     }
 }
 
@@ -77,7 +93,8 @@ impl Kernel for PanelWidth {
 /// The columns in panels of `wide` values a row, `inner` rows a panel; places behind the last column stay
 /// as they are.
 #[inline(always)]
-fn pack_right(from: View, [inner, columns]: [usize; 2], wide: usize, to: &mut [f32]) {
+fn pack_right<S: Simd>(simd: S, from: View, [inner, columns]: [usize; 2], to: &mut [f32]) {
+    let wide = 2 * S::LANES;
     let panel = inner * wide;
     assert!(to.len() >= columns.div_ceil(wide) * panel, "room for {columns} columns");
     let View { row, column, .. } = from;
@@ -104,8 +121,21 @@ fn pack_right(from: View, [inner, columns]: [usize; 2], wide: usize, to: &mut [f
     for first in (0..columns).step_by(wide) {
         let to = &mut to[first / wide * panel..];
         let count = wide.min(columns - first);
-        for (block, to) in to[..panel].chunks_mut(16 * wide).enumerate() {
-            let from = &from.data[block * 16 * row + first * column..];
+        for (block, to) in to[..panel].chunks_mut(S::LANES * wide).enumerate() {
+            let from = &from.data[block * S::LANES * row + first * column..];
+            if row == 1 && count == wide && to.len() == S::LANES * wide {
+                for half in (0..wide).step_by(S::LANES) {
+                    let mut square = [simd.splat(0.0); 16];
+                    for (j, square) in square.iter_mut().enumerate().take(S::LANES) {
+                        *square = simd.read(&from[(half + j) * column..]);
+                    }
+                    simd.turn(&mut square);
+                    for (k, square) in square.into_iter().enumerate().take(S::LANES) {
+                        simd.write(&mut to[k * wide + half..], square);
+                    }
+                }
+                continue;
+            }
             for j in 0..count {
                 for (k, to) in to.chunks_exact_mut(wide).enumerate() {
                     to[j] = from[k * row + j * column];
@@ -124,22 +154,32 @@ pub(crate) enum Right<'a> {
     View(View<'a>),
 }
 
-/// `out = start + left right` on one thread; `out` is given by its first element and the distance
-/// between its rows.
+/// `out = start + left right` on one thread.
 pub(crate) struct Product<'a> {
     /// Rows and columns of `out`, then the inner size.
     pub shape: [usize; 3],
     pub left: View<'a>,
     pub right: Right<'a>,
-    /// The same row for all, or zeros.
-    pub start: Option<&'a [f32]>,
+    pub start: Start<'a>,
+}
+
+/// What sums start from.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'a> {
+    Zeros,
+    /// The same row for all.
+    Row(&'a [f32]),
+    /// What the result holds already.
+    Out,
 }
 
 impl Product<'_> {
-    /// Writes every element of `out`, and reads none before.
+    /// Writes every element of `out`, given by its first one and the distance between its rows, and reads
+    /// none before but with [`Start::Out`].
     ///
     /// # Safety
-    /// All elements of `out` may be written, and nothing else uses them meanwhile.
+    /// All elements of `out` may be written (and read, with [`Start::Out`]), and nothing else uses them
+    /// meanwhile.
     pub unsafe fn write(self, out: *mut f32, out_row: usize) {
         simd::run(Run { of: self, out, out_row });
     }
@@ -151,7 +191,7 @@ pub(crate) fn product_into(out: &mut [f32], shape: [usize; 3], left: View, right
     assert!(out.len() >= rows * columns, "room for {rows} x {columns} values");
     let right = Right::View(right);
     // SAFETY: dense rows inside of `out`, which is borrowed mutably.
-    unsafe { Product { shape, left, right, start: None }.write(out.as_mut_ptr(), columns) };
+    unsafe { Product { shape, left, right, start: Start::Zeros }.write(out.as_mut_ptr(), columns) };
 }
 
 struct Run<'a> {
@@ -169,7 +209,9 @@ impl Kernel for Run<'_> {
         let [rows, columns, inner] = shape;
         let (tall, wide) = (S::TILE_ROWS, 2 * S::LANES);
         left.check(rows, inner);
-        assert!(start.is_none_or(|start| start.len() >= columns), "a start for each column");
+        if let Start::Row(row) = start {
+            assert!(row.len() >= columns, "a start for each column");
+        }
         match right {
             Right::View(right) => right.check(inner, columns),
             Right::Panels(p) => {
@@ -207,19 +249,22 @@ impl Kernel for Run<'_> {
                 Right::Panels(p) => (&p.values[..], first, inner),
                 Right::View(view) => {
                     let data = view.data.get(first * view.row..).unwrap_or_default();
-                    pack_right(View { data, ..view }, [end - first, columns], wide, b);
+                    pack_right(simd, View { data, ..view }, [end - first, columns], b);
                     (&*b, 0, end - first)
                 }
             };
             for column in (0..columns).step_by(wide) {
                 let count = wide.min(columns - column);
-                let begin = start.map(|start| &start[column..column + count]);
+                let begin = match start {
+                    Start::Row(row) => Start::Row(&row[column..column + count]),
+                    other => other,
+                };
                 for from in steps() {
                     let depth = step.min(end - from);
                     let panel = &panels[column * length + (at + from - first) * wide..];
                     assert!(panel.len() >= depth * wide, "a panel of {depth} rows");
                     let a = &a[packed_len::<S>(rows, from - first)..];
-                    let begin = if from == 0 { Begin::Row(begin) } else { Begin::Out };
+                    let begin = if from == 0 { begin } else { Start::Out };
                     // SAFETY: the panel holds `depth` rows of `wide` values, `a` the packed rows; the
                     // elements of `out` are promised by the caller, and `edge` holds a whole tile.
                     unsafe {
@@ -230,15 +275,6 @@ impl Kernel for Run<'_> {
             }
         }
     }
-}
-
-/// What the sums of a strip start from.
-#[derive(Clone, Copy)]
-enum Begin<'a> {
-    /// The same row for all, or zeros.
-    Row(Option<&'a [f32]>),
-    /// What `out` holds.
-    Out,
 }
 
 /// The columns of one panel, at most two vectors. `edge` is room for a tile.
@@ -252,7 +288,7 @@ unsafe fn strip<S: Simd>(
     [rows, count, depth]: [usize; 3],
     a: &[f32],
     panel: *const f32,
-    begin: Begin,
+    begin: Start,
     out: *mut f32,
     out_row: usize,
     edge: &mut [f32],
@@ -260,26 +296,32 @@ unsafe fn strip<S: Simd>(
     let (tall, wide) = (S::TILE_ROWS, 2 * S::LANES);
     let vectors = count.div_ceil(S::LANES);
     assert!(a.len() >= packed_len::<S>(rows, depth) && edge.len() >= tall * wide);
+    // The next panel lies behind this one: each tile asks for a part of it.
+    let (next, part) = (panel.wrapping_add(depth * wide), (depth * wide * tall).div_ceil(rows));
     for row in (0..rows).step_by(tall) {
         let height = tall.min(rows - row);
         let left = Left::packed::<S>(a[row * depth..].as_ptr(), depth);
         let shape = [height, vectors, depth];
+        for at in (0..part).step_by(16) {
+            simd.fetch(next.wrapping_add(row / tall * part + at));
+        }
         // SAFETY: promised by the caller; `edge` holds a whole tile.
         unsafe {
             let to = out.add(row * out_row);
             if count == vectors * S::LANES {
                 let start = match begin {
-                    Begin::Row(row) => row.map(|row| (row.as_ptr(), 0)),
-                    Begin::Out => Some((to.cast_const(), out_row)),
+                    Start::Zeros => None,
+                    Start::Row(row) => Some((row.as_ptr(), 0)),
+                    Start::Out => Some((to.cast_const(), out_row)),
                 };
                 product(simd, shape, left, panel, Even(wide), to, out_row, start);
                 continue;
             }
             for (i, edge) in edge.chunks_exact_mut(wide).enumerate().take(height) {
                 match begin {
-                    Begin::Row(Some(row)) => edge[..count].copy_from_slice(row),
-                    Begin::Row(None) => edge[..count].fill(0.0),
-                    Begin::Out => to.add(i * out_row).copy_to(edge.as_mut_ptr(), count),
+                    Start::Zeros => edge[..count].fill(0.0),
+                    Start::Row(row) => edge[..count].copy_from_slice(row),
+                    Start::Out => to.add(i * out_row).copy_to(edge.as_mut_ptr(), count),
                 }
             }
             let tile = edge.as_mut_ptr();
@@ -333,7 +375,8 @@ mod tests {
                         close(&found, &expected, &format!("{shape:?} {a_turned} {b_turned}"));
                         let panels = Panels::new(right, [inner, columns]);
                         let right_of = Right::Panels(&panels);
-                        let all = Product { shape, left, right: right_of, start: Some(&bias) };
+                        let all =
+                            Product { shape, left, right: right_of, start: Start::Row(&bias) };
                         found.fill(f32::NAN);
                         // SAFETY: dense rows of a vector of this test.
                         unsafe { all.write(found.as_mut_ptr(), columns) };

@@ -41,12 +41,7 @@ pub(crate) fn packed_len<S: Simd>(rows: usize, inner: usize) -> usize {
 /// # Safety
 /// `rows` x `inner` elements of `from` may be read.
 #[inline(always)]
-pub(crate) unsafe fn pack<S: Simd>(
-    _simd: S,
-    from: Left,
-    [rows, inner]: [usize; 2],
-    to: &mut [f32],
-) {
+pub(crate) unsafe fn pack<S: Simd>(simd: S, from: Left, [rows, inner]: [usize; 2], to: &mut [f32]) {
     let tall = S::TILE_ROWS;
     assert!(to.len() >= packed_len::<S>(rows, inner), "room for {rows} x {inner} packed values");
     if inner == 0 {
@@ -74,38 +69,56 @@ pub(crate) unsafe fn pack<S: Simd>(
         return;
     }
     for (group, to) in to.chunks_exact_mut(tall * inner).enumerate().take(rows.div_ceil(tall)) {
-        // SAFETY: elements of rows below `rows`, promised by the caller; 12, 6 and 4 are `tall`.
+        // SAFETY: elements of rows below `rows`, promised by the caller.
         unsafe {
             let from = Left { start: from.start.add(group * from.group), ..from };
-            match (tall, rows - group * tall) {
-                (12, 12..) => interleave::<12>(from, to),
-                (6, 6..) => interleave::<6>(from, to),
-                (4, 4..) => interleave::<4>(from, to),
-                (_, height) => {
-                    for (k, to) in to.chunks_exact_mut(tall).enumerate() {
-                        let value = |i| *from.start.add(k * from.inner + i * from.row);
-                        for (i, to) in to.iter_mut().enumerate() {
-                            *to = if i < height { value(i) } else { 0.0 };
-                        }
-                    }
+            let height = tall.min(rows - group * tall);
+            let whole = match from.inner {
+                1 => interleave(simd, from, [height, inner], to),
+                _ => 0,
+            };
+            for (k, to) in to.chunks_exact_mut(tall).enumerate().skip(whole) {
+                for (i, to) in to.iter_mut().enumerate() {
+                    let value = || *from.start.add(k * from.inner + i * from.row);
+                    *to = if i < height { value() } else { 0.0 };
                 }
             }
         }
     }
 }
 
-/// `N` rows side by side.
+/// `height` rows of contiguous values side by side, in squares of vectors; zeros for the missing ones. Gives
+/// the number of inner indices that are done: those of whole squares behind whose rows there is room.
 ///
 /// # Safety
-/// All elements of `N` rows of `from` may be read, as many of each as `to` has room for.
+/// `height` rows of `inner` elements of `from` may be read, and `height <= TILE_ROWS <= LANES`, or the
+/// tile has fewer lanes than rows and nothing is done.
 #[inline(always)]
-unsafe fn interleave<const N: usize>(from: Left, to: &mut [f32]) {
-    for (k, to) in to.chunks_exact_mut(N).enumerate() {
-        for (i, to) in to.iter_mut().enumerate() {
-            // SAFETY: promised by the caller.
-            *to = unsafe { *from.start.add(k * from.inner + i * from.row) };
-        }
+unsafe fn interleave<S: Simd>(
+    simd: S,
+    from: Left,
+    [height, inner]: [usize; 2],
+    to: &mut [f32],
+) -> usize {
+    let (tall, lanes) = (S::TILE_ROWS, S::LANES);
+    if tall > lanes {
+        return 0;
     }
+    let mut done = 0;
+    // A whole vector is written for each row of `tall` values; the next one covers what is too much.
+    while done + lanes <= inner && (done + lanes) * tall + lanes - tall <= to.len() {
+        let mut rows = [simd.splat(0.0); 16];
+        for (i, row) in rows.iter_mut().enumerate().take(height) {
+            // SAFETY: `lanes` elements of a row, below `inner`.
+            *row = unsafe { simd.load(from.start.add(i * from.row + done)) };
+        }
+        simd.turn(&mut rows);
+        for (k, row) in rows.into_iter().enumerate().take(lanes) {
+            simd.write(&mut to[(done + k) * tall..], row);
+        }
+        done += lanes;
+    }
+    done
 }
 
 /// Where the rows of the right-hand matrix lie.

@@ -41,13 +41,18 @@ impl FusedOp<3> for Convolve {
         let of = &self.of;
         let dx =
             want_x.then(|| Host::from_vec(input_gradient(of, w.values(), grad.values()), &x_dims));
-        let dw = want_w.then(|| {
-            let x = spread(x.values(), of.stored(), of.magnify, &of.lattice());
-            Host::from_vec(weights::gradient(of, &x, grad.values()), &w_dims)
-        });
+        let dw = want_w.then(|| Host::from_vec(weight_gradient(of, &x, &grad), &w_dims));
         let db = want_b.then(|| Host::from_vec(bias_gradient(of, grad.values()), &[of.outputs]));
         [dx, dw, db]
     }
+}
+
+fn weight_gradient(of: &Geometry, x: &Host, grad: &Host) -> Vec<f32> {
+    if winograd::serves(of) {
+        return winograd::weight_gradient(of, x.values(), grad.values());
+    }
+    let x = spread(x.values(), of.stored(), of.magnify, &of.lattice());
+    weights::gradient(of, &x, grad.values())
 }
 
 /// The convolution of `x [B, I, stored]`.

@@ -70,6 +70,22 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `a * 2^n` for whole `n` in -126..=127.
     fn scale2(self, a: Self::V, n: Self::V) -> Self::V;
 
+    /// Asks for the line at an address, which need not be a valid one, to be brought near.
+    #[inline(always)]
+    fn fetch(self, _at: *const f32) {}
+
+    /// Rows and columns of the first `LANES` vectors exchanged; the others are not used.
+    #[inline(always)]
+    fn turn(self, rows: &mut [Self::V; 16]) {
+        let mut lanes = [[0.0; 16]; 16];
+        for (lanes, row) in lanes.iter_mut().zip(&*rows).take(Self::LANES) {
+            self.write(lanes, *row);
+        }
+        for (i, row) in rows.iter_mut().enumerate().take(Self::LANES) {
+            *row = self.read(&std::array::from_fn::<f32, 16, _>(|j| lanes[j][i]));
+        }
+    }
+
     /// Sum of the lanes, pairwise.
     #[inline(always)]
     fn sum(self, a: Self::V) -> f32 {

@@ -32,7 +32,7 @@ macro_rules! simd {
     ($name:ident, $vector:ty, $lanes:literal, $rows:literal, $splat:ident, $load:ident,
      $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $max:ident, $min:ident,
      $fma:ident, $fnma:ident, $sqrt:ident, $round:expr, $choose:ident,
-     $scale:ident) => {
+     $scale:ident, $turn:ident) => {
         impl Simd for $name {
             type V = $vector;
             const LANES: usize = $lanes;
@@ -98,6 +98,14 @@ macro_rules! simd {
             fn scale2(self, a: $vector, n: $vector) -> $vector {
                 unsafe { $scale(a, n) }
             }
+            #[inline(always)]
+            fn fetch(self, at: *const f32) {
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+            }
+            #[inline(always)]
+            fn turn(self, rows: &mut [$vector; 16]) {
+                unsafe { $turn(rows) }
+            }
         }
     };
 }
@@ -123,7 +131,8 @@ simd!(
     _mm512_sqrt_ps,
     _mm512_roundscale_ps::<NEAREST>,
     choose_avx512,
-    _mm512_scalef_ps
+    _mm512_scalef_ps,
+    turn_avx512
 );
 
 simd!(
@@ -145,7 +154,8 @@ simd!(
     _mm256_sqrt_ps,
     _mm256_round_ps::<NEAREST>,
     choose_avx2,
-    scale_avx2
+    scale_avx2,
+    turn_avx2
 );
 
 #[inline]
@@ -167,4 +177,60 @@ unsafe fn choose_avx2(x: __m256, negative: __m256, other: __m256) -> __m256 {
 unsafe fn scale_avx2(a: __m256, n: __m256) -> __m256 {
     let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+}
+
+/// Pairs of rows, then fours, within quarters of a vector; then the quarters change places.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn turn_avx512(rows: &mut [__m512; 16]) {
+    let mut fours = [[_mm512_setzero_ps(); 4]; 4];
+    for (four, rows) in fours.iter_mut().zip(rows.chunks_exact(4)) {
+        let pair = |a, b| {
+            let (low, high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+            (_mm512_castps_pd(low), _mm512_castps_pd(high))
+        };
+        let ((a, b), (c, d)) = (pair(rows[0], rows[1]), pair(rows[2], rows[3]));
+        let turned = [
+            _mm512_unpacklo_pd(a, c),
+            _mm512_unpackhi_pd(a, c),
+            _mm512_unpacklo_pd(b, d),
+            _mm512_unpackhi_pd(b, d),
+        ];
+        *four = turned.map(|x| _mm512_castpd_ps(x));
+    }
+    for i in 0..4 {
+        let [a, b, c, d] = [fours[0][i], fours[1][i], fours[2][i], fours[3][i]];
+        let front = [_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0x44>(c, d)];
+        let back = [_mm512_shuffle_f32x4::<0xEE>(a, b), _mm512_shuffle_f32x4::<0xEE>(c, d)];
+        rows[i] = _mm512_shuffle_f32x4::<0x88>(front[0], front[1]);
+        rows[4 + i] = _mm512_shuffle_f32x4::<0xDD>(front[0], front[1]);
+        rows[8 + i] = _mm512_shuffle_f32x4::<0x88>(back[0], back[1]);
+        rows[12 + i] = _mm512_shuffle_f32x4::<0xDD>(back[0], back[1]);
+    }
+}
+
+/// As [`turn_avx512`], with halves.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn turn_avx2(rows: &mut [__m256; 16]) {
+    let mut fours = [[_mm256_setzero_ps(); 4]; 2];
+    for (four, rows) in fours.iter_mut().zip(rows.chunks_exact(4)) {
+        let pair = |a, b| {
+            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            (_mm256_castps_pd(low), _mm256_castps_pd(high))
+        };
+        let ((a, b), (c, d)) = (pair(rows[0], rows[1]), pair(rows[2], rows[3]));
+        let turned = [
+            _mm256_unpacklo_pd(a, c),
+            _mm256_unpackhi_pd(a, c),
+            _mm256_unpacklo_pd(b, d),
+            _mm256_unpackhi_pd(b, d),
+        ];
+        *four = turned.map(|x| _mm256_castpd_ps(x));
+    }
+    for i in 0..4 {
+        let (a, b) = (fours[0][i], fours[1][i]);
+        rows[i] = _mm256_permute2f128_ps::<0x20>(a, b);
+        rows[4 + i] = _mm256_permute2f128_ps::<0x31>(a, b);
+    }
 }

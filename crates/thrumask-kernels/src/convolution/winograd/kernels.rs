@@ -1,0 +1,216 @@
+//! The passes over tiles, one channel or one point at a time.
+
+use super::points::{OUT, POINTS, back, back_forth, forth};
+use super::tiles::Run;
+use crate::convolution::correlate::Finish;
+use crate::convolution::geometry::Geometry;
+use crate::host::Shared;
+use crate::simd::{Kernel, Lanes, Simd};
+use crate::tile::{Even, Left, product};
+
+/// What tiles are brought to the points by: their inputs, or the gradients of their outputs.
+pub(super) trait Transform: Copy {
+    /// Values along an axis that it reads.
+    const READS: usize;
+    /// Of the first `READS` values.
+    fn of<S: Simd>(self, s: S, d: [S::V; POINTS]) -> [S::V; POINTS];
+}
+
+/// [`forth`]
+#[derive(Clone, Copy)]
+pub(super) struct Inputs;
+
+impl Transform for Inputs {
+    const READS: usize = POINTS;
+
+    #[inline(always)]
+    fn of<S: Simd>(self, s: S, d: [S::V; POINTS]) -> [S::V; POINTS] {
+        forth(s, d)
+    }
+}
+
+/// [`back_forth`]
+#[derive(Clone, Copy)]
+pub(super) struct Gradients;
+
+impl Transform for Gradients {
+    const READS: usize = OUT;
+
+    #[inline(always)]
+    fn of<S: Simd>(self, s: S, [a, b, c, d, ..]: [S::V; POINTS]) -> [S::V; POINTS] {
+        back_forth(s, [a, b, c, d])
+    }
+}
+
+/// One channel of a pass at the points: `to[point, channel, tile]`.
+pub(super) struct Forth<'a, T> {
+    pub by: T,
+    /// How many channels there are.
+    pub channels: usize,
+    /// The lattices, the size of a channel, and where a tile's inputs lie.
+    pub from: (&'a [f32], usize, &'a [usize]),
+    pub channel: usize,
+    pub runs: &'a [Run],
+    pub plane: bool,
+    pub to: Shared<'a>,
+}
+
+impl<T: Transform> Kernel for Forth<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { by, channels, from: (from, size, places), channel, runs, plane, to } = self;
+        assert_eq!(places.len(), if plane { T::READS.pow(2) } else { T::READS });
+        let reach = places.iter().max().copied().unwrap_or(0);
+        for run in runs {
+            let start = (run.image * channels + channel) * size + run.from;
+            for at in (0..run.len).step_by(S::LANES) {
+                let from = &from[start + at..][..reach + S::LANES];
+                // SAFETY: places lie within `reach` of the start. This task alone writes the rows of
+                // this channel, and `stride` leaves room for a vector behind the last tile.
+                unsafe {
+                    let read = |i: usize| s.load(from.as_ptr().add(*places.get_unchecked(i)));
+                    let write = |point: usize, value: S::V| {
+                        let to = to.piece(point * channels + channel, run.at + at, S::LANES);
+                        s.store(to.as_mut_ptr(), value);
+                    };
+                    if !plane {
+                        let mut d = [s.splat(0.0); POINTS];
+                        for (i, d) in d.iter_mut().enumerate().take(T::READS) {
+                            *d = read(i);
+                        }
+                        for (i, value) in by.of(s, d).into_iter().enumerate() {
+                            write(i, value);
+                        }
+                        continue;
+                    }
+                    let mut rows = [[s.splat(0.0); POINTS]; POINTS];
+                    for (y, row) in rows.iter_mut().enumerate().take(T::READS) {
+                        let mut d = [s.splat(0.0); POINTS];
+                        for (x, d) in d.iter_mut().enumerate().take(T::READS) {
+                            *d = read(y * T::READS + x);
+                        }
+                        *row = by.of(s, d);
+                    }
+                    for x in 0..POINTS {
+                        let mut d = [s.splat(0.0); POINTS];
+                        for (d, row) in d.iter_mut().zip(&rows) {
+                            *d = row[x];
+                        }
+                        for (y, value) in by.of(s, d).into_iter().enumerate() {
+                            write(y * POINTS + x, value);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The products of one point for some tiles.
+pub(super) struct Multiply<'a> {
+    pub of: &'a Geometry,
+    /// `[points, O, I]`.
+    pub weights: &'a [f32],
+    /// `[points, I, stride]`.
+    pub values: &'a [f32],
+    pub point: usize,
+    pub first: usize,
+    pub columns: usize,
+    /// `[points, O, stride]`.
+    pub to: Shared<'a>,
+}
+
+impl Kernel for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { of, weights, values, point, first, columns, to } = self;
+        let (inputs, outputs) = (of.inputs, of.outputs);
+        let vectors = columns.div_ceil(S::LANES);
+        let (start, stride) = to.tile(point * outputs, first, [outputs, vectors * S::LANES]);
+        let weights = &weights[point * outputs * inputs..][..outputs * inputs];
+        let right = &values[point * inputs * stride + first..];
+        assert!(right.len() >= (inputs - 1) * stride + vectors * S::LANES);
+        let left = Left::strided::<S>(weights.as_ptr(), inputs, 1);
+        let shape = [outputs, vectors, inputs];
+        // SAFETY: the operands were just checked; this task alone writes these columns of this point.
+        unsafe { product(simd, shape, left, right.as_ptr(), Even(stride), start, stride, None) };
+    }
+}
+
+/// One channel of the outputs of a pass.
+pub(super) struct Back<'a> {
+    pub of: &'a Geometry,
+    /// `[points, O, stride]`.
+    pub sums: &'a [f32],
+    pub stride: usize,
+    pub channel: usize,
+    pub runs: &'a [Run],
+    pub plane: bool,
+    pub finish: Finish,
+    pub out: Shared<'a>,
+}
+
+impl Kernel for Back<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { of, sums, stride, channel, runs, plane, finish, out } = self;
+        let read =
+            |point: usize, at: usize| s.read(&sums[(point * of.outputs + channel) * stride + at..]);
+        for run in runs {
+            let image = run.image * of.outputs + channel;
+            for at in (0..run.len).step_by(S::LANES) {
+                let tiles = S::LANES.min(run.len - at);
+                if !plane {
+                    let mut m = [s.splat(0.0); POINTS];
+                    for (i, m) in m.iter_mut().enumerate() {
+                        *m = read(i, run.at + at);
+                    }
+                    for (row, value) in back(s, m).into_iter().enumerate().take(run.rows) {
+                        // SAFETY: this task alone writes this channel.
+                        let to = unsafe { out.piece(image, run.to + row * run.width + at, tiles) };
+                        s.write_at(to, 0, finish.of(s, value, []));
+                    }
+                    continue;
+                }
+                let mut rows = [[s.splat(0.0); OUT]; POINTS];
+                for (y, row) in rows.iter_mut().enumerate() {
+                    let mut m = [s.splat(0.0); POINTS];
+                    for (x, m) in m.iter_mut().enumerate() {
+                        *m = read(y * POINTS + x, run.at + at);
+                    }
+                    *row = back(s, m);
+                }
+                let mut lanes = [[[0.0; 16]; OUT]; OUT];
+                for x in 0..OUT {
+                    let mut m = [s.splat(0.0); POINTS];
+                    for (m, row) in m.iter_mut().zip(&rows) {
+                        *m = row[x];
+                    }
+                    for (lanes, value) in lanes.iter_mut().zip(back(s, m)) {
+                        s.write(&mut lanes[x], finish.of(s, value, []));
+                    }
+                }
+                let from = at * OUT;
+                let width = (OUT * tiles).min(run.width - from);
+                for (row, lanes) in lanes.iter().enumerate().take(run.rows) {
+                    // SAFETY: this task alone writes this channel.
+                    let to = unsafe { out.piece(image, run.to + row * run.width + from, width) };
+                    let rest = width % OUT;
+                    for (tile, to) in to.chunks_exact_mut(OUT).enumerate() {
+                        for (to, lanes) in to.iter_mut().zip(lanes) {
+                            *to = lanes[tile];
+                        }
+                    }
+                    let (to, lanes) = (&mut to[width - rest..], &lanes[..rest]);
+                    to.iter_mut().zip(lanes).for_each(|(to, lanes)| *to = lanes[width / OUT]);
+                }
+            }
+        }
+    }
+}
