@@ -193,6 +193,13 @@ impl Aligned {
     }
 }
 
+impl Aligned {
+    /// Zeros, made in parallel.
+    pub fn zeros(len: usize) -> Self {
+        Self::build(len, CHUNK, |_, to| _ = to.zeros())
+    }
+}
+
 impl Deref for Aligned {
     type Target = [f32];
 
@@ -228,23 +235,24 @@ pub(crate) fn whole_rows(width: usize) -> usize {
     (CHUNK / width.max(1)).max(1) * width.max(1)
 }
 
-/// A row-major matrix that parallel tasks fill, each its own elements.
+/// A row-major matrix that parallel tasks fill, each its own elements. Elements are floats, or memory for
+/// them.
 #[derive(Clone, Copy)]
-pub(crate) struct Shared<'a> {
-    start: *mut f32,
+pub(crate) struct Shared<'a, T = f32> {
+    start: *mut T,
     len: usize,
     stride: usize,
-    borrow: PhantomData<&'a mut [f32]>,
+    borrow: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: `piece` asks its callers for disjoint pieces, so threads never share an element.
-unsafe impl Send for Shared<'_> {}
+unsafe impl<T: Send> Send for Shared<'_, T> {}
 // SAFETY: as above.
-unsafe impl Sync for Shared<'_> {}
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
-impl<'a> Shared<'a> {
+impl<'a, T> Shared<'a, T> {
     /// A matrix with rows `stride` values apart.
-    pub fn new(values: &'a mut [f32], stride: usize) -> Self {
+    pub fn new(values: &'a mut [T], stride: usize) -> Self {
         Self { start: values.as_mut_ptr(), len: values.len(), stride, borrow: PhantomData }
     }
 
@@ -254,7 +262,7 @@ impl<'a> Shared<'a> {
     /// No other piece in use at the same time overlaps it.
     #[inline]
     #[allow(clippy::mut_from_ref)]
-    pub unsafe fn piece(&self, row: usize, column: usize, width: usize) -> &mut [f32] {
+    pub unsafe fn piece(&self, row: usize, column: usize, width: usize) -> &mut [T] {
         let at = row * self.stride + column;
         assert!(at + width <= self.len, "piece outside of the matrix");
         // SAFETY: inside of the borrowed values, and disjoint from others by promise.
@@ -262,11 +270,34 @@ impl<'a> Shared<'a> {
     }
 
     /// First element of a tile, and the distance between its rows.
-    pub fn tile(&self, top: usize, side: usize, [height, width]: [usize; 2]) -> (*mut f32, usize) {
+    pub fn tile(&self, top: usize, side: usize, [height, width]: [usize; 2]) -> (*mut T, usize) {
         let last = (top + height - 1) * self.stride + side + width - 1;
         assert!(height > 0 && width > 0 && last < self.len, "tile outside of the matrix");
         (self.start.wrapping_add(top * self.stride + side), self.stride)
     }
+}
+
+/// A vector of `len` values that `fill` writes in any order.
+///
+/// # Safety
+/// `fill` writes every value.
+pub(crate) unsafe fn filled(len: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
+    let mut values = Vec::with_capacity(len);
+    fill(&mut values.spare_capacity_mut()[..len]);
+    // SAFETY: promised by the caller.
+    unsafe { values.set_len(len) };
+    values
+}
+
+/// Zeros, made in parallel.
+pub(crate) fn zeros(len: usize) -> Vec<f32> {
+    build(len, CHUNK, |_, to| _ = to.zeros())
+}
+
+/// Old values as memory that may be written.
+pub(crate) fn as_memory(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
+    // SAFETY: one layout; what writes here writes floats.
+    unsafe { &mut *(values as *mut [f32] as *mut [MaybeUninit<f32>]) }
 }
 
 /// Scratch values of any content, aligned to cache lines. The memory stays with the thread for the

@@ -78,6 +78,47 @@ impl Kernel for Pack<'_> {
     }
 }
 
+/// A left-hand matrix with dense rows, in groups as the register tile takes them.
+pub(crate) struct Packed {
+    values: Aligned,
+    inner: usize,
+}
+
+impl Packed {
+    /// Packs the matrix.
+    pub fn new(from: &[f32], [rows, inner]: [usize; 2]) -> Self {
+        assert!(from.len() >= rows * inner, "a matrix of {rows} x {inner}");
+        Self { values: simd::run(PackRows { from, shape: [rows, inner] }), inner }
+    }
+
+    /// The matrix from a row on, which begins a group.
+    #[inline(always)]
+    pub fn rows<S: Simd>(&self, _simd: S, first: usize) -> Left {
+        assert!(first.is_multiple_of(S::TILE_ROWS), "row {first} begins a group");
+        Left::packed::<S>(self.values[first * self.inner..].as_ptr(), self.inner)
+    }
+}
+
+struct PackRows<'a> {
+    from: &'a [f32],
+    shape: [usize; 2],
+}
+
+impl Kernel for PackRows<'_> {
+    type Output = Aligned;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Aligned {
+        let [rows, inner] = self.shape;
+        let len = packed_len::<S>(rows, inner);
+        let mut values = Aligned::build(len, len, |_, to| _ = to.zeros());
+        let from = Left::strided::<S>(self.from.as_ptr(), inner, 1);
+        // SAFETY: dense rows, of which there are enough.
+        unsafe { pack(simd, from, self.shape, &mut values) };
+        values
+    }
+}
+
 /// Columns of a panel.
 struct PanelWidth;
 

@@ -1,11 +1,15 @@
 //! The inner loop of convolutions: products of weights with rows that lie at shifted places.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::geometry::Lattice;
 use crate::host::{Scratch, Shared};
+use crate::matrix::Packed;
 use crate::simd::{self, Kernel, Lanes, Simd};
-use crate::tile::{Left, Table, product};
+use crate::target::Target;
+use crate::tile::{Table, product};
 
 /// `out[o, p] = bias[o] + sum_k weights[o, k] from[p + offsets[k]]` for the positions of a grid.
 #[derive(Clone, Copy)]
@@ -40,11 +44,11 @@ const ROWS: usize = 12;
 const SPAN: usize = 256;
 
 impl Correlation<'_> {
-    /// Writes the grid's positions of the output `[images, outputs, size]`, and no others.
+    /// Writes all of the grid's positions of the output `[images, outputs, size]`, and no others.
     ///
     /// # Panics
     /// When a slice is too short for the grid.
-    pub fn run(&self, out: &mut [f32]) {
+    pub fn run(&self, out: &mut [MaybeUninit<f32>]) {
         let [depth, height, width] = self.grid;
         let [_, row_stride] = self.lattice.strides();
         if self.images * self.outputs * depth * height * width == 0 {
@@ -53,10 +57,11 @@ impl Correlation<'_> {
         // Bands of about one height, at places that depend on the sizes alone.
         let bands = height.div_ceil((SPAN / row_stride.max(1)).max(1));
         let shared = Shared::new(out, self.size.iter().product());
+        let weights = Packed::new(self.weights, [self.outputs, self.offsets.len()]);
         (0..self.images * depth * bands).into_par_iter().with_max_len(1).for_each(|task| {
             let (image, z, band) = (task / bands / depth, task / bands % depth, task % bands);
             let rows = [band * height / bands, (band + 1) * height / bands];
-            simd::run(Band { of: self, image, z, rows, out: shared });
+            simd::run(Band { of: self, weights: &weights, image, z, rows, out: shared });
         });
     }
 }
@@ -64,10 +69,11 @@ impl Correlation<'_> {
 /// Some rows of the grid.
 struct Band<'a> {
     of: &'a Correlation<'a>,
+    weights: &'a Packed,
     image: usize,
     z: usize,
     rows: [usize; 2],
-    out: Shared<'a>,
+    out: Shared<'a, MaybeUninit<f32>>,
 }
 
 /// The sum with the bias, and its SiLU.
@@ -90,7 +96,7 @@ impl Kernel for Band<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { of, image, z, rows: [top, bottom], out } = self;
+        let Self { of, weights, image, z, rows: [top, bottom], out } = self;
         let [slice_stride, row_stride] = of.lattice.strides();
         let width = of.grid[2];
         let span = (bottom - top - 1) * row_stride + width;
@@ -100,23 +106,21 @@ impl Kernel for Band<'_> {
         let base = image * of.inputs * of.lattice.channel() + z * slice_stride + top * row_stride;
         let last = of.offsets.iter().max().map_or(0, |offset| base + offset + len);
         assert!(last <= of.from.len(), "{last} values to read of {}", of.from.len());
-        assert!(of.weights.len() >= of.outputs * inner, "weights of all outputs");
         let mut memory = Scratch::take(ROWS * len);
         let sums = memory.values();
         for first in (0..of.outputs).step_by(ROWS) {
             let count = ROWS.min(of.outputs - first);
-            let left = Left::strided::<S>(of.weights[first * inner..].as_ptr(), inner, 1);
-            // SAFETY: offsets and weights were checked above; `sums` has ROWS rows of `len` values.
+            let left = weights.rows(simd, first);
+            // SAFETY: offsets were checked above, the weights are packed for all outputs; `sums` has ROWS
+            // rows of `len` values.
             unsafe {
                 let right = of.from.as_ptr().add(base);
                 let shape = [count, vectors, inner];
                 product(simd, shape, left, right, Table(of.offsets), sums.as_mut_ptr(), len, None);
             }
-            for (i, sums) in sums.chunks_exact_mut(len).enumerate().take(count) {
+            for (i, sums) in sums.chunks_exact(len).enumerate().take(count) {
                 let bias = of.bias.map_or(0.0, |bias| bias[first + i]);
-                if bias != 0.0 || of.silu {
-                    simd::change(simd, Finish { bias, silu: of.silu }, sums, []);
-                }
+                let finish = Finish { bias, silu: of.silu };
                 let channel = image * of.outputs + first + i;
                 for (y, sums) in (top..bottom).zip(sums.chunks(row_stride)) {
                     let [z, y] = [of.start[0] + z * of.step[0], of.start[1] + y * of.step[1]];
@@ -124,10 +128,12 @@ impl Kernel for Band<'_> {
                     // SAFETY: this task alone writes these rows of the grid.
                     let to = unsafe { out.piece(channel, row, of.size[2]) };
                     if of.step[2] == 1 {
-                        to[of.start[2]..][..width].copy_from_slice(&sums[..width]);
+                        let mut to = Target::fresh(&mut to[of.start[2]..][..width]);
+                        to.apply(simd, finish, Some(&sums[..width]), [], width);
                     } else {
+                        // Gradients have neither bias nor activation.
                         let to = to[of.start[2]..].iter_mut().step_by(of.step[2]);
-                        to.zip(&sums[..width]).for_each(|(to, &sum)| *to = sum);
+                        to.zip(&sums[..width]).for_each(|(to, &sum)| _ = to.write(sum));
                     }
                 }
             }

@@ -1,6 +1,9 @@
 //! Sizes of a convolution, and where the values that it reads lie.
 
+use std::mem::MaybeUninit;
+
 use crate::host::build;
+use crate::simd::{self, Kernel, Simd};
 
 /// A convolution of volumes `[D, H, W]`; images have one slice.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +106,9 @@ impl Geometry {
 
 /// Every channel as a lattice, with some zeros behind the last. `from` holds volumes of size `stored`,
 /// whose values are repeated `magnify` times along each axis.
+///
+/// # Panics
+/// When the lattice has no room for a volume.
 pub(super) fn spread(
     from: &[f32],
     stored: [usize; 3],
@@ -112,55 +118,103 @@ pub(super) fn spread(
     let volume: usize = stored.iter().product();
     let channels = from.len() / volume.max(1);
     let channel = lattice.channel();
+    let size = std::array::from_fn(|axis| stored[axis] * magnify[axis]);
+    let room: [usize; 3] = std::array::from_fn(|axis| lattice.step[axis] * lattice.dims[axis]);
+    let fits = |axis: usize| lattice.front[axis] + size[axis] <= room[axis];
+    assert!((0..3).all(fits), "room for {size:?} in {lattice:?}");
     build(channels * channel + SLACK, channel, |at, to| {
-        let to = to.zeros();
-        let Some(from) = from.get(at / channel.max(1) * volume..).filter(|from| !from.is_empty())
-        else {
+        let from = from.get(at / channel.max(1) * volume..).filter(|from| !from.is_empty());
+        let Some(from) = from else {
+            to.zeros();
             return;
         };
-        let size: [usize; 3] = std::array::from_fn(|axis| stored[axis] * magnify[axis]);
-        let (front, step) = (lattice.front, lattice.step);
-        let mut wide = vec![0.0; size[2]];
-        for row in 0..size[0] * size[1] {
-            let (z, y) = (row / size[1], row % size[1]);
-            let row = (z / magnify[0] * stored[1] + y / magnify[1]) * stored[2];
-            let mut from = &from[row..row + stored[2]];
-            if magnify[2] > 1 {
-                for (wide, from) in wide.chunks_exact_mut(magnify[2]).zip(from) {
-                    wide.fill(*from);
+        // SAFETY: every value of the channel is written: each padded coordinate has a place of its own,
+        // and the tail lies behind all of them.
+        unsafe {
+            to.write(|to| simd::run(Spread { from, stored, magnify, size, room, lattice, to }))
+        };
+    })
+}
+
+/// One channel as a lattice.
+struct Spread<'a> {
+    /// A volume of size `stored`.
+    from: &'a [f32],
+    stored: [usize; 3],
+    magnify: [usize; 3],
+    /// Sizes after the magnification, and with the padding.
+    size: [usize; 3],
+    room: [usize; 3],
+    lattice: &'a Lattice,
+    /// Valid for writing a channel.
+    to: *mut f32,
+}
+
+impl Kernel for Spread<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _simd: S) {
+        let Self { from, stored, magnify, size, room, lattice, to } = self;
+        let (front, step, width) = (lattice.front, lattice.step[2], lattice.dims[2]);
+        // A row with its padding.
+        let mut row = vec![0.0; room[2]];
+        for z in 0..room[0] {
+            for y in 0..room[1] {
+                let inside = |at: usize, axis: usize| at.wrapping_sub(front[axis]) < size[axis];
+                let there = inside(z, 0) && inside(y, 1);
+                if there {
+                    let (z, y) = ((z - front[0]) / magnify[0], (y - front[1]) / magnify[1]);
+                    let from = &from[(z * stored[1] + y) * stored[2]..][..stored[2]];
+                    let to = &mut row[front[2]..front[2] + size[2]];
+                    match magnify[2] {
+                        1 => to.copy_from_slice(from),
+                        2 => repeat::<2>(from, to),
+                        times => {
+                            let to = to.chunks_exact_mut(times).zip(from);
+                            to.for_each(|(to, from)| to.fill(*from));
+                        }
+                    }
                 }
-                from = &wide;
-            }
-            let start = |x: usize| lattice.place([z + front[0], y + front[1], x + front[2]]);
-            match step[2] {
-                1 => to[start(0)..][..from.len()].copy_from_slice(from),
-                2 => deal::<2>(from, to, start),
-                4 => deal::<4>(from, to, start),
-                step => {
-                    for first in 0..step.min(from.len()) {
-                        let to = &mut to[start(first)..];
-                        let from = from[first..].iter().step_by(step);
-                        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+                for first in 0..step {
+                    // SAFETY: the places of a row's coordinates `first`, `first + step`, … follow each
+                    // other, `width` of them, inside of the channel.
+                    let to = unsafe {
+                        let at = lattice.place([z, y, first]);
+                        std::slice::from_raw_parts_mut(to.add(at).cast::<MaybeUninit<f32>>(), width)
+                    };
+                    match (there, step) {
+                        (false, _) => to.fill(MaybeUninit::new(0.0)),
+                        (true, 1) => every::<1>(&row, first, to),
+                        (true, 2) => every::<2>(&row, first, to),
+                        (true, 4) => every::<4>(&row, first, to),
+                        (true, step) => {
+                            let row = row[first..].iter().step_by(step);
+                            to.iter_mut().zip(row).for_each(|(to, x)| _ = to.write(*x));
+                        }
                     }
                 }
             }
         }
-    })
+        let tail = lattice.channel() - lattice.tail;
+        // SAFETY: the end of the channel.
+        unsafe { to.add(tail).write_bytes(0, lattice.tail) };
+    }
 }
 
-/// Every `N`-th value to its own place: value `i` starts those at `start(i)`, for `i` below `N`.
-fn deal<const N: usize>(from: &[f32], to: &mut [f32], start: impl Fn(usize) -> usize) {
-    let starts: [usize; N] = std::array::from_fn(start);
-    let whole = from.chunks_exact(N);
-    for (first, value) in whole.remainder().iter().enumerate() {
-        to[starts[first] + from.len() / N] = *value;
+/// Each value `N` times.
+#[inline(always)]
+fn repeat<const N: usize>(from: &[f32], to: &mut [f32]) {
+    for (to, from) in to.as_chunks_mut::<N>().0.iter_mut().zip(from) {
+        *to = [*from; N];
     }
-    let end = starts.iter().max().map_or(0, |start| start + from.len() / N);
-    let to = &mut to[..end];
-    for (i, from) in whole.enumerate() {
-        for (start, value) in starts.iter().zip(from) {
-            to[start + i] = *value;
-        }
+}
+
+/// Every `N`-th value from number `first` on.
+#[inline(always)]
+fn every<const N: usize>(from: &[f32], first: usize, to: &mut [MaybeUninit<f32>]) {
+    for (to, from) in to.iter_mut().zip(from.as_chunks::<N>().0) {
+        to.write(from[first]);
     }
 }
 

@@ -2,7 +2,7 @@ use super::correlate::Correlation;
 use super::geometry::{Geometry, Lattice, spread};
 use super::{weights, winograd};
 use crate::bridge::FusedOp;
-use crate::host::{Host, build};
+use crate::host::{Host, as_memory, build, filled, zeros};
 use crate::simd::{self, Kernel, Simd, basic::Sum};
 
 /// A convolution with inputs `x`, `w` and the bias.
@@ -63,8 +63,7 @@ fn convolve(of: &Geometry, x: &[f32], w: &[f32], bias: Option<&[f32]>, silu: boo
     let (lattice, size) = (of.lattice(), of.out());
     let from = spread(x, of.stored(), of.magnify, &lattice);
     let taps: Vec<usize> = of.positions().map(|tap| lattice.place(tap)).collect();
-    let mut out = vec![0.0; of.batch * of.outputs * size.iter().product::<usize>()];
-    Correlation {
+    let correlation = Correlation {
         from: &from,
         lattice: &lattice,
         inputs: of.inputs,
@@ -78,9 +77,11 @@ fn convolve(of: &Geometry, x: &[f32], w: &[f32], bias: Option<&[f32]>, silu: boo
         size,
         start: [0; 3],
         step: [1; 3],
+    };
+    // SAFETY: the grid is the whole output.
+    unsafe {
+        filled(of.batch * of.outputs * size.iter().product::<usize>(), |out| correlation.run(out))
     }
-    .run(&mut out);
-    out
 }
 
 fn offsets(channels: usize, channel: usize, taps: &[usize]) -> Vec<usize> {
@@ -109,7 +110,7 @@ fn input_gradient(of: &Geometry, w: &[f32], grad: &[f32]) -> Vec<f32> {
     });
     let lattice = Lattice { front, step: [1; 3], dims, tail: 0 }.spaced();
     let from = spread(grad, out, [1; 3], &lattice);
-    let mut dx = vec![0.0; of.batch * of.inputs * size.iter().product::<usize>()];
+    let mut dx = zeros(of.batch * of.inputs * size.iter().product::<usize>());
     for part in 0..of.stride.iter().product::<usize>() {
         let rest = [
             part / (of.stride[1] * of.stride[2]),
@@ -151,7 +152,7 @@ fn input_gradient(of: &Geometry, w: &[f32], grad: &[f32]) -> Vec<f32> {
                 .map(|i| (found[i].0 * of.stride[i] + rest[i]).saturating_sub(of.padding[i])),
             step: of.stride,
         }
-        .run(&mut dx);
+        .run(as_memory(&mut dx));
     }
     gather(of, dx)
 }

@@ -6,14 +6,13 @@ use rayon::prelude::*;
 use super::kernels::{Forth, Gradients, Inputs, Transform};
 use super::points::{OUT, POINTS, bring_back};
 use super::tiles::{Run, count, is_plane, lattice, passes, places, points, stride};
-use super::zeros;
 use crate::convolution::geometry::{Geometry, Lattice, spread};
-use crate::host::{Shared, build};
+use crate::host::{Aligned, Shared, build};
 use crate::matrix::{Product, Right, Start, View};
 use crate::simd;
 
 /// Bytes of inputs and gradients at their points that are held at once, about.
-const HELD: usize = 32 << 20;
+const HELD: usize = 8 << 20;
 
 /// Rows and columns of a point's matrix that make a task, at most.
 const TILE: [usize; 2] = [264, 256];
@@ -30,9 +29,9 @@ pub(in crate::convolution) fn weight_gradient(of: &Geometry, x: &[f32], grad: &[
     let most = (HELD / 4 / points / (of.inputs + of.outputs)).max(64);
     let passes = passes(of, &lattice, most);
     let stride = stride(&passes);
-    let mut at_points = zeros(points * of.inputs * stride);
-    let mut grad_at_points = zeros(points * of.outputs * stride);
-    let mut sums = zeros(points * of.outputs * of.inputs);
+    let mut at_points = Aligned::zeros(points * of.inputs * stride);
+    let mut grad_at_points = Aligned::zeros(points * of.outputs * stride);
+    let mut sums = Aligned::zeros(points * of.outputs * of.inputs);
     let [rows, columns] = [of.outputs.min(TILE[0]), of.inputs.min(TILE[1])];
     let [down, across] = [of.outputs.div_ceil(rows), of.inputs.div_ceil(columns)];
     for (pass, runs) in passes.iter().enumerate() {

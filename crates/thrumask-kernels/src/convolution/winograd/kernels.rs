@@ -1,12 +1,15 @@
 //! The passes over tiles, one channel or one point at a time.
 
+use std::mem::MaybeUninit;
+
 use super::points::{OUT, POINTS, back, back_forth, forth};
 use super::tiles::Run;
 use crate::convolution::correlate::Finish;
 use crate::convolution::geometry::Geometry;
 use crate::host::Shared;
+use crate::matrix::Packed;
 use crate::simd::{Kernel, Lanes, Simd};
-use crate::tile::{Even, Left, product};
+use crate::tile::{Even, product};
 
 /// What tiles are brought to the points by: their inputs, or the gradients of their outputs.
 pub(super) trait Transform: Copy {
@@ -111,8 +114,8 @@ impl<T: Transform> Kernel for Forth<'_, T> {
 /// The products of one point for some tiles.
 pub(super) struct Multiply<'a> {
     pub of: &'a Geometry,
-    /// `[points, O, I]`.
-    pub weights: &'a [f32],
+    /// `[O, I]` at the point.
+    pub weights: &'a Packed,
     /// `[points, I, stride]`.
     pub values: &'a [f32],
     pub point: usize,
@@ -131,10 +134,9 @@ impl Kernel for Multiply<'_> {
         let (inputs, outputs) = (of.inputs, of.outputs);
         let vectors = columns.div_ceil(S::LANES);
         let (start, stride) = to.tile(point * outputs, first, [outputs, vectors * S::LANES]);
-        let weights = &weights[point * outputs * inputs..][..outputs * inputs];
         let right = &values[point * inputs * stride + first..];
         assert!(right.len() >= (inputs - 1) * stride + vectors * S::LANES);
-        let left = Left::strided::<S>(weights.as_ptr(), inputs, 1);
+        let left = weights.rows(simd, 0);
         let shape = [outputs, vectors, inputs];
         // SAFETY: the operands were just checked; this task alone writes these columns of this point.
         unsafe { product(simd, shape, left, right.as_ptr(), Even(stride), start, stride, None) };
@@ -151,7 +153,7 @@ pub(super) struct Back<'a> {
     pub runs: &'a [Run],
     pub plane: bool,
     pub finish: Finish,
-    pub out: Shared<'a>,
+    pub out: Shared<'a, MaybeUninit<f32>>,
 }
 
 impl Kernel for Back<'_> {
@@ -174,7 +176,9 @@ impl Kernel for Back<'_> {
                     for (row, value) in back(s, m).into_iter().enumerate().take(run.rows) {
                         // SAFETY: this task alone writes this channel.
                         let to = unsafe { out.piece(image, run.to + row * run.width + at, tiles) };
-                        s.write_at(to, 0, finish.of(s, value, []));
+                        let mut lanes = [0.0; 16];
+                        s.write(&mut lanes, finish.of(s, value, []));
+                        to.write_copy_of_slice(&lanes[..tiles]);
                     }
                     continue;
                 }
@@ -204,11 +208,13 @@ impl Kernel for Back<'_> {
                     let rest = width % OUT;
                     for (tile, to) in to.chunks_exact_mut(OUT).enumerate() {
                         for (to, lanes) in to.iter_mut().zip(lanes) {
-                            *to = lanes[tile];
+                            to.write(lanes[tile]);
                         }
                     }
                     let (to, lanes) = (&mut to[width - rest..], &lanes[..rest]);
-                    to.iter_mut().zip(lanes).for_each(|(to, lanes)| *to = lanes[width / OUT]);
+                    to.iter_mut()
+                        .zip(lanes)
+                        .for_each(|(to, lanes)| _ = to.write(lanes[width / OUT]));
                 }
             }
         }

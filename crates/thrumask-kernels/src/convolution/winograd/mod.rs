@@ -11,11 +11,14 @@ mod kernels;
 mod points;
 mod tiles;
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::correlate::Finish;
 use super::geometry::{Geometry, spread};
-use crate::host::{Aligned, Shared};
+use crate::host::{Aligned, Shared, filled};
+use crate::matrix::Packed;
 use crate::simd;
 use kernels::{Back, Forth, Inputs, Multiply};
 use points::{OUT, POINTS, bring};
@@ -51,63 +54,64 @@ pub(super) fn convolve(
     let lattice = lattice(of);
     let from = spread(x, of.stored(), of.magnify, &lattice);
     let weights = weights(of, w, points);
+    let of_point =
+        |point| Packed::new(&weights[point * of.outputs * of.inputs..], [of.outputs, of.inputs]);
+    let weights: Vec<Packed> = (0..points).into_par_iter().map(of_point).collect();
     let size = of.out();
     let volume: usize = size.iter().product();
-    let mut out = vec![0.0; of.batch * of.outputs * volume];
     let most = (HELD / 4 / points / of.inputs.max(of.outputs)).clamp(64, 4096);
     let places = places(of, &lattice, POINTS);
     let passes = passes(of, &lattice, most);
     let stride = stride(&passes);
-    let mut values = zeros(points * of.inputs * stride);
-    let mut sums = zeros(points * of.outputs * stride);
-    for runs in passes {
-        let tiles = count(&runs);
-        let held = Shared::new(&mut values, stride);
-        (0..of.inputs).into_par_iter().for_each(|channel| {
-            let from = (&from[..], lattice.channel(), &places[..]);
-            let (by, channels) = (Inputs, of.inputs);
-            simd::run(Forth { by, channels, from, channel, runs: &runs, plane, to: held });
-        });
-        let to = Shared::new(&mut sums, stride);
-        let blocks = tiles.div_ceil(COLUMNS);
-        (0..points * blocks).into_par_iter().with_max_len(1).for_each(|task| {
-            let (point, first) = (task / blocks, task % blocks * COLUMNS);
-            let columns = COLUMNS.min(tiles - first);
-            simd::run(Multiply {
-                of,
-                weights: &weights,
-                values: &values,
-                point,
-                first,
-                columns,
-                to,
+    let mut values = Aligned::zeros(points * of.inputs * stride);
+    let mut sums = Aligned::zeros(points * of.outputs * stride);
+    let fill = |out: &mut [MaybeUninit<f32>]| {
+        let done = Shared::new(out, volume);
+        for runs in passes {
+            let tiles = count(&runs);
+            let held = Shared::new(&mut values, stride);
+            (0..of.inputs).into_par_iter().for_each(|channel| {
+                let from = (&from[..], lattice.channel(), &places[..]);
+                let (by, channels) = (Inputs, of.inputs);
+                simd::run(Forth { by, channels, from, channel, runs: &runs, plane, to: held });
             });
-        });
-        let done = Shared::new(&mut out, volume);
-        (0..of.outputs).into_par_iter().for_each(|channel| {
-            let finish = Finish { bias: b.map_or(0.0, |b| b[channel]), silu };
-            simd::run(Back {
-                of,
-                sums: &sums,
-                stride,
-                channel,
-                runs: &runs,
-                plane,
-                finish,
-                out: done,
+            let to = Shared::new(&mut sums, stride);
+            let blocks = tiles.div_ceil(COLUMNS);
+            (0..points * blocks).into_par_iter().with_max_len(1).for_each(|task| {
+                let (point, first) = (task / blocks, task % blocks * COLUMNS);
+                let columns = COLUMNS.min(tiles - first);
+                simd::run(Multiply {
+                    of,
+                    weights: &weights[point],
+                    values: &values,
+                    point,
+                    first,
+                    columns,
+                    to,
+                });
             });
-        });
-    }
-    out
-}
-
-fn zeros(len: usize) -> Aligned {
-    Aligned::build(len, 1 << 16, |_, to| _ = to.zeros())
+            (0..of.outputs).into_par_iter().for_each(|channel| {
+                let finish = Finish { bias: b.map_or(0.0, |b| b[channel]), silu };
+                simd::run(Back {
+                    of,
+                    sums: &sums,
+                    stride,
+                    channel,
+                    runs: &runs,
+                    plane,
+                    finish,
+                    out: done,
+                });
+            });
+        }
+    };
+    // SAFETY: the tiles of all passes cover the whole output.
+    unsafe { filled(of.batch * of.outputs * volume, |out| fill(out)) }
 }
 
 /// The weights at the points, `[points, O, I]`.
 fn weights(of: &Geometry, w: &[f32], points: usize) -> Aligned {
-    let mut all = zeros(points * of.outputs * of.inputs);
+    let mut all = Aligned::zeros(points * of.outputs * of.inputs);
     let shared = Shared::new(&mut all, of.inputs);
     (0..of.outputs).into_par_iter().for_each(|output| {
         let mut values = vec![0.0; points * of.inputs];
