@@ -167,6 +167,7 @@ fn tensors_without_values() {
         linear([2, 0, 5], 3, false, 17),
         linear([2, 3, 0], 4, true, 18),
         linear([2, 3, 0], 4, false, 19),
+        linear([2, 3, 5], 0, true, 19),
         rope([2, 0, 2, 4], 20),
         rope([0, 3, 2, 4], 21),
         gated_residual([2, 0, 5], false, 22),
