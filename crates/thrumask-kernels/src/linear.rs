@@ -132,7 +132,8 @@ fn grad_rows(
 ) -> (Option<Vec<f32>>, Option<Vec<f32>>) {
     let w = w.contiguous();
     let [inputs, outputs] = sizes(&w);
-    let count = grad.len() / outputs.max(1);
+    // Rows without columns count too: their gradient of `x` is zero.
+    let count = grad.dims().iter().rev().skip(1).product::<usize>();
     let grad = grad.rows();
     let turned = View { data: w.values(), row: outputs, column: 1 }.turned();
     let dx = want_x.then(|| rows_times(grad, turned, Start::Zeros, [count, inputs, outputs]));

@@ -67,3 +67,17 @@ pub fn close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
 pub fn with_threads<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
 }
+
+/// Runs the tests of this binary that `names` match once more with each smaller instruction set.
+///
+/// # Panics
+/// When a test fails, or none was run.
+pub fn pass_with_fewer_instructions(names: &[&str]) {
+    for level in ["avx2", "portable"] {
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        let done = again.args(names).env("THRUMASK_SIMD", level).output().unwrap();
+        let [said, errors] = [&done.stdout, &done.stderr].map(|x| String::from_utf8_lossy(x));
+        assert!(done.status.success(), "with {level}: {said}{errors}");
+        assert!(!said.contains(" 0 passed"), "no test matches {names:?}: {said}");
+    }
+}
