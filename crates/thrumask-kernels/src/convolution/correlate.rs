@@ -9,7 +9,7 @@ use crate::host::{Scratch, Shared};
 use crate::matrix::Packed;
 use crate::simd::{self, Kernel, Lanes, Simd};
 use crate::target::Target;
-use crate::tile::{Table, product};
+use crate::tile::{Even, Table, product};
 
 /// `out[o, p] = bias[o] + sum_k weights[o, k] from[p + offsets[k]]` for the positions of a grid.
 #[derive(Clone, Copy)]
@@ -106,18 +106,41 @@ impl Kernel for Band<'_> {
         let base = image * of.inputs * of.lattice.channel() + z * slice_stride + top * row_stride;
         let last = of.offsets.iter().max().map_or(0, |offset| base + offset + len);
         assert!(last <= of.from.len(), "{last} values to read of {}", of.from.len());
-        let mut memory = Scratch::take(ROWS * len);
-        let sums = memory.values();
-        for first in (0..of.outputs).step_by(ROWS) {
-            let count = ROWS.min(of.outputs - first);
-            let left = weights.rows(simd, first);
-            // SAFETY: offsets were checked above, the weights are packed for all outputs; `sums` has ROWS
-            // rows of `len` values.
-            unsafe {
-                let right = of.from.as_ptr().add(base);
+        // What several groups of outputs read is brought together for them, from shifted places that most
+        // vectors lie across the lines of, to whole lines.
+        let (wide, several) = (2 * S::LANES, of.outputs > ROWS);
+        let held = if several { inner * wide } else { 0 };
+        let mut memory = Scratch::take(held + of.outputs * len);
+        let (panel, sums) = memory.values().split_at_mut(held);
+        let groups = (0..of.outputs).step_by(ROWS);
+        let rows = |first: usize| (ROWS.min(of.outputs - first), weights.rows(simd, first));
+        // SAFETY: offsets were checked above, the weights are packed for all outputs; `sums` has a row of
+        // `len` values for each output, and the panel one of `wide` values for each offset.
+        unsafe {
+            let (from, to) = (of.from.as_ptr().add(base), sums.as_mut_ptr());
+            if !several {
+                let (count, left) = rows(0);
                 let shape = [count, vectors, inner];
-                product(simd, shape, left, right, Table(of.offsets), sums.as_mut_ptr(), len, None);
+                product(simd, shape, left, from, Table(of.offsets), to, len, None);
             }
+            for column in (0..if several { vectors } else { 0 }).step_by(2) {
+                let across = 2.min(vectors - column);
+                let (from, to) = (from.add(column * S::LANES), to.add(column * S::LANES));
+                for (panel, offset) in panel.chunks_exact_mut(wide).zip(of.offsets) {
+                    for i in 0..across {
+                        let from = simd.load(from.add(offset + i * S::LANES));
+                        simd.store(panel.as_mut_ptr().add(i * S::LANES), from);
+                    }
+                }
+                for first in groups.clone() {
+                    let ((count, left), to) = (rows(first), to.add(first * len));
+                    let shape = [count, across, inner];
+                    product(simd, shape, left, panel.as_ptr(), Even(wide), to, len, None);
+                }
+            }
+        }
+        for (first, sums) in groups.zip(sums.chunks(ROWS * len)) {
+            let count = ROWS.min(of.outputs - first);
             for (i, sums) in sums.chunks_exact(len).enumerate().take(count) {
                 let bias = of.bias.map_or(0.0, |bias| bias[first + i]);
                 let finish = Finish { bias, silu: of.silu };
