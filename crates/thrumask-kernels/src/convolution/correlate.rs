@@ -9,7 +9,7 @@ use crate::host::{Scratch, Shared};
 use crate::matrix::Packed;
 use crate::simd::{self, Kernel, Lanes, Simd};
 use crate::target::Target;
-use crate::tile::{Even, Table, product};
+use crate::tile::{Even, Left, Table, product};
 
 /// `out[o, p] = bias[o] + sum_k weights[o, k] from[p + offsets[k]]` for the positions of a grid.
 #[derive(Clone, Copy)]
@@ -39,6 +39,9 @@ pub(super) struct Correlation<'a> {
 
 /// Output channels that are made together.
 const ROWS: usize = 12;
+
+/// Offsets of a panel, at most: it stays in the first-level cache.
+const DEPTH: usize = 192;
 
 /// Positions that are made together, about: their inputs stay in the second-level cache.
 const SPAN: usize = 256;
@@ -109,13 +112,13 @@ impl Kernel for Band<'_> {
         // What several groups of outputs read is brought together for them, from shifted places that most
         // vectors lie across the lines of, to whole lines.
         let (wide, several) = (2 * S::LANES, of.outputs > ROWS);
-        let held = if several { inner * wide } else { 0 };
+        let held = if several { inner.min(DEPTH) * wide } else { 0 };
         let mut memory = Scratch::take(held + of.outputs * len);
         let (panel, sums) = memory.values().split_at_mut(held);
         let groups = (0..of.outputs).step_by(ROWS);
         let rows = |first: usize| (ROWS.min(of.outputs - first), weights.rows(simd, first));
         // SAFETY: offsets were checked above, the weights are packed for all outputs; `sums` has a row of
-        // `len` values for each output, and the panel one of `wide` values for each offset.
+        // `len` values for each output, and the panel one of `wide` values for each of some offsets.
         unsafe {
             let (from, to) = (of.from.as_ptr().add(base), sums.as_mut_ptr());
             if !several {
@@ -123,10 +126,15 @@ impl Kernel for Band<'_> {
                 let shape = [count, vectors, inner];
                 product(simd, shape, left, from, Table(of.offsets), to, len, None);
             }
-            for column in (0..if several { vectors } else { 0 }).step_by(2) {
+            let parts = (0..if several { vectors } else { 0 })
+                .step_by(2)
+                .flat_map(|column| (0..inner).step_by(DEPTH).map(move |first| (column, first)));
+            for (column, from_offset) in parts {
                 let across = 2.min(vectors - column);
+                let depth = DEPTH.min(inner - from_offset);
                 let (from, to) = (from.add(column * S::LANES), to.add(column * S::LANES));
-                for (panel, offset) in panel.chunks_exact_mut(wide).zip(of.offsets) {
+                let offsets = &of.offsets[from_offset..][..depth];
+                for (panel, offset) in panel.chunks_exact_mut(wide).zip(offsets) {
                     for i in 0..across {
                         let from = simd.load(from.add(offset + i * S::LANES));
                         simd.store(panel.as_mut_ptr().add(i * S::LANES), from);
@@ -134,8 +142,10 @@ impl Kernel for Band<'_> {
                 }
                 for first in groups.clone() {
                     let ((count, left), to) = (rows(first), to.add(first * len));
-                    let shape = [count, across, inner];
-                    product(simd, shape, left, panel.as_ptr(), Even(wide), to, len, None);
+                    let left = Left { start: left.start.add(from_offset * left.inner), ..left };
+                    let start = (from_offset > 0).then_some((to.cast_const(), len));
+                    let shape = [count, across, depth];
+                    product(simd, shape, left, panel.as_ptr(), Even(wide), to, len, start);
                 }
             }
         }
