@@ -63,7 +63,7 @@ impl Gelu {
         let bell = simd.exp(simd.mul(simd.mul(x, x), simd.splat(-0.5)));
         let one = simd.splat(1.0);
         // 0.3275911 / sqrt(2)
-        let t = simd.div(one, simd.fma(size, simd.splat(0.231_641_89), one));
+        let t = simd.inverse(simd.fma(size, simd.splat(0.231_641_89), one));
         let mut p = simd.splat(1.061_405_4);
         for c in [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6] {
             p = simd.fma(p, t, simd.splat(c));

@@ -61,6 +61,11 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `c - a * b`
     fn fnma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `1 / a` for `a` from 1 to 2^127, within a unit in the last place.
+    #[inline(always)]
+    fn inverse(self, a: Self::V) -> Self::V {
+        self.div(self.splat(1.0), a)
+    }
     /// Square root.
     fn sqrt(self, a: Self::V) -> Self::V;
     /// The nearest whole number.
@@ -156,12 +161,15 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn exp(self, a: Self::V) -> Self::V {
         // In this order of operands NaN comes through.
         let a = self.min(self.splat(88.0), self.max(self.splat(-87.3), a));
-        let n = self.round(self.mul(a, self.splat(std::f32::consts::LOG2_E)));
+        // Adding 1.5 * 2^23 leaves whole numbers.
+        let shift = self.splat(12_582_912.0);
+        let n = self.sub(self.fma(a, self.splat(std::f32::consts::LOG2_E), shift), shift);
         // ln 2 in two parts, so that the remainder keeps its last bits.
         let r = self.fnma(n, self.splat(0.693_359_4), a);
         let r = self.fnma(n, self.splat(-2.121_944_4e-4), r);
-        let mut p = self.splat(1.0 / 5040.0);
-        for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        // Within 2e-8.
+        let mut p = self.splat(EXP[0]);
+        for c in EXP.into_iter().skip(1) {
             p = self.fma(p, r, self.splat(c));
         }
         self.scale2(p, n)
@@ -171,9 +179,13 @@ pub(crate) trait Simd: Copy + Send + Sync {
     #[inline(always)]
     fn sigmoid(self, a: Self::V) -> Self::V {
         let one = self.splat(1.0);
-        self.div(one, self.add(one, self.exp(self.sub(self.splat(0.0), a))))
+        self.inverse(self.add(one, self.exp(self.sub(self.splat(0.0), a))))
     }
 }
+
+/// Coefficients of `e^r` for `|r| <= ln 2 / 2`, the highest power first (Remez, relative error).
+const EXP: [f32; 7] =
+    [0.001_383_679_5, 0.008_374_857, 0.041_668_23, 0.166_664_2, 0.499_999_9, 1.0, 1.0];
 
 /// Runs a kernel compiled for the best instruction set of this processor.
 #[inline]

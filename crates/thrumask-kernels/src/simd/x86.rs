@@ -32,7 +32,7 @@ macro_rules! simd {
     ($name:ident, $vector:ty, $lanes:literal, $rows:literal, $splat:ident, $load:ident,
      $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $max:ident, $min:ident,
      $fma:ident, $fnma:ident, $sqrt:ident, $round:expr, $choose:ident,
-     $scale:ident, $turn:ident) => {
+     $scale:ident, $turn:ident, $inverse:ident) => {
         impl Simd for $name {
             type V = $vector;
             const LANES: usize = $lanes;
@@ -103,6 +103,10 @@ macro_rules! simd {
                 unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
             }
             #[inline(always)]
+            fn inverse(self, a: $vector) -> $vector {
+                unsafe { $inverse(a) }
+            }
+            #[inline(always)]
             fn turn(self, rows: &mut [$vector; 16]) {
                 unsafe { $turn(rows) }
             }
@@ -132,7 +136,8 @@ simd!(
     _mm512_roundscale_ps::<NEAREST>,
     choose_avx512,
     _mm512_scalef_ps,
-    turn_avx512
+    turn_avx512,
+    inverse_avx512
 );
 
 simd!(
@@ -155,7 +160,8 @@ simd!(
     _mm256_round_ps::<NEAREST>,
     choose_avx2,
     scale_avx2,
-    turn_avx2
+    turn_avx2,
+    inverse_avx2
 );
 
 #[inline]
@@ -177,6 +183,20 @@ unsafe fn choose_avx2(x: __m256, negative: __m256, other: __m256) -> __m256 {
 unsafe fn scale_avx2(a: __m256, n: __m256) -> __m256 {
     let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+}
+
+/// An estimate of 14 bits, and a step of Newton's.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn inverse_avx512(a: __m512) -> __m512 {
+    let estimate = _mm512_rcp14_ps(a);
+    _mm512_mul_ps(estimate, _mm512_fnmadd_ps(a, estimate, _mm512_set1_ps(2.0)))
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn inverse_avx2(a: __m256) -> __m256 {
+    _mm256_div_ps(_mm256_set1_ps(1.0), a)
 }
 
 /// Pairs of rows, then fours, within quarters of a vector; then the quarters change places.
