@@ -13,7 +13,7 @@ python=${PYTHON:-python3}
 rounds=${1:-3}
 target=${2:-docs/performance.md}
 cargo build --release --quiet -p thrumask-kernels -p thrumask \
-    --example compare --example compare_network
+    --example compare --example compare_network --example compare_animate
 examples="${CARGO_TARGET_DIR:-target}/release/examples"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -55,6 +55,9 @@ while [ "$round" -lt "$rounds" ]; do
         "$examples/compare_network" benches/networks.json "$index" "$file" >>"$work/our-networks.jsonl"
         peer peer-networks benches/peers/network.py benches/networks.json "$index" "$file"
     done
+    echo "round $round of $rounds, animate" >&2
+    "$examples/compare_animate" "$file" >>"$work/our-networks.jsonl"
+    peer peer-networks benches/peers/animate.py "$file"
 done
 cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
 torch=$("$python" -c 'import torch; print(torch.__version__, torch.backends.cpu.get_cpu_capability())')

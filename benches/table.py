@@ -9,7 +9,7 @@ import statistics
 import sys
 
 BEGIN, END = "<!-- benches/compare.sh: begin -->", "<!-- benches/compare.sh: end -->"
-NO_MEMORY = {"extra_mib": 0.0, "extra_both_mib": 0.0}
+NO_MEMORY = {"extra_mib": 0.0, "extra_both_mib": 0.0, "peak_mib": 0.0}
 
 
 def rows(path):
@@ -90,6 +90,7 @@ def main():
     peaks = {kind: max(row[kind] for row in found) for kind in ("gflop", "gb")}
     peer = read(at("peer.jsonl"), at("peer-memory.jsonl"))
     networks = read(at("peer-networks.jsonl"), at("peer-networks-memory.jsonl"))
+    our_networks = read(at("our-networks.jsonl"))
     error = max(error for case in networks.values() for error in case["errors"])
     lines = [
         BEGIN,
@@ -100,7 +101,14 @@ def main():
         "",
         f"Networks, same weights and inputs; outputs differ by {error:.0e} at most, before and after a step:",
         "",
-        *table(read(at("our-networks.jsonl")), networks, "training step"),
+        *table(our_networks, networks, "training step"),
+        "",
+        "Peak of the whole process, weights and code included:",
+        *(
+            f"{name}, ours {case['peak_mib']:.0f} MiB, PyTorch {networks[name]['peak_mib']:.0f} MiB."
+            for name, case in our_networks.items()
+            if case["peak_mib"]
+        ),
         END,
     ]
     text = open(target).read()
