@@ -1,28 +1,40 @@
 #!/bin/sh
 # Times our operators and networks and PyTorch's in turn, on 2 threads of this machine, one process for
-# each case and round, and writes the tables into docs/performance.md.
+# each case and round, and writes the tables into docs/performance.md or another file that has the place
+# for them.
 #
 #     python3 -m venv venv && venv/bin/pip install -r benches/requirements.txt
-#     PYTHON=venv/bin/python benches/compare.sh [ROUNDS, 3 when left out]
+#     PYTHON=venv/bin/python benches/compare.sh [ROUNDS, 3 when left out] [FILE]
 #
 # Keep the machine quiet meanwhile.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 rounds=${1:-3}
-cargo build --release --quiet -p thrumask-kernels -p thrumask --example compare --example compare_network
+target=${2:-docs/performance.md}
+cargo build --release --quiet -p thrumask-kernels -p thrumask \
+    --example compare --example compare_network --example compare_animate
 examples="${CARGO_TARGET_DIR:-target}/release/examples"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+file="$work/network.safetensors"
 # The number of each case, and whether it is ours alone: some dense masks are too large for the peer.
 list() {
     "$python" -c "import json, sys
 for i, case in enumerate(json.load(open(sys.argv[1]))):
     print(i, case.get('alone', False), sep=':')" "$1"
 }
-# With the allocator settings that ours makes itself (keep_freed_memory): its best.
+# Runs a peer, into FILE.jsonl: with the allocator settings that ours makes itself (keep_freed_memory),
+# which are its fastest. They scatter what PyTorch frees, so its memory is that of one more run, in the
+# first round, with a mapping for each tensor, into FILE-memory.jsonl.
 peer() {
-    MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=1073741824 MALLOC_TOP_PAD_=67108864 "$python" "$@"
+    to="$work/$1"
+    shift
+    MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=1073741824 MALLOC_TOP_PAD_=67108864 \
+        "$python" "$@" >>"$to.jsonl"
+    if [ "$round" -eq 1 ]; then
+        ONCE=1 MALLOC_MMAP_THRESHOLD_=65536 "$python" "$@" >>"$to-memory.jsonl"
+    fi
 }
 export RAYON_NUM_THREADS=2 OMP_NUM_THREADS=2
 round=0
@@ -34,18 +46,20 @@ while [ "$round" -lt "$rounds" ]; do
         echo "round $round of $rounds, operator $index" >&2
         "$examples/compare" benches/cases.json "$index" >>"$work/ours.jsonl"
         if [ "${case##*:}" = False ]; then
-            peer benches/peers/ops.py benches/cases.json "$index" >>"$work/peer.jsonl"
+            peer peer benches/peers/ops.py benches/cases.json "$index"
         fi
     done
     for case in $(list benches/networks.json); do
         index=${case%%:*}
         echo "round $round of $rounds, network $index" >&2
-        file="$work/network.safetensors"
         "$examples/compare_network" benches/networks.json "$index" "$file" >>"$work/our-networks.jsonl"
-        peer benches/peers/network.py benches/networks.json "$index" "$file" >>"$work/peer-networks.jsonl"
+        peer peer-networks benches/peers/network.py benches/networks.json "$index" "$file"
     done
+    echo "round $round of $rounds, animate" >&2
+    "$examples/compare_animate" "$file" >>"$work/our-networks.jsonl"
+    peer peer-networks benches/peers/animate.py "$file"
 done
 cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
 torch=$("$python" -c 'import torch; print(torch.__version__, torch.backends.cpu.get_cpu_capability())')
 about="Machine: $cpu, 2 threads. PyTorch $torch. $(date -u +%Y-%m-%d), rounds in turn: $rounds; medians, in brackets the first and the last tenth."
-"$python" benches/table.py "$work" docs/performance.md "$about"
+"$python" benches/table.py "$work" "$target" "$about"

@@ -9,21 +9,26 @@ import statistics
 import sys
 
 BEGIN, END = "<!-- benches/compare.sh: begin -->", "<!-- benches/compare.sh: end -->"
+NO_MEMORY = {"extra_mib": 0.0, "extra_both_mib": 0.0, "peak_mib": 0.0}
 
 
 def rows(path):
     return [json.loads(line) for line in open(path)]
 
 
-def read(path):
+def read(path, memory=None):
+    """The cases of a file by name, with the memory of the same cases in another one."""
     cases = {}
     for row in rows(path):
-        case = cases.setdefault(row["name"], {"forward": [], "both": [], "extra_mib": 0.0})
+        case = cases.setdefault(row["name"], {"forward": [], "both": [], "errors": [], **NO_MEMORY})
         case["forward"] += row["forward"]
         case["both"] += row["both"]
-        case["extra_mib"] = max(case["extra_mib"], row["extra_mib"])
+        case["errors"] += row.get("errors", [])
         case["work"] = row.get("work", {})
-        case["errors"] = case.get("errors", []) + row.get("errors", [])
+    for row in rows(memory or path):
+        case = cases[row["name"]]
+        for kind in NO_MEMORY:
+            case[kind] = max(case[kind], row.get(kind, 0.0))
     return cases
 
 
@@ -39,13 +44,22 @@ def ratio(ours, peer):
     return f"**{statistics.median(peer) / statistics.median(ours):.2f}**" if ours and peer else "–"
 
 
+def memory(case):
+    """Of the forward pass, and with what is behind it."""
+    if not case["forward"]:
+        return "–"
+    both = f" / {case['extra_both_mib']:.0f}" if case["both"] else ""
+    return f"{case['extra_mib']:.0f}{both}"
+
+
 def roofline(case, peaks):
-    """The rate of the forward pass, and its share of the machine's peak."""
-    for kind, unit in (("gflop", "GFLOP/s"), ("gb", "GB/s")):
-        if kind in case["work"]:
-            rate = case["work"][kind] / statistics.median(case["forward"]) * 1e3
-            return f"{rate:.3g} {unit}, {100 * rate / peaks[kind]:.0f} %"
-    return "–"
+    """The rate of the forward pass, and its share of the machine's peak, by what it is nearer to."""
+    units, found = {"gflop": "GFLOP/s", "gb": "GB/s"}, []
+    for kind, work in case["work"].items():
+        rate = work / statistics.median(case["forward"]) * 1e3
+        found.append((rate / peaks[kind], f"{rate:.3g} {units[kind]}"))
+    share, rate = max(found)
+    return f"{rate}, {100 * share:.0f} %"
 
 
 def table(ours, peer, second, peaks=None):
@@ -53,17 +67,16 @@ def table(ours, peer, second, peaks=None):
     head = [
         *("", "forward: ours, ms", "PyTorch, ms", "times as fast"),
         *(f"{second}: ours, ms", "PyTorch, ms", "times as fast"),
-        *("extra memory: ours, MiB", "PyTorch, MiB", *last),
+        *(f"extra memory, forward / {second}: ours, MiB", "PyTorch, MiB", *last),
     ]
     lines = ["| " + " | ".join(head).strip() + " |", "|" + "---|" * len(head)]
     for name, a in ours.items():
-        b = peer.get(name, {"forward": [], "both": [], "extra_mib": None})
-        memory = "–" if b["extra_mib"] is None else f"{b['extra_mib']:.0f}"
+        b = peer.get(name, {"forward": [], "both": []})
         cells = [
             name,
             *(shown(a["forward"]), shown(b["forward"]), ratio(a["forward"], b["forward"])),
             *(shown(a["both"]), shown(b["both"]), ratio(a["both"], b["both"])),
-            *(f"{a['extra_mib']:.0f}", memory),
+            *(memory(a), memory(b)),
             *([roofline(a, peaks)] if peaks else []),
         ]
         lines.append("| " + " | ".join(cells) + " |")
@@ -75,18 +88,27 @@ def main():
     at = lambda name: os.path.join(folder, name)
     found = rows(at("peak.jsonl"))
     peaks = {kind: max(row[kind] for row in found) for kind in ("gflop", "gb")}
-    networks = read(at("peer-networks.jsonl"))
+    peer = read(at("peer.jsonl"), at("peer-memory.jsonl"))
+    networks = read(at("peer-networks.jsonl"), at("peer-networks-memory.jsonl"))
+    our_networks = read(at("our-networks.jsonl"))
     error = max(error for case in networks.values() for error in case["errors"])
     lines = [
         BEGIN,
         about,
         f"Peak: {peaks['gflop']:.0f} GFLOP/s of multiply-adds, {peaks['gb']:.0f} GB/s of copying.",
         "",
-        *table(read(at("ours.jsonl")), read(at("peer.jsonl")), "with backward", peaks),
+        *table(read(at("ours.jsonl")), peer, "with backward", peaks),
         "",
         f"Networks, same weights and inputs; outputs differ by {error:.0e} at most, before and after a step:",
         "",
-        *table(read(at("our-networks.jsonl")), networks, "training step"),
+        *table(our_networks, networks, "training step"),
+        "",
+        "Peak of the whole process, weights and code included:",
+        *(
+            f"{name}, ours {case['peak_mib']:.0f} MiB, PyTorch {networks[name]['peak_mib']:.0f} MiB."
+            for name, case in our_networks.items()
+            if case["peak_mib"]
+        ),
         END,
     ]
     text = open(target).read()

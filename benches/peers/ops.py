@@ -5,11 +5,14 @@ JSON, as crates/thrumask-kernels/examples/compare.rs does.
 """
 
 import json
+import math
 import sys
-import time
 
 import torch
 import torch.nn.functional as F
+
+from layers import rotate
+from shared import Memory, timed
 
 
 def shapes(case):
@@ -30,6 +33,7 @@ def shapes(case):
         "group_norm": [shape, [channels], [channels]],
         "group_norm_silu": [shape, [channels], [channels]],
         "layer_norm_modulate": [shape, [batch, 1, width], [batch, 1, width]],
+        "gated_residual": [shape, [batch, 1, width], shape],
         "layer_norm": [shape, [width], [width]],
         "rms_norm": [shape, [width // heads if heads else 1]],
     }.get(case["op"], [shape])
@@ -45,12 +49,12 @@ def attend(q, k, v, heads, mask=None):
     return out.transpose(1, 2).reshape(q.shape)
 
 
-def run(case, x, mask):
+def run(case, x, given):
     heads, op = case.get("heads", 0), case["op"]
     if op in ("attention", "cross"):
         return attend(*x, heads)
     if op == "grouped":
-        return attend(*x, heads, mask)
+        return attend(*x, heads, given)
     if op == "linear":
         return F.linear(*x)
     if op == "conv2d":
@@ -64,6 +68,10 @@ def run(case, x, mask):
     if op == "group_norm_silu":
         return F.silu(F.group_norm(x[0], 32, x[1], x[2], 1e-5))
     width = case["shape"][-1]
+    if op == "rope":
+        return rotate(x[0].unflatten(-1, (heads, width // heads)), given).flatten(-2)
+    if op == "gated_residual":
+        return torch.addcmul(x[0], x[1], x[2])
     if op == "layer_norm_modulate":
         return F.layer_norm(x[0], [width], eps=1e-6) * (1 + x[1]) + x[2]
     if op == "layer_norm":
@@ -80,56 +88,70 @@ def run(case, x, mask):
     }[op](x[0])
 
 
-def timed(slow, step):
-    def once():
-        start = time.perf_counter()
-        step()
-        return (time.perf_counter() - start) * 1e3
-
-    if slow:
-        return [once()]
-    once()
-    start, samples = time.perf_counter(), []
-    while len(samples) < 5 or time.perf_counter() - start < 0.5:
-        samples.append(once())
-    return samples
+def given(case):
+    """What an operator works from besides tensors: the dense mask, or cosines and sines."""
+    tokens, i = case["shape"][1], torch.arange(case["shape"][1])
+    if case["op"] == "grouped":
+        ids = torch.where(i % 2 == 0, 0, 1 + i // 2 % 4)
+        return ids[:, None] == ids[None, :]
+    if case["op"] == "rope":
+        pairs = case["shape"][2] // case["heads"] // 2
+        angles = torch.arange(tokens * pairs).view(tokens, 1, pairs) * 1e-3
+        return angles.cos(), angles.sin()
+    return None
 
 
-def resident_mib(field):
-    for line in open("/proc/self/status"):
-        if line.startswith(field):
-            return int(line.split()[1]) / 1024
-    return 0.0
+def operator(case):
+    seconds = 0 if case.get("slow", False) else 0.5
+    inputs = [torch.randn(s) for s in shapes(case)]
+    mib = lambda *tensors: sum(t.nbytes for t in tensors) / 2**20
+    # The dense mask is memory that the operator needs beyond its inputs, as ours needs none.
+    memory = Memory()
+    extras = given(case)
+    with torch.no_grad():
+        forward = timed(seconds, lambda: run(case, inputs, extras))
+        grad = torch.empty_like(run(case, inputs, extras))
+    found = {"forward": forward, "both": [], "extra_mib": memory.extra() - mib(grad)}
+    if case.get("forward_only", False):
+        return {**found, "extra_both_mib": 0.0}
+    grad.normal_()
+    leaves = [x.requires_grad_() for x in inputs]
+
+    def step():
+        for leaf in leaves:
+            leaf.grad = None
+        run(case, leaves, extras).backward(grad)
+
+    found["both"] = timed(seconds, step)
+    return {**found, "extra_both_mib": memory.extra() - 2 * mib(grad) - mib(*leaves)}
+
+
+def optimizer(case):
+    """AdamW and the moving average of the parameters, all in place."""
+    parameter = torch.nn.Parameter(torch.randn(math.prod(case["shape"])))
+    parameter.grad = torch.randn_like(parameter)
+    rates = {"lr": 1e-3, "betas": (0.9, 0.98), "weight_decay": 0.01}
+    adam = torch.optim.AdamW([parameter], fused=True, **rates)
+    average = [parameter.detach().clone()]
+
+    @torch.no_grad()
+    def step():
+        adam.step()
+        torch._foreach_lerp_(average, [parameter], 1 - 0.998)
+
+    # Its means are made in the first step.
+    step()
+    memory = Memory()
+    forward = timed(0.5, step)
+    return {"forward": forward, "both": [], "extra_mib": memory.extra(), "extra_both_mib": 0.0}
 
 
 def main():
     case = json.load(open(sys.argv[1]))[int(sys.argv[2])]
     torch.set_num_threads(2)
     torch.manual_seed(0)
-    slow = case.get("slow", False)
-    inputs = [torch.randn(s) for s in shapes(case)]
-    before = resident_mib("VmRSS")
-    mask = None
-    if case["op"] == "grouped":
-        i = torch.arange(case["shape"][1])
-        ids = torch.where(i % 2 == 0, 0, 1 + i // 2 % 4)
-        mask = ids[:, None] == ids[None, :]
-    with torch.no_grad():
-        forward = timed(slow, lambda: run(case, inputs, mask))
-    both = []
-    if not case.get("forward_only", False):
-        with torch.no_grad():
-            grad = torch.randn_like(run(case, inputs, mask))
-        leaves = [x.requires_grad_() for x in inputs]
-
-        def step():
-            for leaf in leaves:
-                leaf.grad = None
-            run(case, leaves, mask).backward(grad)
-
-        both = timed(slow, step)
-    extra = resident_mib("VmHWM") - before
-    print(json.dumps({"name": case["name"], "forward": forward, "both": both, "extra_mib": extra}))
+    found = optimizer(case) if case["op"] == "adamw_ema" else operator(case)
+    print(json.dumps({"name": case["name"], **found}))
 
 
 main()

@@ -1,16 +1,17 @@
 //! Our side of `benches/compare.sh`: times one case of `benches/cases.json` and prints a line of
-//! JSON: `{"name", "forward": [ms], "both": [ms], "extra_mib", "work": {"gflop" or "gb"}}`; or the
-//! peaks of the machine: `{"name": "peak", "gflop", "gb"}`, of a second.
+//! JSON: `{"name", "forward": [ms], "both": [ms], "extra_mib", "extra_both_mib", "work": {"gflop",
+//! "gb"}}`; or the peaks of the machine: `{"name": "peak", "gflop", "gb"}`, of a second.
 //!
 //! `cargo run --release -p thrumask-kernels --example compare -- benches/cases.json INDEX|peak`
 
 // Helpers of tests and examples may unwrap as the tests themselves do.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Instant;
+mod measure;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use serde::Deserialize;
+use measure::{Memory, time};
+use serde::{Deserialize, Serialize};
 use thrumask_kernels::*;
 
 /// One case; see `benches/cases.json`.
@@ -44,8 +45,23 @@ fn one() -> usize {
 
 type Inputs = Vec<Tensor<3>>;
 
-#[global_allocator]
-static ALLOCATOR: LineAllocator = LineAllocator;
+/// What an operator works from besides tensors.
+struct Given {
+    groups: Option<TokenGroups>,
+    rope: Option<RopeTable>,
+}
+
+#[derive(Serialize)]
+struct Found {
+    /// Milliseconds.
+    forward: Vec<f64>,
+    both: Vec<f64>,
+    /// Memory beyond inputs and results, of the forward pass.
+    extra_mib: f64,
+    /// The same with the backward pass, whose results are the gradients; that of the output, which it
+    /// starts from, is none of its own either.
+    extra_both_mib: f64,
+}
 
 fn main() {
     keep_freed_memory();
@@ -62,35 +78,72 @@ fn bench() {
     }
     let cases: Vec<Case> = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let case = &cases[index.parse::<usize>().unwrap()];
-    let make = |device: &Device| -> Inputs {
-        let random = |shape: &[usize; 3]| {
-            Tensor::<3>::random(*shape, Distribution::Normal(0.0, 1.0), device)
-        };
-        shapes(case).iter().map(random).collect()
+    let given = Given::new(case);
+    let found = match case.op.as_str() {
+        "adamw_ema" => optimizer(case),
+        _ => operator(case, &given),
     };
-    let groups = groups(case);
-    let inputs = make(&Device::flex());
-    let before = resident_mib("VmRSS:");
-    let forward = time(case.slow, || drop(run(case, &inputs, groups.as_ref())));
-    let both = match case.forward_only {
-        true => Vec::new(),
-        false => {
-            let inputs = make(&Device::flex().autodiff());
-            let dims = run(case, &inputs, groups.as_ref()).dims();
-            let grad = Tensor::random(dims, Distribution::Normal(0.0, 1.0), &inputs[0].device());
-            time(case.slow, || {
-                let inputs: Inputs = inputs.iter().map(|x| x.clone().require_grad()).collect();
-                let out = run(case, &inputs, groups.as_ref());
-                drop(pull_back(out, grad.clone()).backward());
-            })
-        }
-    };
-    let extra = resident_mib("VmHWM:") - before;
-    let line = serde_json::json!({
-        "name": case.name, "forward": forward, "both": both, "extra_mib": extra,
-        "work": work(case, groups.as_ref()),
-    });
+    let mut line = serde_json::to_value(found).unwrap();
+    line["name"] = case.name.as_str().into();
+    line["work"] = work(case, &given);
     println!("{line}");
+}
+
+fn operator(case: &Case, given: &Given) -> Found {
+    let random = |shape: [usize; 3]| {
+        Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
+    };
+    let inputs: Inputs = shapes(case).into_iter().map(random).collect();
+    let seconds = if case.slow { 0.0 } else { 0.5 };
+    let memory = Memory::new();
+    let mut dims = [0; 3];
+    let forward = time(seconds, || dims = run(case, &inputs, given).dims());
+    let extra_mib = memory.extra() - mib(dims);
+    if case.forward_only {
+        return Found { forward, both: Vec::new(), extra_mib, extra_both_mib: 0.0 };
+    }
+    let inputs: Inputs = inputs.into_iter().map(Tensor::autodiff).collect();
+    let grad = random(dims).autodiff();
+    let both = time(seconds, || {
+        let inputs: Inputs = inputs.iter().map(|x| x.clone().require_grad()).collect();
+        drop(pull_back(run(case, &inputs, given), grad.clone()).backward());
+    });
+    let gradients: f64 = inputs.iter().map(|input| mib(input.dims())).sum();
+    let extra_both_mib = memory.extra() - 2.0 * mib(dims) - gradients;
+    Found { forward, both, extra_mib, extra_both_mib }
+}
+
+/// AdamW and the moving average of the parameters, all in place.
+fn optimizer(case: &Case) -> Found {
+    let count = case.shape.iter().product();
+    let values =
+        |scale: f32| -> Vec<f32> { (0..count).map(|i| (i as f32 * scale).sin()).collect() };
+    let (mut params, grads) = (values(0.7), values(0.3));
+    let (mut mean, mut square, mut ema) = (vec![0.0; count], vec![0.0; count], params.clone());
+    let mut hyper = AdamwHyper {
+        lr: 1e-3,
+        beta1: 0.9,
+        beta2: 0.98,
+        eps: 1e-8,
+        weight_decay: 0.01,
+        step: 0,
+        grad_scale: 1.0,
+        ema_decay: 0.998,
+    };
+    let mut step = || {
+        hyper.step += 1;
+        adamw_ema_step(&mut params, &grads, &mut mean, &mut square, &mut ema, &hyper);
+    };
+    // Zeros take memory when they are first touched.
+    step();
+    let memory = Memory::new();
+    let forward = time(0.5, step);
+    Found { forward, both: Vec::new(), extra_mib: memory.extra(), extra_both_mib: 0.0 }
+}
+
+/// Size of a tensor.
+fn mib(dims: [usize; 3]) -> f64 {
+    (4 * dims.iter().product::<usize>()) as f64 / (1 << 20) as f64
 }
 
 fn shapes(case: &Case) -> Vec<[usize; 3]> {
@@ -103,21 +156,32 @@ fn shapes(case: &Case) -> Vec<[usize; 3]> {
         "cross" => vec![case.shape, [batch, case.to, width], [batch, case.to, width]],
         "linear" => vec![case.shape, [1, width, case.to], [1, 1, case.to]],
         "layer_norm_modulate" => vec![case.shape, [1, batch, width], [1, batch, width]],
+        "gated_residual" => vec![case.shape, [1, batch, width], case.shape],
         "layer_norm" => vec![case.shape, [1, 1, width], [1, 1, width]],
         "rms_norm" => vec![case.shape, [1, 1, width / case.heads]],
         _ => vec![case.shape],
     }
 }
 
-/// Half of the tokens background, the rest four objects, scattered.
-fn groups(case: &Case) -> Option<TokenGroups> {
-    let [batch, tokens, _] = case.shape;
-    let id = |i: usize| if i.is_multiple_of(2) { 0u8 } else { 1 + (i / 2 % 4) as u8 };
-    let ids: Vec<u8> = (0..batch * tokens).map(|i| id(i % tokens)).collect();
-    (case.op == "grouped").then(|| TokenGroups::new(&ids, batch, tokens))
+impl Given {
+    fn new(case: &Case) -> Self {
+        let [batch, tokens, width] = case.shape;
+        // Half of the tokens background, the rest four objects, scattered.
+        let id = |i: usize| if i.is_multiple_of(2) { 0u8 } else { 1 + (i / 2 % 4) as u8 };
+        let groups = || {
+            let ids: Vec<u8> = (0..batch * tokens).map(|i| id(i % tokens)).collect();
+            TokenGroups::new(&ids, batch, tokens)
+        };
+        let rope = || {
+            let pairs = width / case.heads / 2;
+            let angles: Vec<f32> = (0..tokens * pairs).map(|i| i as f32 * 1e-3).collect();
+            RopeTable::from_angles(&angles, tokens, pairs)
+        };
+        Self { groups: (case.op == "grouped").then(groups), rope: (case.op == "rope").then(rope) }
+    }
 }
 
-fn run(case: &Case, inputs: &Inputs, groups: Option<&TokenGroups>) -> Tensor<3> {
+fn run(case: &Case, inputs: &Inputs, given: &Given) -> Tensor<3> {
     let [batch, channels, width] = case.shape;
     let at = |i: usize| inputs[i].clone();
     let side = case.side;
@@ -140,7 +204,11 @@ fn run(case: &Case, inputs: &Inputs, groups: Option<&TokenGroups>) -> Tensor<3> 
             temporal_conv(x, w, at(2).reshape([case.to])).flatten::<3>(2, 4)
         }
         "attention" | "cross" => attention(at(0), at(1), at(2), case.heads, None),
-        "grouped" => grouped_attention(at(0), at(1), at(2), case.heads, groups.unwrap()),
+        "grouped" => {
+            grouped_attention(at(0), at(1), at(2), case.heads, given.groups.as_ref().unwrap())
+        }
+        "rope" => rope(at(0), case.heads, given.rope.as_ref().unwrap()),
+        "gated_residual" => gated_residual(at(0), at(1).reshape([batch, width]), at(2)),
         "linear" => linear(at(0), at(1).reshape([width, case.to]), Some(at(2).reshape([case.to]))),
         "layer_norm_modulate" => {
             let rows = |i: usize| at(i).reshape([batch, width]);
@@ -163,18 +231,27 @@ fn run(case: &Case, inputs: &Inputs, groups: Option<&TokenGroups>) -> Tensor<3> 
     }
 }
 
-/// What the forward pass has to do at least: multiplications and additions of the plain method, or bytes
-/// to read and write once.
-fn work(case: &Case, groups: Option<&TokenGroups>) -> serde_json::Value {
+/// What the forward pass has to do at least: multiplications and additions of the plain method, bytes to
+/// read and write once.
+fn work(case: &Case, given: &Given) -> serde_json::Value {
     let [batch, tokens, width] = case.shape.map(|size| size as f64);
     let to = case.to as f64;
     let gflop = |flop: f64| serde_json::json!({ "gflop": flop / 1e9 });
+    // So many tensors of the case's shape.
+    let gb =
+        |tensors: f64| serde_json::json!({ "gb": tensors * 4.0 * batch * tokens * width / 1e9 });
     match case.op.as_str() {
-        "attention" => gflop(4.0 * batch * tokens * tokens * width),
+        // Many short sequences are mostly reading and writing.
+        "attention" => {
+            let mut work = gflop(4.0 * batch * tokens * tokens * width);
+            work["gb"] = gb(4.0)["gb"].clone();
+            work
+        }
         "cross" => gflop(4.0 * batch * tokens * to * width),
         "grouped" => {
+            let groups = given.groups.as_ref().unwrap();
             let pairs: usize = (0..case.shape[0])
-                .flat_map(|row| groups.unwrap().groups(row).map(|group| group.len().pow(2)))
+                .flat_map(|row| groups.groups(row).map(|group| group.len().pow(2)))
                 .sum();
             gflop(4.0 * pairs as f64 * width)
         }
@@ -184,32 +261,9 @@ fn work(case: &Case, groups: Option<&TokenGroups>) -> serde_json::Value {
             gflop(2.0 * 9.0 * batch * tokens * to * width * times)
         }
         "temporal_conv" => gflop(2.0 * 3.0 * batch * tokens * to * width),
-        _ => serde_json::json!({ "gb": 2.0 * 4.0 * batch * tokens * width / 1e9 }),
+        "gated_residual" => gb(3.0),
+        // Parameters, gradients, two means and the average are read, all but the gradients written.
+        "adamw_ema" => gb(9.0),
+        _ => gb(2.0),
     }
-}
-
-/// Milliseconds of each run: once when slow, else for half a second after a first run.
-fn time(slow: bool, mut run: impl FnMut()) -> Vec<f64> {
-    let mut once = || {
-        let at = Instant::now();
-        run();
-        at.elapsed().as_secs_f64() * 1e3
-    };
-    if slow {
-        return vec![once()];
-    }
-    once();
-    let start = Instant::now();
-    let mut samples = Vec::new();
-    while samples.len() < 5 || start.elapsed().as_secs_f64() < 0.5 {
-        samples.push(once());
-    }
-    samples
-}
-
-/// A line of /proc/self/status in MiB; 0 where there is none.
-fn resident_mib(field: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix(field)).unwrap_or("0 kB");
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1024.0
 }

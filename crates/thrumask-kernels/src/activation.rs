@@ -60,7 +60,7 @@ impl Gelu {
     #[inline(always)]
     fn tail<S: Simd>(simd: S, x: S::V) -> (S::V, S::V) {
         let size = simd.max(x, simd.sub(simd.splat(0.0), x));
-        let bell = simd.exp(simd.mul(simd.mul(x, x), simd.splat(-0.5)));
+        let bell = simd.exp_below_zero(simd.mul(simd.mul(x, x), simd.splat(-0.5)));
         let one = simd.splat(1.0);
         // 0.3275911 / sqrt(2)
         let t = simd.inverse(simd.fma(size, simd.splat(0.231_641_89), one));

@@ -28,16 +28,21 @@ pub fn keep_freed_memory() {
     }
 }
 
-/// The system's allocator, with blocks of a page and more from the start of a cache line on.
+/// The system's allocator, with blocks of a page and more from the start of a cache line on, and large
+/// ones in large pages where the system has them for the asking.
 ///
 /// The GNU C library's blocks start 16 bytes behind one, so that every whole vector of a tensor lies
 /// across two lines. A binary makes it its own with `#[global_allocator]`; nothing depends on it but
 /// speed.
 pub struct LineAllocator;
 
-/// Size and alignment from which, and to which, blocks are aligned, in bytes.
+/// Bytes from which on a block is aligned, and to what.
 const LARGE: usize = 4096;
 const LINE: usize = 64;
+
+/// Bytes from which on a block is put in large pages: some of them.
+#[cfg(target_os = "linux")]
+const HUGE: usize = 8 << 20;
 
 /// The layout that is asked of the system in place of `layout`: of a block's size alone, so that the
 /// same is found again when it is freed.
@@ -49,12 +54,29 @@ fn lined(layout: Layout) -> Layout {
     }
 }
 
+/// Asks for large pages under the whole pages of a block. Each page is a fault less in five hundred, and
+/// the processor finds their places sooner.
+fn enlarge(block: *mut u8, size: usize) {
+    #[cfg(target_os = "linux")]
+    if size >= HUGE && !block.is_null() {
+        const PAGE: usize = 4096;
+        let skip = block.align_offset(PAGE);
+        // SAFETY: pages of memory that the caller owns; their contents stay. Where it cannot be had the
+        // call says so, and nothing has changed.
+        unsafe { libc::madvise(block.add(skip).cast(), size - skip, libc::MADV_HUGEPAGE) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (block, size);
+}
+
 // SAFETY: every block comes from the system's allocator and goes back to it with the layout that it was
 // asked with; that layout is at least as strict as the caller's.
 unsafe impl GlobalAlloc for LineAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as promised by the caller.
-        unsafe { System.alloc(lined(layout)) }
+        let block = unsafe { System.alloc(lined(layout)) };
+        enlarge(block, layout.size());
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {

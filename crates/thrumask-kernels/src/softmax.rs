@@ -80,7 +80,7 @@ impl Lanes<0> for Exp {
         let shifted = simd.sub(x, simd.splat(self.max));
         // Exactly zero where `exp` would stop at its smallest value, as for -inf.
         let gone = simd.add(shifted, simd.splat(87.0));
-        simd.choose(gone, simd.splat(0.0), simd.exp(shifted))
+        simd.choose(gone, simd.splat(0.0), simd.exp_below_zero(shifted))
     }
 }
 

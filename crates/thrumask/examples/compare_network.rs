@@ -1,17 +1,18 @@
 //! Our side of the networks of `benches/compare.sh`: times the forward pass and a training step of one
 //! case of `benches/networks.json`, and prints a line of JSON: `{"name", "forward": [ms],
-//! "both": [ms], "extra_mib"}`. The weights, inputs and outputs go into a safetensors file, for
-//! `benches/peers/network.py` to do the same with and to compare.
+//! "both": [ms], "extra_mib", "extra_both_mib"}`. The weights, inputs and outputs go into a safetensors
+//! file, for `benches/peers/network.py` to do the same with and to compare.
 //!
 //! `cargo run --release -p thrumask --example compare_network -- benches/networks.json INDEX FILE`
 
 // Helpers of tests and examples may unwrap as the tests themselves do.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Instant;
+mod comparison;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use comparison::{Memory, insert, time};
 use serde::Deserialize;
 use thrumask::train::{Optimizer, OptimizerConfig};
 use thrumask_kernels::{PromptVisibility, TokenGroups};
@@ -75,9 +76,10 @@ fn bench() {
     inputs.insert(&mut file);
     file.metadata.insert("config".into(), serde_json::to_string(&config).unwrap());
 
-    let before = resident_mib("VmRSS:");
+    let memory = Memory::new();
     insert(&mut file, "output", network.predict(&input).unwrap());
-    let forward = time(|| drop(network.predict(&input).unwrap()));
+    let forward = time(2.0, || drop(network.predict(&input).unwrap()));
+    let extra = memory.extra();
 
     let tracked = Device::flex().autodiff();
     let fresh = self::network(case, &tracked).1;
@@ -87,14 +89,15 @@ fn bench() {
     let target = inputs.target.clone().to_device(&tracked);
     train_step(&fresh, &mut optimizer, &tracked_input, &target);
     let values = |i: usize, _: &str, _: &[usize]| Some(optimizer.slots[i].values.clone());
-    let trained = with_values(network, values);
-    insert(&mut file, "output_after_step", trained.predict(&input).unwrap());
-    let both = time(|| train_step(&fresh, &mut optimizer, &tracked_input, &target));
+    let output = with_values(network, values).predict(&input).unwrap();
+    insert(&mut file, "output_after_step", output);
+    let both = time(2.0, || train_step(&fresh, &mut optimizer, &tracked_input, &target));
+    let extra_both = memory.extra();
 
-    let extra = resident_mib("VmHWM:") - before;
     std::fs::write(to, file.write(false).unwrap()).unwrap();
     let line = serde_json::json!({
         "name": case.name, "forward": forward, "both": both, "extra_mib": extra,
+        "extra_both_mib": extra_both,
     });
     println!("{line}");
 }
@@ -204,29 +207,4 @@ impl Inputs {
             insert(file, "prompts", self.prompts.clone());
         }
     }
-}
-
-fn insert<const D: usize>(file: &mut WeightFile, name: &str, tensor: Tensor<D>) {
-    let shape = tensor.dims().to_vec();
-    let values = tensor.into_data().try_into_vec::<f32>().unwrap();
-    file.tensors.insert(name.into(), (shape, values));
-}
-
-/// Milliseconds of each run, for two seconds after a first one.
-fn time(mut run: impl FnMut()) -> Vec<f64> {
-    run();
-    let (start, mut samples) = (Instant::now(), Vec::new());
-    while samples.len() < 5 || start.elapsed().as_secs_f64() < 2.0 {
-        let at = Instant::now();
-        run();
-        samples.push(at.elapsed().as_secs_f64() * 1e3);
-    }
-    samples
-}
-
-/// A line of /proc/self/status in MiB; 0 where there is none.
-fn resident_mib(field: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix(field)).unwrap_or("0 kB");
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1024.0
 }

@@ -68,8 +68,6 @@ pub(crate) trait Simd: Copy + Send + Sync {
     }
     /// Square root.
     fn sqrt(self, a: Self::V) -> Self::V;
-    /// The nearest whole number.
-    fn round(self, a: Self::V) -> Self::V;
     /// `negative` where `x` is below zero, else `other`.
     fn choose(self, x: Self::V, negative: Self::V, other: Self::V) -> Self::V;
     /// `a * 2^n` for whole `n` in -126..=127.
@@ -175,6 +173,22 @@ pub(crate) trait Simd: Copy + Send + Sync {
         self.scale2(p, n)
     }
 
+    /// `e^a` for `a` of at most 0 (or 80, say), in fewer steps than [`exp`](Self::exp): as `2^(a log2 e)`, within about
+    /// `1e-7 (1 + |a|)` relative; below -87 the smallest normal numbers, and NaN for NaN.
+    #[inline(always)]
+    fn exp_below_zero(self, a: Self::V) -> Self::V {
+        let shift = self.splat(12_582_912.0);
+        // In this order of operands NaN comes through.
+        let a = self.max(self.splat(-126.0), self.mul(a, self.splat(std::f32::consts::LOG2_E)));
+        let n = self.sub(self.add(a, shift), shift);
+        let r = self.sub(a, n);
+        let mut p = self.splat(EXP2[0]);
+        for c in EXP2.into_iter().skip(1) {
+            p = self.fma(p, r, self.splat(c));
+        }
+        self.scale2(p, n)
+    }
+
     /// `1 / (1 + e^-a)`
     #[inline(always)]
     fn sigmoid(self, a: Self::V) -> Self::V {
@@ -186,6 +200,10 @@ pub(crate) trait Simd: Copy + Send + Sync {
 /// Coefficients of `e^r` for `|r| <= ln 2 / 2`, the highest power first (Remez, relative error).
 const EXP: [f32; 7] =
     [0.001_383_679_5, 0.008_374_857, 0.041_668_23, 0.166_664_2, 0.499_999_9, 1.0, 1.0];
+
+/// Coefficients of `2^r` for `|r| <= 1 / 2`, as [`EXP`]; within 2e-8.
+const EXP2: [f32; 7] =
+    [0.00015345754, 0.0013399997, 0.00961849, 0.055503286, 0.24022646, 0.6931472, 1.0];
 
 /// Runs a kernel compiled for the best instruction set of this processor.
 #[inline]

@@ -67,11 +67,6 @@ impl Simd for Portable {
         a.map(f32::sqrt)
     }
     #[inline(always)]
-    fn round(self, a: [f32; 8]) -> [f32; 8] {
-        // Adding and subtracting 1.5 * 2^23 leaves whole numbers for |a| < 2^22.
-        a.map(|a| (a + 12_582_912.0) - 12_582_912.0)
-    }
-    #[inline(always)]
     fn choose(self, x: [f32; 8], negative: [f32; 8], other: [f32; 8]) -> [f32; 8] {
         std::array::from_fn(|i| if x[i] < 0.0 { negative[i] } else { other[i] })
     }

@@ -31,7 +31,7 @@ pub(super) unsafe fn run_avx2<K: Kernel>(kernel: K, simd: Avx2) -> K::Output {
 macro_rules! simd {
     ($name:ident, $vector:ty, $lanes:literal, $rows:literal, $splat:ident, $load:ident,
      $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $max:ident, $min:ident,
-     $fma:ident, $fnma:ident, $sqrt:ident, $round:expr, $choose:ident,
+     $fma:ident, $fnma:ident, $sqrt:ident, $choose:ident,
      $scale:ident, $turn:ident, $inverse:ident) => {
         impl Simd for $name {
             type V = $vector;
@@ -87,10 +87,6 @@ macro_rules! simd {
                 unsafe { $sqrt(a) }
             }
             #[inline(always)]
-            fn round(self, a: $vector) -> $vector {
-                unsafe { $round(a) }
-            }
-            #[inline(always)]
             fn choose(self, x: $vector, negative: $vector, other: $vector) -> $vector {
                 unsafe { $choose(x, negative, other) }
             }
@@ -114,8 +110,6 @@ macro_rules! simd {
     };
 }
 
-const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-
 simd!(
     Avx512,
     __m512,
@@ -133,7 +127,6 @@ simd!(
     _mm512_fmadd_ps,
     _mm512_fnmadd_ps,
     _mm512_sqrt_ps,
-    _mm512_roundscale_ps::<NEAREST>,
     choose_avx512,
     _mm512_scalef_ps,
     turn_avx512,
@@ -157,7 +150,6 @@ simd!(
     _mm256_fmadd_ps,
     _mm256_fnmadd_ps,
     _mm256_sqrt_ps,
-    _mm256_round_ps::<NEAREST>,
     choose_avx2,
     scale_avx2,
     turn_avx2,

@@ -138,7 +138,7 @@ fn score_gradient<S: Simd>(
         for (p, p_grad) in p.chunks_exact_mut(TILE).zip(p_grad.chunks_exact_mut(TILE)) {
             for (i, at) in [at, next].into_iter().enumerate() {
                 let (p, p_grad) = (&mut p[at..], &mut p_grad[at..]);
-                let prob = simd.exp(simd.sub(simd.read(p), lse[i]));
+                let prob = simd.exp_below_zero(simd.sub(simd.read(p), lse[i]));
                 simd.write(p_grad, simd.mul(prob, simd.sub(simd.read(p_grad), delta[i])));
                 simd.write(p, prob);
             }

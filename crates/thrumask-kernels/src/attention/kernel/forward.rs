@@ -124,8 +124,8 @@ fn soften<S: Simd>(simd: S, p: &mut [f32], tile_len: usize, carried: Carried, fi
         let mut sum = [simd.splat(0.0); 2];
         for row in p.chunks_exact_mut(TILE) {
             let row = &mut row[at..at + pair];
-            let first = simd.exp(simd.sub(simd.read(row), max[0]));
-            let second = simd.exp(simd.sub(simd.read(&row[S::LANES..]), max[1]));
+            let first = simd.exp_below_zero(simd.sub(simd.read(row), max[0]));
+            let second = simd.exp_below_zero(simd.sub(simd.read(&row[S::LANES..]), max[1]));
             simd.write(row, first);
             simd.write(&mut row[S::LANES..], second);
             sum = [simd.add(sum[0], first), simd.add(sum[1], second)];
@@ -133,7 +133,7 @@ fn soften<S: Simd>(simd: S, p: &mut [f32], tile_len: usize, carried: Carried, fi
         for (i, (max, mut sum)) in max.into_iter().zip(sum).enumerate() {
             let at = at + i * S::LANES;
             if !first {
-                let factor = simd.exp(simd.sub(before[i], max));
+                let factor = simd.exp_below_zero(simd.sub(before[i], max));
                 simd.write(&mut factors[at..], factor);
                 sum = simd.fma(simd.read(&sums[at..]), factor, sum);
             }
