@@ -430,8 +430,8 @@ mod tests {
 
     fn close(found: &[f32], expected: &[f32], what: &str) {
         for (found, expected) in found.iter().zip(expected) {
-            // The portable sums round twice for each product.
-            assert!((found - expected).abs() <= 1e-5 * expected.abs().max(40.0), "{what}");
+            // The portable sums round twice for each product, of terms of up to 1.5 * 1.5.
+            assert!((found - expected).abs() <= 1e-4, "{what}: {found} {expected}");
         }
     }
 }

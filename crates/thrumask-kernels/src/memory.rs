@@ -16,6 +16,9 @@ pub fn keep_freed_memory() {
         // No block gets a mapping of its own: those go back to the system when they are freed, and
         // the threshold for them cannot be raised above 32 MiB, which is a common size of a tensor.
         let options = [
+            // One arena: those of other threads give a block's memory back with the block, or map each
+            // that is larger than 64 MiB by itself.
+            (libc::M_ARENA_MAX, 1),
             (libc::M_MMAP_MAX, 0),
             (libc::M_TRIM_THRESHOLD, 1024 * MIB),
             (libc::M_TOP_PAD, 64 * MIB),

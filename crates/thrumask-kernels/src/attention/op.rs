@@ -23,10 +23,13 @@ impl FusedOp<3> for Attention {
         let (queries, channels) = (dims[1], dims[2]);
         let mut out = vec![0.0; q.len()];
         let shared = Shared::new(&mut out, channels);
-        // One task for each batch row and head, in the order of the values it saves.
-        let lse = build(dims[0] * self.heads * queries, queries, |at, lse| {
-            let head = self.head(at / queries, &q, &k, &v);
-            simd::run(Forward { head, out: shared, lse: lse.zeros() });
+        // Batch rows and heads in the order of the values they save, small ones several to a task.
+        let several = self.in_a_task(&q, &k);
+        let lse = build(dims[0] * self.heads * queries, several * queries, |at, lse| {
+            for (i, lse) in lse.zeros().chunks_exact_mut(queries).enumerate() {
+                let head = self.head(at / queries + i, &q, &k, &v);
+                simd::run(Forward { head, out: shared, lse });
+            }
         });
         (Host::from_vec(out, &dims), lse.into())
     }
@@ -54,7 +57,10 @@ impl FusedOp<3> for Attention {
                 simd::run(Backward { head, grad, out, lse, dq, dk, dv });
             };
             use rayon::prelude::*;
-            (0..q_dims[0] * self.heads).into_par_iter().with_max_len(1).for_each(task);
+            let (all, several) = (q_dims[0] * self.heads, self.in_a_task(&q, &k));
+            (0..all.div_ceil(several)).into_par_iter().with_max_len(1).for_each(|first| {
+                (first * several..all.min((first + 1) * several)).for_each(task);
+            });
         }
         let [dq, dk, dv] = grads;
         [(dq, &q_dims), (dk, &k_dims), (dv, &k_dims)]
@@ -63,6 +69,13 @@ impl FusedOp<3> for Attention {
 }
 
 impl Attention {
+    /// How many pairs of batch row and head make a task: about a tenth of a millisecond's work.
+    fn in_a_task(&self, q: &Host, k: &Host) -> usize {
+        let (q, k) = (q.dims(), k.dims());
+        let work = q[1] * k[1] * q[2] / self.heads + 16 * (q[1] + k[1]) * q[2] / self.heads;
+        ((4 << 20) / work.max(1)).max(1)
+    }
+
     /// The `i`-th pair of batch row and head.
     fn head<'a>(&'a self, i: usize, q: &'a Host, k: &'a Host, v: &'a Host) -> Head<'a> {
         let (row, head) = (i / self.heads, i % self.heads);

@@ -48,20 +48,20 @@ impl Kernel for Backward<'_> {
             for from in (0..seen.len()).step_by(step) {
                 let block = seen.part(from, step);
                 let count = block.len();
-                head.gather(head.k, head.row * keys, block, width, k);
-                head.gather(head.v, head.row * keys, block, width, v);
+                head.gather(simd, head.k, head.row * keys, block, width, k);
+                head.gather(simd, head.v, head.row * keys, block, width, v);
                 k_grad[..count * width].fill(0.0);
                 v_grad[..count * width].fill(0.0);
                 for first in (0..set.len()).step_by(TILE) {
                     let tile = set.part(first, TILE);
                     let tile_len = tile.len();
                     let (mut tile_lse, mut delta) = ([0.0; TILE], [0.0; TILE]);
-                    head.gather(head.q, head.row * queries, tile, width, q);
-                    head.gather(grad, head.row * queries, tile, width, o_grad);
-                    transpose(q, width, tile_len, head.scale(), &mut q_turned[..size * TILE]);
-                    transpose(o_grad, width, tile_len, 1.0, &mut o_grad_turned[..size * TILE]);
+                    head.gather(simd, head.q, head.row * queries, tile, width, q);
+                    head.gather(simd, grad, head.row * queries, tile, width, o_grad);
+                    transpose(simd, q, width, tile_len, head.scale(), q_turned);
+                    transpose(simd, o_grad, width, tile_len, 1.0, o_grad_turned);
                     if from == 0 {
-                        head.gather(out, head.row * queries, tile, width, o);
+                        head.gather(simd, out, head.row * queries, tile, width, o);
                         for (i, delta) in deltas[first..first + tile_len].iter_mut().enumerate() {
                             let mut sum = simd.splat(0.0);
                             for j in (i * width..(i + 1) * width).step_by(S::LANES) {
@@ -95,10 +95,10 @@ impl Kernel for Backward<'_> {
                         let (k, to_q) = (k.as_ptr(), q_grad.as_mut_ptr());
                         product(simd, shape, by_query(p_grad), k, Even(width), to_q, width, None);
                     }
-                    head.add(dq, head.row * queries, tile, (&*q_grad, width), head.scale());
+                    head.add(simd, dq, head.row * queries, tile, (&*q_grad, width), head.scale());
                 }
-                head.add(dk, head.row * keys, block, (&*k_grad, width), head.scale());
-                head.add(dv, head.row * keys, block, (&*v_grad, width), 1.0);
+                head.add(simd, dk, head.row * keys, block, (&*k_grad, width), head.scale());
+                head.add(simd, dv, head.row * keys, block, (&*v_grad, width), 1.0);
             }
         }
     }
@@ -108,13 +108,23 @@ impl Head<'_> {
     /// Adds `scale` times rows of `width` values to the head's channels of some tokens, which only the
     /// task of this head writes.
     #[inline(always)]
-    fn add(&self, to: Shared, first: usize, tokens: Tokens, from: (&[f32], usize), scale: f32) {
+    fn add<S: Simd>(
+        &self,
+        simd: S,
+        to: Shared,
+        first: usize,
+        tokens: Tokens,
+        from: (&[f32], usize),
+        scale: f32,
+    ) {
         let (start, size) = self.channels;
+        let scale = simd.splat(scale);
         for (i, from) in from.0.chunks_exact(from.1).enumerate().take(tokens.len()) {
             // SAFETY: this task alone writes these channels of this batch row.
             let to = unsafe { to.piece(first + tokens.at(i), start, size) };
-            for (to, &from) in to.iter_mut().zip(from) {
-                *to += from * scale;
+            for at in (0..size).step_by(S::LANES) {
+                let sum = simd.fma(simd.read(&from[at..]), scale, simd.read_at(to, at, 0.0));
+                simd.write_at(to, at, sum);
             }
         }
     }

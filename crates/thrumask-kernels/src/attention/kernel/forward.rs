@@ -55,15 +55,15 @@ impl Kernel for Forward<'_> {
                     (0..part.len()).step_by(TILE).zip(q_turned.chunks_exact_mut(tile_size))
                 {
                     let tile = part.part(at, TILE);
-                    head.gather(head.q, head.row * queries, tile, width, q);
-                    transpose(q, width, tile.len(), head.scale(), &mut q_turned[..size * TILE]);
+                    head.gather(simd, head.q, head.row * queries, tile, width, q);
+                    transpose(simd, q, width, tile.len(), head.scale(), q_turned);
                 }
                 for from in (0..seen.len()).step_by(step) {
                     let block = seen.part(from, step);
                     // A single block is still there from the first queries.
                     if first == 0 || step < seen.len() {
-                        head.gather(head.k, head.row * keys, block, width, k);
-                        head.gather(head.v, head.row * keys, block, width, v);
+                        head.gather(simd, head.k, head.row * keys, block, width, k);
+                        head.gather(simd, head.v, head.row * keys, block, width, v);
                     }
                     let count = block.len();
                     for at in (0..part.len()).step_by(TILE) {
@@ -91,11 +91,11 @@ impl Kernel for Forward<'_> {
                 for i in 0..part.len() {
                     let token = part.at(i);
                     lse[token] = max[i] + sum[i].ln();
-                    let norm = 1.0 / sum[i];
+                    let norm = simd.splat(1.0 / sum[i]);
                     // SAFETY: this task alone writes these channels of this batch row.
                     let out = unsafe { out.piece(head.row * queries + token, start, size) };
-                    for (out, &o) in out.iter_mut().zip(&o[i * width..]) {
-                        *out = o * norm;
+                    for at in (0..size).step_by(S::LANES) {
+                        simd.write_at(out, at, simd.mul(simd.read(&o[i * width + at..]), norm));
                     }
                 }
             }

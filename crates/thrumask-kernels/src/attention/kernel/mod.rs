@@ -50,23 +50,50 @@ impl Head<'_> {
 
     /// Copies the head's channels of some keys or queries into rows of `width` values.
     #[inline(always)]
-    fn gather(&self, from: Rows, first: usize, tokens: Tokens, width: usize, to: &mut [f32]) {
+    fn gather<S: Simd>(
+        &self,
+        simd: S,
+        from: Rows,
+        first: usize,
+        tokens: Tokens,
+        width: usize,
+        to: &mut [f32],
+    ) {
         let (start, size) = self.channels;
         for (i, to) in to.chunks_exact_mut(width).enumerate().take(tokens.len()) {
-            to[..size].copy_from_slice(&from.row(first + tokens.at(i))[start..start + size]);
-            to[size..].fill(0.0);
+            let from = &from.row(first + tokens.at(i))[start..start + size];
+            for at in (0..width).step_by(S::LANES) {
+                simd.write(&mut to[at..], simd.read_at(from, at, 0.0));
+            }
         }
     }
 }
 
-/// `[n, TILE]` from rows: `to[j, i] = scale * from[i, j]`, zero from row `count` on.
+/// `[width, TILE]` from rows of whole vectors: `to[j, i] = scale * from[i, j]`, zero from row `count` on to
+/// the end of the pairs of vectors that [`scores`] reads.
 #[inline(always)]
-fn transpose(from: &[f32], width: usize, count: usize, scale: f32, to: &mut [f32]) {
-    for (j, to) in to.chunks_exact_mut(TILE).enumerate() {
-        for (to, from) in to.iter_mut().zip(from.chunks_exact(width)).take(count) {
-            *to = scale * from[j];
+fn transpose<S: Simd>(
+    simd: S,
+    from: &[f32],
+    width: usize,
+    count: usize,
+    scale: f32,
+    to: &mut [f32],
+) {
+    assert!(TILE.is_multiple_of(2 * S::LANES) && width.is_multiple_of(S::LANES));
+    let scale = simd.splat(scale);
+    for first in (0..count.next_multiple_of(2 * S::LANES)).step_by(S::LANES) {
+        for column in (0..width).step_by(S::LANES) {
+            let mut square = [simd.splat(0.0); 16];
+            let height = count.saturating_sub(first).min(S::LANES);
+            for (i, row) in square.iter_mut().enumerate().take(height) {
+                *row = simd.mul(scale, simd.read(&from[(first + i) * width + column..]));
+            }
+            simd.turn(&mut square);
+            for (j, row) in square.into_iter().enumerate().take(S::LANES) {
+                simd.write(&mut to[(column + j) * TILE + first..], row);
+            }
         }
-        to[count..].fill(0.0);
     }
 }
 
