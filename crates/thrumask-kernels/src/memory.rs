@@ -47,13 +47,33 @@ const LINE: usize = 64;
 #[cfg(target_os = "linux")]
 const HUGE: usize = 8 << 20;
 
-/// The layout that is asked of the system in place of `layout`: of a block's size alone, so that the
-/// same is found again when it is freed.
-fn lined(layout: Layout) -> Layout {
-    match layout.size() >= LARGE {
-        // An alignment of 64 cannot overflow a size that was valid for another.
-        true => layout.align_to(LINE).unwrap_or(layout),
-        false => layout,
+/// The layout that is asked of the system for a large block: with room to start at a line, and before it
+/// for the address that the system gave.
+///
+/// Not an alignment: the GNU C library asks itself for more than the block then, does not find the same
+/// place again when the block comes back, and a program that takes and gives the same tensors grows.
+fn with_room(layout: Layout) -> Option<Layout> {
+    Layout::from_size_align(layout.size().checked_add(LINE)?, 16).ok()
+}
+
+/// Whether a block starts at a line.
+fn is_lined(layout: Layout) -> bool {
+    layout.size() >= LARGE && layout.align() <= LINE
+}
+
+/// The start of the line behind `block`, with the address of `block` before it.
+///
+/// # Safety
+/// `block` is null, or valid for [`with_room`]'s layout.
+unsafe fn line_behind(block: *mut u8) -> *mut u8 {
+    if block.is_null() {
+        return block;
+    }
+    // SAFETY: 16 to 64 bytes behind a start that is aligned to 16, inside of the room.
+    unsafe {
+        let line = block.add(LINE - block.addr() % LINE);
+        line.cast::<*mut u8>().sub(1).write(block);
+        line
     }
 }
 
@@ -72,35 +92,52 @@ fn enlarge(block: *mut u8, size: usize) {
     let _ = (block, size);
 }
 
-// SAFETY: every block comes from the system's allocator and goes back to it with the layout that it was
-// asked with; that layout is at least as strict as the caller's.
+// SAFETY: every block comes from the system's allocator and goes back to it with the address and the
+// layout that it was asked with; what is given out lies inside of it, as aligned as the caller asked.
 unsafe impl GlobalAlloc for LineAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as promised by the caller.
-        let block = unsafe { System.alloc(lined(layout)) };
-        enlarge(block, layout.size());
-        block
+        unsafe {
+            match with_room(layout).filter(|_| is_lined(layout)) {
+                Some(room) => {
+                    let line = line_behind(System.alloc(room));
+                    enlarge(line, layout.size());
+                    line
+                }
+                None => System.alloc(layout),
+            }
+        }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: as promised by the caller.
-        unsafe { System.dealloc(block, lined(layout)) }
+        // SAFETY: as promised by the caller; a lined block has the system's address before it.
+        unsafe {
+            match with_room(layout).filter(|_| is_lined(layout)) {
+                Some(room) => System.dealloc(block.cast::<*mut u8>().sub(1).read(), room),
+                None => System.dealloc(block, layout),
+            }
+        }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as promised by the caller.
-        unsafe { System.alloc_zeroed(lined(layout)) }
+        unsafe {
+            match with_room(layout).filter(|_| is_lined(layout)) {
+                Some(room) => line_behind(System.alloc_zeroed(room)),
+                None => System.alloc_zeroed(layout),
+            }
+        }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let (old, new) = (lined(layout), size >= LARGE);
-        if new == (layout.size() >= LARGE) {
-            // SAFETY: as promised by the caller; the alignment stays.
-            return unsafe { System.realloc(block, old, size) };
-        }
-        // SAFETY: a new block, and as many bytes of the old one as both hold.
+        // SAFETY: as promised by the caller; where a block is lined before or after, a new one, and as
+        // many bytes of the old one as both hold.
         unsafe {
-            let to = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            let new = Layout::from_size_align_unchecked(size, layout.align());
+            if !is_lined(layout) && !is_lined(new) {
+                return System.realloc(block, layout, size);
+            }
+            let to = self.alloc(new);
             if !to.is_null() {
                 block.copy_to_nonoverlapping(to, size.min(layout.size()));
                 self.dealloc(block, layout);

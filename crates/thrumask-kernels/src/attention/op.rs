@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::kernel::{Backward, Forward, Head};
 use super::plan::Plan;
 use crate::bridge::FusedOp;
-use crate::host::{Host, Shared, build};
+use crate::host::{Host, Shared, build, zeros};
 use crate::simd;
 
 /// Attention of `q [B, Nq, C]` over `k` and `v` `[B, Nk, C]`.
@@ -21,7 +21,7 @@ impl FusedOp<3> for Attention {
     fn forward(&self, [q, k, v]: [Host; 3]) -> (Host, Arc<[f32]>) {
         let dims = q.dims();
         let (queries, channels) = (dims[1], dims[2]);
-        let mut out = vec![0.0; q.len()];
+        let mut out = zeros(q.len());
         let shared = Shared::new(&mut out, channels);
         // Batch rows and heads in the order of the values they save, small ones several to a task.
         let several = self.in_a_task(&q, &k);
@@ -47,7 +47,7 @@ impl FusedOp<3> for Attention {
         };
         let (q_dims, k_dims) = (q.dims(), k.dims());
         let (queries, channels) = (q_dims[1], q_dims[2]);
-        let mut grads = [vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]];
+        let mut grads = [&q, &k, &v].map(|x| zeros(x.len()));
         {
             let [dq, dk, dv] = grads.each_mut().map(|grad| Shared::new(grad, channels));
             let task = |i: usize| {

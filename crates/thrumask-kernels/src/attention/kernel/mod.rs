@@ -62,8 +62,14 @@ impl Head<'_> {
         let (start, size) = self.channels;
         for (i, to) in to.chunks_exact_mut(width).enumerate().take(tokens.len()) {
             let from = &from.row(first + tokens.at(i))[start..start + size];
-            for at in (0..width).step_by(S::LANES) {
-                simd.write(&mut to[at..], simd.read_at(from, at, 0.0));
+            let (whole, rest) = from.split_at(size / S::LANES * S::LANES);
+            let mut at = 0;
+            for from in whole.chunks_exact(S::LANES) {
+                simd.write(&mut to[at..at + S::LANES], simd.read(from));
+                at += S::LANES;
+            }
+            if !rest.is_empty() {
+                simd.write(&mut to[at..], simd.read_at(rest, 0, 0.0));
             }
         }
     }
