@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::kernel::{Backward, Forward, Head};
 use super::plan::Plan;
 use crate::bridge::FusedOp;
-use crate::host::{Host, Shared, build, zeros};
+use crate::host::{Host, Rows, Shared, build, zeros};
 use crate::simd;
 
 /// Attention of `q [B, Nq, C]` over `k` and `v` `[B, Nk, C]`.
@@ -25,9 +25,10 @@ impl FusedOp<3> for Attention {
         let shared = Shared::new(&mut out, channels);
         // Batch rows and heads in the order of the values they save, small ones several to a task.
         let several = self.in_a_task(&q, &k);
+        let (rows, tokens) = ([&q, &k, &v].map(Host::rows), [queries, k.dims()[1]]);
         let lse = build(dims[0] * self.heads * queries, several * queries, |at, lse| {
             for (i, lse) in lse.zeros().chunks_exact_mut(queries).enumerate() {
-                let head = self.head(at / queries + i, &q, &k, &v);
+                let head = self.head(at / queries + i, rows, tokens);
                 simd::run(Forward { head, out: shared, lse });
             }
         });
@@ -50,10 +51,11 @@ impl FusedOp<3> for Attention {
         let mut grads = [&q, &k, &v].map(|x| zeros(x.len()));
         {
             let [dq, dk, dv] = grads.each_mut().map(|grad| Shared::new(grad, channels));
+            let (rows, tokens) = ([&q, &k, &v].map(Host::rows), [queries, k_dims[1]]);
+            let (grad, out) = (grad.rows(), output.rows());
             let task = |i: usize| {
-                let head = self.head(i, &q, &k, &v);
+                let head = self.head(i, rows, tokens);
                 let lse = &lse[i * queries..(i + 1) * queries];
-                let (grad, out) = (grad.rows(), output.rows());
                 simd::run(Backward { head, grad, out, lse, dq, dk, dv });
             };
             use rayon::prelude::*;
@@ -77,12 +79,8 @@ impl Attention {
     }
 
     /// The `i`-th pair of batch row and head.
-    fn head<'a>(&'a self, i: usize, q: &'a Host, k: &'a Host, v: &'a Host) -> Head<'a> {
-        let (row, head) = (i / self.heads, i % self.heads);
-        let (q_dims, k_dims) = (q.dims(), k.dims());
-        let size = q_dims[2] / self.heads;
-        let (q, k, v) = (q.rows(), k.rows(), v.rows());
-        let tokens = [q_dims[1], k_dims[1]];
+    fn head<'a>(&'a self, i: usize, [q, k, v]: [Rows<'a>; 3], tokens: [usize; 2]) -> Head<'a> {
+        let (row, head, size) = (i / self.heads, i % self.heads, q.width / self.heads);
         Head { plan: &self.plan, row, q, k, v, channels: (head * size, size), tokens }
     }
 }

@@ -21,6 +21,7 @@ impl Kernel for Backward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { head, grad, out, lse, dq, dk, dv } = self;
+        head.fetch_next(simd);
         let size = head.channels.1;
         let width = size.next_multiple_of(S::LANES);
         let vectors = width / S::LANES;

@@ -31,6 +31,7 @@ impl Kernel for Forward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { head, out, lse } = self;
+        head.fetch_next(simd);
         let (start, size) = head.channels;
         let width = size.next_multiple_of(S::LANES);
         let [queries, keys] = head.tokens;

@@ -24,6 +24,9 @@ const TILE: usize = 64;
 /// Keys of a block, at most.
 const KEYS: usize = 512;
 
+/// Tokens of a batch row that is short.
+const SHORT: usize = 32;
+
 /// Keys of each block of `count` keys: blocks of about one size.
 fn block_len(count: usize) -> usize {
     count.div_ceil(count.div_ceil(KEYS).max(1)).max(1)
@@ -46,6 +49,23 @@ pub(super) struct Head<'a> {
 impl Head<'_> {
     fn scale(&self) -> f32 {
         1.0 / (self.channels.1 as f32).sqrt()
+    }
+
+    /// Asks for the next batch row while the first head of this one is worked on: where rows are short, a
+    /// head's channels of them lie too far apart for the processor to guess where to read on.
+    #[inline(always)]
+    fn fetch_next<S: Simd>(&self, simd: S) {
+        if self.channels.0 > 0 || self.tokens[0].max(self.tokens[1]) > SHORT {
+            return;
+        }
+        for (rows, count) in
+            [(self.q, self.tokens[0]), (self.k, self.tokens[1]), (self.v, self.tokens[1])]
+        {
+            let first = (self.row + 1) * count * rows.stride;
+            for at in (first..first + count * rows.stride).step_by(16) {
+                simd.fetch(rows.data.as_ptr().wrapping_add(at));
+            }
+        }
     }
 
     /// Copies the head's channels of some keys or queries into rows of `width` values.
