@@ -14,6 +14,9 @@ use clap::Parser;
 
 use commands::Cli;
 
+#[global_allocator]
+static ALLOCATOR: thrumask::LineAllocator = thrumask::LineAllocator;
+
 fn main() -> ExitCode {
     thrumask::keep_freed_memory();
     terminal::keep_panics_quiet();

@@ -338,7 +338,8 @@ unsafe fn strip<S: Simd>(
     let vectors = count.div_ceil(S::LANES);
     assert!(a.len() >= packed_len::<S>(rows, depth) && edge.len() >= tall * wide);
     // The next panel lies behind this one: each tile asks for a part of it.
-    let (next, part) = (panel.wrapping_add(depth * wide), (depth * wide * tall).div_ceil(rows));
+    let (next, part) =
+        (panel.wrapping_add(depth * wide), (depth * wide * tall).div_ceil(rows.max(1)));
     for row in (0..rows).step_by(tall) {
         let height = tall.min(rows - row);
         let left = Left::packed::<S>(a[row * depth..].as_ptr(), depth);

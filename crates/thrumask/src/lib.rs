@@ -24,4 +24,4 @@ pub mod video;
 pub mod world;
 
 pub use error::{Error, Result};
-pub use thrumask_kernels::keep_freed_memory;
+pub use thrumask_kernels::{LineAllocator, keep_freed_memory};

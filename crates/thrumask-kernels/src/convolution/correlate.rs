@@ -115,6 +115,9 @@ impl Kernel for Band<'_> {
         let held = if several { inner.min(DEPTH) * wide } else { 0 };
         let mut memory = Scratch::take(held + of.outputs * len);
         let (panel, sums) = memory.values().split_at_mut(held);
+        if inner == 0 {
+            sums.fill(0.0);
+        }
         let groups = (0..of.outputs).step_by(ROWS);
         let rows = |first: usize| (ROWS.min(of.outputs - first), weights.rows(simd, first));
         // SAFETY: offsets were checked above, the weights are packed for all outputs; `sums` has a row of

@@ -1,19 +1,20 @@
 //! A small layer over vector instructions, so that every kernel is written once.
 //!
 //! The workspace is compiled for the baseline of its architecture; [`run`] looks at the processor and
-//! enters a copy of the kernel compiled for AVX-512, for AVX2 with FMA, or portably.
+//! enters a copy of the kernel compiled for AVX-512, for AVX2 with FMA, for NEON, or portably.
 
 pub(crate) mod basic;
 mod lanes;
+mod native;
 mod portable;
-#[cfg(target_arch = "x86_64")]
-mod x86;
+#[cfg(test)]
+mod tests;
 
-#[cfg(target_arch = "x86_64")]
 use std::sync::OnceLock;
 
 pub(crate) use lanes::{Fold, Lanes, change, fold, places};
 
+use native::Call;
 use portable::Portable;
 
 /// A kernel that [`run`] compiles for each instruction set.
@@ -53,15 +54,15 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a / b`
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a > b ? a : b` of each pair: `b` when one is NaN.
+    /// The larger of each pair: NaN when `b` is, and either when `a` is.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a < b ? a : b` of each pair: `b` when one is NaN.
+    /// The smaller of each pair: NaN when `b` is, and either when `a` is.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `c - a * b`
     fn fnma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// `1 / a` for `a` from 1 to 2^127, within a unit in the last place.
+    /// `1 / a` for `a` from 1 to 2^125, within a unit in the last place.
     #[inline(always)]
     fn inverse(self, a: Self::V) -> Self::V {
         self.div(self.splat(1.0), a)
@@ -80,13 +81,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// Rows and columns of the first `LANES` vectors exchanged; the others are not used.
     #[inline(always)]
     fn turn(self, rows: &mut [Self::V; 16]) {
-        let mut lanes = [[0.0; 16]; 16];
-        for (lanes, row) in lanes.iter_mut().zip(&*rows).take(Self::LANES) {
-            self.write(lanes, *row);
-        }
-        for (i, row) in rows.iter_mut().enumerate().take(Self::LANES) {
-            *row = self.read(&std::array::from_fn::<f32, 16, _>(|j| lanes[j][i]));
-        }
+        turn_plainly(self, rows);
     }
 
     /// Sum of the lanes, pairwise.
@@ -105,7 +100,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
         lanes[0]
     }
 
-    /// Largest of the lanes, NaN when there is one.
+    /// Largest of the lanes; with a NaN among them, that or another.
     #[inline(always)]
     fn max_lane(self, a: Self::V) -> f32 {
         let mut lanes = [f32::NEG_INFINITY; 16];
@@ -153,8 +148,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
         to.copy_from_slice(&lanes[..to.len()]);
     }
 
-    /// `e^a`, within about 1e-7 relative; below -87 the smallest normal number, above 88 `e^88`, and NaN
-    /// for NaN.
+    /// `e^a`, within 2e-7 relative; below -87.3 that of -87.3, above 88 that of 88, and NaN for NaN.
     #[inline(always)]
     fn exp(self, a: Self::V) -> Self::V {
         // In this order of operands NaN comes through.
@@ -197,6 +191,20 @@ pub(crate) trait Simd: Copy + Send + Sync {
     }
 }
 
+/// [`Simd::turn`] by way of memory.
+#[inline(always)]
+fn turn_plainly<S: Simd>(simd: S, rows: &mut [S::V; 16]) {
+    let mut lanes = [[0.0; 16]; 16];
+    for (lanes, row) in lanes.iter_mut().zip(&*rows).take(S::LANES) {
+        simd.write(lanes, *row);
+    }
+    for (i, row) in rows.iter_mut().enumerate().take(S::LANES) {
+        let mut column = [0.0; 16];
+        column.iter_mut().zip(&lanes).for_each(|(to, lanes)| *to = lanes[i]);
+        *row = simd.read(&column);
+    }
+}
+
 /// Coefficients of `e^r` for `|r| <= ln 2 / 2`, the highest power first (Remez, relative error).
 const EXP: [f32; 7] =
     [0.001_383_679_5, 0.008_374_857, 0.041_668_23, 0.166_664_2, 0.499_999_9, 1.0, 1.0];
@@ -208,41 +216,50 @@ const EXP2: [f32; 7] =
 /// Runs a kernel compiled for the best instruction set of this processor.
 #[inline]
 pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use x86::{Avx2, Avx512};
-        // SAFETY (both calls): the processor was found to have the features.
-        match *LEVEL.get_or_init(detect) {
-            Level::Avx512 => return unsafe { x86::run_avx512(kernel, Avx512(())) },
-            Level::Avx2 => return unsafe { x86::run_avx2(kernel, Avx2(())) },
-            Level::Portable => {}
-        }
+    match *LEVEL.get_or_init(detect) {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512(set) => set.vectorize(Call(kernel, set)),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2(set) => set.vectorize(Call(kernel, set)),
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon(set) => set.vectorize(Call(kernel, set)),
+        Level::Portable => kernel.run(Portable),
     }
-    kernel.run(Portable)
 }
 
-#[cfg(target_arch = "x86_64")]
+/// An instruction set that this processor has.
 #[derive(Clone, Copy)]
 enum Level {
-    Avx512,
-    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512(pulp::x86::V4),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(pulp::x86::V3),
+    #[cfg(target_arch = "aarch64")]
+    Neon(pulp::aarch64::Neon),
     Portable,
 }
 
-#[cfg(target_arch = "x86_64")]
 static LEVEL: OnceLock<Level> = OnceLock::new();
 
 /// Which instructions to use. `THRUMASK_SIMD` set to `avx2` or `portable` asks for fewer than there
 /// are, to test them on any machine.
-#[cfg(target_arch = "x86_64")]
 fn detect() -> Level {
     let asked = std::env::var("THRUMASK_SIMD").unwrap_or_default();
-    if asked == "portable" || !is_x86_feature_detected!("avx2") || !is_x86_feature_detected!("fma")
-    {
+    if asked == "portable" {
         return Level::Portable;
     }
-    if is_x86_feature_detected!("avx512f") && asked != "avx2" {
-        return Level::Avx512;
+    #[cfg(target_arch = "x86_64")]
+    {
+        if let Some(set) = pulp::x86::V4::try_new().filter(|_| asked != "avx2") {
+            return Level::Avx512(set);
+        }
+        if let Some(set) = pulp::x86::V3::try_new() {
+            return Level::Avx2(set);
+        }
     }
-    Level::Avx2
+    #[cfg(target_arch = "aarch64")]
+    if let Some(set) = pulp::aarch64::Neon::try_new() {
+        return Level::Neon(set);
+    }
+    Level::Portable
 }
