@@ -198,6 +198,8 @@ unsafe impl Sync for Shared<'_> {}
 impl<'a> Shared<'a> {
     /// A matrix with rows `stride` values apart.
     pub fn new(values: &'a mut [f32], stride: usize) -> Self {
+        #[cfg(debug_assertions)]
+        crate::claims::open(values);
         Self { start: values.as_mut_ptr(), len: values.len(), stride, borrow: PhantomData }
     }
 
@@ -210,6 +212,8 @@ impl<'a> Shared<'a> {
     pub unsafe fn piece(&self, row: usize, column: usize, width: usize) -> &mut [f32] {
         let at = row * self.stride + column;
         assert!(at + width <= self.len, "piece outside of the matrix");
+        #[cfg(debug_assertions)]
+        crate::claims::claim(self.start, at, width);
         // SAFETY: inside of the borrowed values, and disjoint from others by promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(at), width) }
     }
@@ -218,6 +222,10 @@ impl<'a> Shared<'a> {
     pub fn tile(&self, top: usize, side: usize, [height, width]: [usize; 2]) -> (*mut f32, usize) {
         let last = (top + height - 1) * self.stride + side + width - 1;
         assert!(height > 0 && width > 0 && last < self.len, "tile outside of the matrix");
+        #[cfg(debug_assertions)]
+        for row in top..top + height {
+            crate::claims::claim(self.start, row * self.stride + side, width);
+        }
         (self.start.wrapping_add(top * self.stride + side), self.stride)
     }
 }
