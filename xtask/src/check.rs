@@ -137,7 +137,8 @@ fn run(root: &Path, options: &Options, skipped: &mut Vec<&'static str>, step: &S
     Ok(())
 }
 
-fn heading(name: &str) {
+/// Says what comes next.
+pub fn heading(name: &str) {
     println!("\n== {name}");
 }
 
@@ -147,7 +148,7 @@ fn is_installed(program: &str) -> bool {
 }
 
 /// The folder that holds the workspace.
-fn root() -> Result<PathBuf> {
+pub fn root() -> Result<PathBuf> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     here.parent().map(Path::to_path_buf).context("xtask lies in no folder")
 }

@@ -3,6 +3,7 @@
 
 mod check;
 mod links;
+mod sanitize;
 
 use std::process::ExitCode;
 
@@ -11,6 +12,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 Usage: cargo xtask check [--strict] [--no-spelling] [--no-clippy] [--no-docs] [--no-tests]
                          [--advisories]
+       cargo xtask sanitize [OPTION OF CARGO TEST]...
 
   check          format, spelling, links, licences, clippy, documentation, tests: cheapest first
   --strict       a missing tool (typos, cargo-deny) is an error, not a note
@@ -18,7 +20,9 @@ Usage: cargo xtask check [--strict] [--no-spelling] [--no-clippy] [--no-docs] [-
   --no-clippy    leave out clippy
   --no-docs      leave out the build of the documentation
   --no-tests     leave out the tests
-  --advisories   also look dependencies up in the security advisories (fetches their database)";
+  --advisories   also look dependencies up in the security advisories (fetches their database)
+
+  sanitize       tests of the kernels under AddressSanitizer, with each instruction set";
 
 fn main() -> ExitCode {
     match run(&std::env::args().skip(1).collect::<Vec<_>>()) {
@@ -33,11 +37,12 @@ fn main() -> ExitCode {
 fn run(args: &[String]) -> Result<()> {
     match args.split_first().map(|(command, rest)| (command.as_str(), rest)) {
         Some(("check", rest)) => check::check(&options(rest)?),
+        Some(("sanitize", rest)) => sanitize::sanitize(rest),
         Some(("help" | "--help" | "-h", _)) => {
             println!("{USAGE}");
             Ok(())
         }
-        Some((other, _)) => bail!("expected the command check, got {other}\n\n{USAGE}"),
+        Some((other, _)) => bail!("expected check or sanitize, got {other}\n\n{USAGE}"),
         None => bail!("expected a command\n\n{USAGE}"),
     }
 }

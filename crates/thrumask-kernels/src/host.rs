@@ -253,6 +253,8 @@ unsafe impl<T: Send> Sync for Shared<'_, T> {}
 impl<'a, T> Shared<'a, T> {
     /// A matrix with rows `stride` values apart.
     pub fn new(values: &'a mut [T], stride: usize) -> Self {
+        #[cfg(debug_assertions)]
+        crate::claims::open(values);
         Self { start: values.as_mut_ptr(), len: values.len(), stride, borrow: PhantomData }
     }
 
@@ -265,6 +267,8 @@ impl<'a, T> Shared<'a, T> {
     pub unsafe fn piece(&self, row: usize, column: usize, width: usize) -> &mut [T] {
         let at = row * self.stride + column;
         assert!(at + width <= self.len, "piece outside of the matrix");
+        #[cfg(debug_assertions)]
+        crate::claims::claim(self.start, at, width);
         // SAFETY: inside of the borrowed values, and disjoint from others by promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(at), width) }
     }
@@ -273,6 +277,10 @@ impl<'a, T> Shared<'a, T> {
     pub fn tile(&self, top: usize, side: usize, [height, width]: [usize; 2]) -> (*mut T, usize) {
         let last = (top + height - 1) * self.stride + side + width - 1;
         assert!(height > 0 && width > 0 && last < self.len, "tile outside of the matrix");
+        #[cfg(debug_assertions)]
+        for row in top..top + height {
+            crate::claims::claim(self.start, row * self.stride + side, width);
+        }
         (self.start.wrapping_add(top * self.stride + side), self.stride)
     }
 }

@@ -13,6 +13,8 @@ pub mod activation;
 mod apply;
 pub mod attention;
 mod bridge;
+#[cfg(debug_assertions)]
+mod claims;
 pub mod convolution;
 mod host;
 pub mod linear;

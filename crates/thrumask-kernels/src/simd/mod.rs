@@ -216,6 +216,8 @@ const EXP2: [f32; 7] =
 /// Runs a kernel compiled for the best instruction set of this processor.
 #[inline]
 pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
+    #[cfg(debug_assertions)]
+    let _task = crate::claims::Task::start();
     match *LEVEL.get_or_init(detect) {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512(set) => set.vectorize(Call(kernel, set)),
