@@ -163,7 +163,7 @@ fn grad_weight(x: &Host, grad: Rows) -> Vec<f32> {
     let (count, x) = (x.len() / x.rows().width.max(1), x.rows());
     let (inputs, outputs) = (x.width, grad.width);
     let mut dw = vec![0.0; inputs * outputs];
-    if count == 0 {
+    if count == 0 || dw.is_empty() {
         return dw;
     }
     let shared = Shared::new(&mut dw, outputs);
