@@ -10,6 +10,7 @@ mod portable;
 #[cfg(test)]
 mod tests;
 
+use std::f32::consts::LN_2;
 use std::sync::OnceLock;
 
 pub(crate) use lanes::{Fold, Lanes, change, fold, places};
@@ -211,7 +212,7 @@ const EXP: [f32; 7] =
 
 /// Coefficients of `2^r` for `|r| <= 1 / 2`, as [`EXP`]; within 2e-8.
 const EXP2: [f32; 7] =
-    [0.00015345754, 0.0013399997, 0.00961849, 0.055503286, 0.24022646, 0.6931472, 1.0];
+    [1.534_575_4e-4, 0.001_339_999_7, 0.009_618_49, 0.055_503_286, 0.240_226_46, LN_2, 1.0];
 
 /// Runs a kernel compiled for the best instruction set of this processor.
 #[inline]

@@ -106,7 +106,7 @@ pub(super) fn convolve(
         }
     };
     // SAFETY: the tiles of all passes cover the whole output.
-    unsafe { filled(of.batch * of.outputs * volume, |out| fill(out)) }
+    unsafe { filled(of.batch * of.outputs * volume, fill) }
 }
 
 /// The weights at the points, `[points, O, I]`.
