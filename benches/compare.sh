@@ -24,14 +24,14 @@ list() {
 for i, case in enumerate(json.load(open(sys.argv[1]))):
     print(i, case.get('alone', False), sep=':')" "$1"
 }
-# Runs a peer, into FILE.jsonl: with the allocator settings that ours makes itself (keep_freed_memory),
-# which are its fastest. They scatter what PyTorch frees, so its memory is that of one more run, in the
+# Runs a peer, into FILE.jsonl: with the allocator settings that ours makes itself (keep_freed_memory,
+# LineAllocator), which are its fastest. They scatter what PyTorch frees, so its memory is that of one more run, in the
 # first round, with a mapping for each tensor, into FILE-memory.jsonl.
 peer() {
     to="$work/$1"
     shift
-    MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=1073741824 MALLOC_TOP_PAD_=67108864 \
-        "$python" "$@" >>"$to.jsonl"
+    GLIBC_TUNABLES=glibc.malloc.hugetlb=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=1073741824 \
+        MALLOC_TOP_PAD_=67108864 "$python" "$@" >>"$to.jsonl"
     if [ "$round" -eq 1 ]; then
         ONCE=1 MALLOC_MMAP_THRESHOLD_=65536 "$python" "$@" >>"$to-memory.jsonl"
     fi
