@@ -46,6 +46,13 @@ trait Pointwise: Clone + Copy + std::fmt::Debug + Send + Sync + 'static {
     fn slope<S: Simd>(self, simd: S, x: S::V) -> S::V;
 }
 
+/// `value` of an exponential of `at`, and exactly zero where that is below e^-50: products with it would be
+/// numbers so small that processors take a hundred steps for each, all through the backward pass.
+#[inline(always)]
+fn unless_gone<S: Simd>(simd: S, at: S::V, value: S::V) -> S::V {
+    simd.choose(simd.add(at, simd.splat(50.0)), simd.splat(0.0), value)
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Gelu;
 
@@ -60,7 +67,8 @@ impl Gelu {
     #[inline(always)]
     fn tail<S: Simd>(simd: S, x: S::V) -> (S::V, S::V) {
         let size = simd.max(x, simd.sub(simd.splat(0.0), x));
-        let bell = simd.exp_below_zero(simd.mul(simd.mul(x, x), simd.splat(-0.5)));
+        let at = simd.mul(simd.mul(x, x), simd.splat(-0.5));
+        let bell = unless_gone(simd, at, simd.exp_below_zero(at));
         let one = simd.splat(1.0);
         // 0.3275911 / sqrt(2)
         let t = simd.inverse(simd.fma(size, simd.splat(0.231_641_89), one));
@@ -98,7 +106,8 @@ impl GeluTanh {
     #[inline(always)]
     fn gate<S: Simd>(simd: S, x: S::V) -> S::V {
         let inner = simd.fma(simd.mul(x, x), simd.splat(Self::CUBIC), simd.splat(1.0));
-        simd.sigmoid(simd.mul(simd.mul(x, inner), simd.splat(2.0 * Self::ROOT)))
+        let at = simd.mul(simd.mul(x, inner), simd.splat(2.0 * Self::ROOT));
+        unless_gone(simd, at, simd.sigmoid(at))
     }
 }
 
@@ -121,12 +130,12 @@ impl Pointwise for GeluTanh {
 impl Pointwise for Silu {
     #[inline(always)]
     fn value<S: Simd>(self, simd: S, x: S::V) -> S::V {
-        simd.mul(x, simd.sigmoid(x))
+        simd.mul(x, unless_gone(simd, x, simd.sigmoid(x)))
     }
 
     #[inline(always)]
     fn slope<S: Simd>(self, simd: S, x: S::V) -> S::V {
-        let gate = simd.sigmoid(x);
+        let gate = unless_gone(simd, x, simd.sigmoid(x));
         let one = simd.splat(1.0);
         simd.mul(gate, simd.fma(x, simd.sub(one, gate), one))
     }
