@@ -73,6 +73,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn scale2(self, a: [f32; 4], n: [f32; 4]) -> [f32; 4] {
-        zip(a, n, |a, n| a * f32::from_bits(((n as i32 + 127) << 23) as u32))
+        // Wrapping: of rows with NaN any number may come here, and NaN goes out whatever it is scaled by.
+        zip(a, n, |a, n| a * f32::from_bits(((n as i32).wrapping_add(127) << 23) as u32))
     }
 }
