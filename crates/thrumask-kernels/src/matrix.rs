@@ -431,8 +431,8 @@ mod tests {
 
     fn close(found: &[f32], expected: &[f32], what: &str) {
         for (found, expected) in found.iter().zip(expected) {
-            // The portable sums round twice for each product, of terms of up to 1.5 * 1.5.
-            assert!((found - expected).abs() <= 1e-4, "{what}: {found} {expected}");
+            // The portable sums round twice for each of up to 700 products; they were seen 1.2e-4 off.
+            assert!((found - expected).abs() <= 4e-4, "{what}: {found} {expected}");
         }
     }
 }
