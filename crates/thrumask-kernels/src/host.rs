@@ -215,7 +215,7 @@ impl DerefMut for Aligned {
 }
 
 /// Values of a cache line.
-const LINE: usize = 16;
+pub(crate) const LINE: usize = 16;
 
 /// Fills fresh memory.
 ///

@@ -228,7 +228,9 @@ unsafe fn panel<S: Simd, W: Walk, const NV: usize>(
         6 => blocks!(row, 6, whole),
         _ => blocks!(row, 4, whole),
     }
-    if tall > 6 {
+    // Rows that are left over, in blocks of which none has a single row where that can be: its sums would
+    // wait for each other.
+    if tall > 6 && matches!(rows - row, 6 | 9 | 10) {
         blocks!(row, 6, rows);
     }
     blocks!(row, 4, rows);

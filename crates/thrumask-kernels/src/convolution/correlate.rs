@@ -1,40 +1,49 @@
 //! The inner loop of convolutions: products of weights with rows that lie at shifted places.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::geometry::Lattice;
-use crate::host::{Scratch, Shared};
+use super::geometry::{Lattice, SLACK, Spread};
+use super::phases::gather;
+use crate::host::{LINE, Scratch, Shared, as_memory};
 use crate::matrix::Packed;
 use crate::simd::{self, Kernel, Lanes, Simd};
 use crate::target::Target;
 use crate::tile::{Even, Left, Table, product};
 
-/// `out[o, p] = bias[o] + sum_k weights[o, k] from[p + offsets[k]]` for the positions of a grid.
+/// `out[o, p] = bias[o] + sum_(i, tap) weights[o, i, tap] x[i, p + tap]` for the positions of some grids.
 #[derive(Clone, Copy)]
 pub(super) struct Correlation<'a> {
-    /// Channels of all images as lattices, with some values behind the last.
-    pub from: &'a [f32],
-    pub lattice: &'a Lattice,
-    /// Channels of an image in `from`.
+    /// `[images, inputs, stored]`
+    pub x: &'a [f32],
+    /// What is before the first value of `x`, how it is magnified, and its rows with all that is read of
+    /// them; how many slices and rows there are is left open.
+    pub spread: Spread,
+    pub images: usize,
     pub inputs: usize,
-    /// One for each column of the weights: where grid position 0 reads.
-    pub offsets: &'a [usize],
-    /// `[outputs, offsets]`.
-    pub weights: &'a [f32],
+    pub outputs: usize,
+    pub parts: &'a [Part],
     pub bias: Option<&'a [f32]>,
     /// Whether `x * sigmoid(x)` of the sums is wanted.
     pub silu: bool,
-    pub images: usize,
-    pub outputs: usize,
-    /// Positions along each axis.
-    pub grid: [usize; 3],
     /// Size of the output.
     pub size: [usize; 3],
-    /// Output position of the first grid position, and the distance to the next.
-    pub start: [usize; 3],
+    /// Distance between the output positions of a grid.
     pub step: [usize; 3],
+}
+
+/// One of the grids that the output consists of.
+pub(super) struct Part {
+    /// `[outputs, inputs, taps]`
+    pub weights: Packed,
+    /// Padded coordinates that grid position 0 reads.
+    pub taps: Vec<[usize; 3]>,
+    /// Positions along each axis.
+    pub grid: [usize; 3],
+    /// Output position of the first grid position.
+    pub start: [usize; 3],
 }
 
 /// Output channels that are made together.
@@ -47,32 +56,51 @@ const DEPTH: usize = 192;
 const SPAN: usize = 256;
 
 impl Correlation<'_> {
-    /// Writes all of the grid's positions of the output `[images, outputs, size]`, and no others.
+    /// Writes all positions of the grids in the output `[images, outputs, size]`, and no others.
     ///
     /// # Panics
-    /// When a slice is too short for the grid.
+    /// When a slice is too short for the grids.
     pub fn run(&self, out: &mut [MaybeUninit<f32>]) {
-        let [depth, height, width] = self.grid;
-        let [_, row_stride] = self.lattice.strides();
+        let most = |axis: usize| self.parts.iter().map(|part| part.grid[axis]).max().unwrap_or(0);
+        let [depth, height, width] = [0, 1, 2].map(most);
         if self.images * self.outputs * depth * height * width == 0 {
             return;
         }
         // Bands of about one height, at places that depend on the sizes alone.
-        let bands = height.div_ceil((SPAN / row_stride.max(1)).max(1));
+        let row = self.spread.lattice.dims[2];
+        let bands = height.div_ceil((SPAN / row.max(1)).max(1));
+        // What a band reads: behind its own rows as many as its kernel reaches.
+        let reach = |axis: usize| {
+            let taps = self.parts.iter().flat_map(|part| &part.taps);
+            taps.map(|tap| tap[axis] / self.spread.lattice.step[axis]).max().unwrap_or(0)
+        };
+        let dims = [1 + reach(0), height.div_ceil(bands) + reach(1), row];
+        let lattice = Lattice { dims, ..self.spread.lattice }.spaced();
+        let spread = Spread { lattice, ..self.spread };
+        let offsets = |part: &Part| offsets(self.inputs, &lattice, &part.taps);
+        let offsets: Vec<Vec<usize>> = self.parts.iter().map(offsets).collect();
         let shared = Shared::new(out, self.size.iter().product());
-        let weights = Packed::new(self.weights, [self.outputs, self.offsets.len()]);
         (0..self.images * depth * bands).into_par_iter().with_max_len(1).for_each(|task| {
             let (image, z, band) = (task / bands / depth, task / bands % depth, task % bands);
             let rows = [band * height / bands, (band + 1) * height / bands];
-            simd::run(Band { of: self, weights: &weights, image, z, rows, out: shared });
+            let offsets = &offsets;
+            simd::run(Band { of: self, spread, offsets, image, z, rows, out: shared });
         });
     }
 }
 
-/// Some rows of the grid.
+fn offsets(channels: usize, lattice: &Lattice, taps: &[[usize; 3]]) -> Vec<usize> {
+    let taps: Vec<usize> = taps.iter().map(|tap| lattice.place(*tap)).collect();
+    (0..channels).flat_map(|i| taps.iter().map(move |tap| i * lattice.channel() + tap)).collect()
+}
+
+/// Some rows of the grids.
 struct Band<'a> {
     of: &'a Correlation<'a>,
-    weights: &'a Packed,
+    /// What is read, from the first row on.
+    spread: Spread,
+    /// Of each part, one for each column of its weights: where the first position reads.
+    offsets: &'a [Vec<usize>],
     image: usize,
     z: usize,
     rows: [usize; 2],
@@ -99,79 +127,205 @@ impl Kernel for Band<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { of, weights, image, z, rows: [top, bottom], out } = self;
-        let [slice_stride, row_stride] = of.lattice.strides();
-        let width = of.grid[2];
-        let span = (bottom - top - 1) * row_stride + width;
-        let vectors = span.div_ceil(S::LANES);
-        let len = vectors * S::LANES;
-        let inner = of.offsets.len();
-        let base = image * of.inputs * of.lattice.channel() + z * slice_stride + top * row_stride;
-        let last = of.offsets.iter().max().map_or(0, |offset| base + offset + len);
-        assert!(last <= of.from.len(), "{last} values to read of {}", of.from.len());
+        let (Correlation { parts, outputs, step, .. }, lattice) = (self.of, &self.spread.lattice);
+        let values = self.of.inputs * lattice.channel() + SLACK;
+        let [values, row] = [values, self.spread.row()].map(|len| len.next_multiple_of(LINE));
         // What several groups of outputs read is brought together for them, from shifted places that most
         // vectors lie across the lines of, to whole lines.
-        let (wide, several) = (2 * S::LANES, of.outputs > ROWS);
-        let held = if several { inner.min(DEPTH) * wide } else { 0 };
-        let mut memory = Scratch::take(held + of.outputs * len);
-        let (panel, sums) = memory.values().split_at_mut(held);
-        if inner == 0 {
-            sums.fill(0.0);
-        }
-        let groups = (0..of.outputs).step_by(ROWS);
-        let rows = |first: usize| (ROWS.min(of.outputs - first), weights.rows(simd, first));
-        // SAFETY: offsets were checked above, the weights are packed for all outputs; `sums` has a row of
-        // `len` values for each output, and the panel one of `wide` values for each of some offsets.
-        unsafe {
-            let (from, to) = (of.from.as_ptr().add(base), sums.as_mut_ptr());
-            if !several {
-                let (count, left) = rows(0);
-                let shape = [count, vectors, inner];
-                product(simd, shape, left, from, Table(of.offsets), to, len, None);
+        let panel = if *outputs > ROWS { DEPTH * 2 * S::LANES } else { 0 };
+        let height = self.rows[1] - self.rows[0];
+        // An odd number of lines between the sums of two outputs, so that they lie in different places of
+        // the first-level cache.
+        let longest = LINE * ((height * (lattice.dims[2] + S::LANES)).div_ceil(LINE) | 1);
+        let mut memory = Scratch::take(values + row + panel + step[2] * outputs * longest);
+        let (from, rest) = memory.values().split_at_mut(values);
+        let (row, rest) = rest.split_at_mut(row);
+        let (panel, sums) = rest.split_at_mut(panel);
+        self.read(simd, row, from);
+        // Parts whose places take turns in a row of the output.
+        for (parts, offsets) in parts.chunks(step[2]).zip(self.offsets.chunks(step[2])) {
+            let [depth, height, _] = parts[0].grid;
+            let rows = self.rows[0]..self.rows[1].min(height);
+            if rows.is_empty() || self.z >= depth {
+                continue;
             }
-            let parts = (0..if several { vectors } else { 0 })
-                .step_by(2)
-                .flat_map(|column| (0..inner).step_by(DEPTH).map(move |first| (column, first)));
-            for (column, from_offset) in parts {
-                let across = 2.min(vectors - column);
-                let depth = DEPTH.min(inner - from_offset);
-                let (from, to) = (from.add(column * S::LANES), to.add(column * S::LANES));
-                let offsets = &of.offsets[from_offset..][..depth];
-                for (panel, offset) in panel.chunks_exact_mut(wide).zip(offsets) {
-                    for i in 0..across {
-                        let from = simd.load(from.add(offset + i * S::LANES));
-                        simd.store(panel.as_mut_ptr().add(i * S::LANES), from);
+            let (size, last) = (outputs * longest, parts.len() - 1);
+            let mut done = 0;
+            for (number, (part, offsets)) in parts.iter().zip(offsets).enumerate() {
+                let columns = self.columns(simd, part, rows.len());
+                let mut column = 0;
+                while column < columns.vectors {
+                    let to = &mut sums[number * size..][..size];
+                    let reads = (&from[..], &offsets[..]);
+                    add(
+                        simd,
+                        (&part.weights, *outputs),
+                        reads,
+                        panel,
+                        columns,
+                        column,
+                        (to, longest),
+                    );
+                    column += columns.step;
+                    // What is complete is written at once: memory takes it while the next sums are made.
+                    let complete = columns.rows_within(column * S::LANES).min(rows.len());
+                    if number == last && done < complete {
+                        self.finish(simd, parts, rows.clone(), done..complete, (sums, longest));
+                        done = complete;
                     }
                 }
-                for first in groups.clone() {
-                    let ((count, left), to) = (rows(first), to.add(first * len));
-                    let left = Left { start: left.start.add(from_offset * left.inner), ..left };
-                    let start = (from_offset > 0).then_some((to.cast_const(), len));
-                    let shape = [count, across, depth];
-                    product(simd, shape, left, panel.as_ptr(), Even(wide), to, len, start);
+            }
+            if done < rows.len() {
+                self.finish(simd, parts, rows.clone(), done..rows.len(), (sums, longest));
+            }
+        }
+    }
+}
+
+/// Vectors of positions of some rows of a grid: runs of `run` of them, which start `apart` values from each
+/// other.
+#[derive(Clone, Copy)]
+struct Columns {
+    vectors: usize,
+    run: usize,
+    apart: usize,
+    /// Vectors that are made together.
+    step: usize,
+    /// Positions in a row, and the distance between the sums of neighbouring rows.
+    width: usize,
+    row: usize,
+}
+
+impl Columns {
+    /// Rows whose sums are among the first `count`.
+    fn rows_within(&self, count: usize) -> usize {
+        count.checked_sub(self.width).map_or(0, |rest| rest / self.row.max(1) + 1)
+    }
+}
+
+impl Band<'_> {
+    /// Spreads what the band reads of all channels.
+    #[inline(always)]
+    fn read<S: Simd>(&self, simd: S, row: &mut [f32], to: &mut [f32]) {
+        let Self { of, spread, .. } = self;
+        let step = spread.lattice.step;
+        let origin = [self.z * step[0], self.rows[0] * step[1]];
+        let (volume, channel) = (spread.stored.iter().product::<usize>(), spread.lattice.channel());
+        for (i, to) in to.chunks_exact_mut(channel).enumerate().take(of.inputs) {
+            let from = &of.x[(self.image * of.inputs + i) * volume..][..volume];
+            spread.window(simd, from, origin, row, as_memory(to));
+        }
+    }
+
+    /// The positions of some rows of a part: row by row, or with what lies between them where that is no more.
+    #[inline(always)]
+    fn columns<S: Simd>(&self, _simd: S, part: &Part, rows: usize) -> Columns {
+        let (row, width) = (self.spread.lattice.dims[2], part.grid[2]);
+        let (run, all) = (width.div_ceil(S::LANES), ((rows - 1) * row + width).div_ceil(S::LANES));
+        let panels = self.of.outputs > ROWS;
+        if panels && run * rows <= all {
+            let (vectors, apart, row) = (run * rows, row, run * S::LANES);
+            return Columns { vectors, run, apart, step: 2, width, row };
+        }
+        let vectors = if width > 0 { all } else { 0 };
+        let step = if panels { 2 } else { vectors };
+        Columns { vectors, run: all, apart: 0, step, width, row }
+    }
+
+    /// Writes the sums of some of a band's rows of parts where they belong, `len` for each output.
+    #[inline(always)]
+    fn finish<S: Simd>(
+        &self,
+        simd: S,
+        parts: &[Part],
+        band: Range<usize>,
+        rows: Range<usize>,
+        (sums, len): (&[f32], usize),
+    ) {
+        let Self { of, image, z, out, .. } = self;
+        let columns: Vec<Columns> =
+            parts.iter().map(|part| self.columns(simd, part, band.len())).collect();
+        let mut lines = Vec::with_capacity(parts.len());
+        let [first, top, ..] = parts[0].start;
+        for output in 0..of.outputs {
+            for i in rows.clone() {
+                let y = band.start + i;
+                let row =
+                    ((first + z * of.step[0]) * of.size[1] + top + y * of.step[1]) * of.size[2];
+                // SAFETY: this task alone writes these rows of the grids.
+                let to = unsafe { out.piece(image * of.outputs + output, row, of.size[2]) };
+                lines.clear();
+                let each = parts.iter().zip(&columns).zip(sums.chunks_exact(of.outputs * len));
+                lines.extend(each.map(|((part, columns), sums)| {
+                    let sums = &sums[output * len + i * columns.row..][..part.grid[2]];
+                    (part.start[2], sums)
+                }));
+                if let (1, [(start, sums)]) = (of.step[2], &lines[..]) {
+                    let bias = of.bias.map_or(0.0, |bias| bias[output]);
+                    let mut to = Target::fresh(&mut to[*start..][..sums.len()]);
+                    to.apply(simd, Finish { bias, silu: of.silu }, Some(sums), [], sums.len());
+                } else {
+                    // Gradients, the ones with a step, have neither bias nor activation.
+                    gather(simd, &lines, of.step[2], to);
                 }
             }
         }
-        for (first, sums) in groups.zip(sums.chunks(ROWS * len)) {
-            let count = ROWS.min(of.outputs - first);
-            for (i, sums) in sums.chunks_exact(len).enumerate().take(count) {
-                let bias = of.bias.map_or(0.0, |bias| bias[first + i]);
-                let finish = Finish { bias, silu: of.silu };
-                let channel = image * of.outputs + first + i;
-                for (y, sums) in (top..bottom).zip(sums.chunks(row_stride)) {
-                    let [z, y] = [of.start[0] + z * of.step[0], of.start[1] + y * of.step[1]];
-                    let row = (z * of.size[1] + y) * of.size[2];
-                    // SAFETY: this task alone writes these rows of the grid.
-                    let to = unsafe { out.piece(channel, row, of.size[2]) };
-                    if of.step[2] == 1 {
-                        let mut to = Target::fresh(&mut to[of.start[2]..][..width]);
-                        to.apply(simd, finish, Some(&sums[..width]), [], width);
-                    } else {
-                        // Gradients have neither bias nor activation.
-                        let to = to[of.start[2]..].iter_mut().step_by(of.step[2]);
-                        to.zip(&sums[..width]).for_each(|(to, &sum)| _ = to.write(sum));
-                    }
+    }
+}
+
+/// `sums[o, p] = sum_k weights[o, k] from[p + offsets[k]]` for `columns.step` vectors of positions from one
+/// on, in rows of a length that is given with them.
+///
+/// # Panics
+/// When a slice is too short.
+#[inline(always)]
+fn add<S: Simd>(
+    simd: S,
+    (weights, outputs): (&Packed, usize),
+    (from, offsets): (&[f32], &[usize]),
+    panel: &mut [f32],
+    columns: Columns,
+    column: usize,
+    (sums, len): (&mut [f32], usize),
+) {
+    let Columns { vectors, run, apart, step, .. } = columns;
+    let (wide, inner) = (2 * S::LANES, offsets.len());
+    let place = |vector: usize| vector / run * apart + vector % run * S::LANES;
+    let last = offsets.iter().max().map_or(0, |offset| offset + place(vectors - 1) + S::LANES);
+    assert!(last <= from.len(), "{last} values to read of {}", from.len());
+    let room = len >= vectors * S::LANES && sums.len() >= outputs * len;
+    assert!(room, "room for {outputs} x {vectors} vectors");
+    let across = step.min(vectors - column);
+    if inner == 0 {
+        let sums = sums.chunks_exact_mut(len).take(outputs);
+        sums.for_each(|sums| sums[column * S::LANES..][..across * S::LANES].fill(0.0));
+        return;
+    }
+    // SAFETY: offsets were checked above, the weights are packed for all outputs; `sums` has room for all
+    // vectors of each output, and the panel has a row of `wide` values for each of some offsets.
+    unsafe {
+        let (from, to) = (from.as_ptr(), sums.as_mut_ptr().add(column * S::LANES));
+        if panel.is_empty() {
+            let shape = [outputs, across, inner];
+            let left = weights.rows(simd, 0);
+            product(simd, shape, left, from, Table(offsets), to, len, None);
+            return;
+        }
+        let places = [place(column), place(column + 1)];
+        for (part, offsets) in offsets.chunks(DEPTH).enumerate() {
+            let first = part * DEPTH;
+            for (panel, offset) in panel.chunks_exact_mut(wide).zip(offsets) {
+                for (i, place) in places.into_iter().enumerate().take(across) {
+                    let from = simd.load(from.add(offset + place));
+                    simd.store(panel.as_mut_ptr().add(i * S::LANES), from);
                 }
+            }
+            for row in (0..outputs).step_by(ROWS) {
+                let (left, to) = (weights.rows(simd, row), to.add(row * len));
+                let left = Left { start: left.start.add(first * left.inner), ..left };
+                let start = (first > 0).then_some((to.cast_const(), len));
+                let shape = [ROWS.min(outputs - row), across, offsets.len()];
+                product(simd, shape, left, panel.as_ptr(), Even(wide), to, len, start);
             }
         }
     }

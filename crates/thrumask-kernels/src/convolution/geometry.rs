@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 
+use super::phases::deal;
 use crate::host::build;
 use crate::simd::{self, Kernel, Simd};
 
@@ -96,6 +97,16 @@ impl Geometry {
         Lattice { front: self.padding, step: self.stride, dims, tail: 0 }.spaced()
     }
 
+    /// How the input becomes a lattice.
+    pub fn spread(&self, lattice: Lattice) -> Spread {
+        Spread { stored: self.stored(), magnify: self.magnify, lattice }
+    }
+
+    /// How the gradient of the output becomes a lattice.
+    pub fn spread_out(&self, lattice: Lattice) -> Spread {
+        Spread { stored: self.out(), magnify: [1; 3], lattice }
+    }
+
     /// Kernel positions in the order of the weights.
     pub fn positions(&self) -> impl Iterator<Item = [usize; 3]> + use<> {
         let [depth, height, width] = self.kernel;
@@ -104,117 +115,134 @@ impl Geometry {
     }
 }
 
-/// Every channel as a lattice, with some zeros behind the last. `from` holds volumes of size `stored`,
-/// whose values are repeated `magnify` times along each axis.
-///
-/// # Panics
-/// When the lattice has no room for a volume.
-pub(super) fn spread(
-    from: &[f32],
-    stored: [usize; 3],
-    magnify: [usize; 3],
-    lattice: &Lattice,
-) -> Vec<f32> {
-    let volume: usize = stored.iter().product();
-    let channels = from.len() / volume.max(1);
-    let channel = lattice.channel();
-    let size = std::array::from_fn(|axis| stored[axis] * magnify[axis]);
-    let room: [usize; 3] = std::array::from_fn(|axis| lattice.step[axis] * lattice.dims[axis]);
-    let fits = |axis: usize| lattice.front[axis] + size[axis] <= room[axis];
-    assert!((0..3).all(fits), "room for {size:?} in {lattice:?}");
-    build(channels * channel + SLACK, channel, |at, to| {
-        let from = from.get(at / channel.max(1) * volume..).filter(|from| !from.is_empty());
-        let Some(from) = from else {
-            to.zeros();
-            return;
+/// How volumes become lattices.
+#[derive(Clone, Copy)]
+pub(super) struct Spread {
+    /// Size of a volume in memory.
+    pub stored: [usize; 3],
+    /// How many times its values are repeated along each axis.
+    pub magnify: [usize; 3],
+    pub lattice: Lattice,
+}
+
+impl Spread {
+    /// Values of a magnified row: the room that [`Spread::window`] needs for one.
+    pub fn row(&self) -> usize {
+        if self.magnify[2] > 1 { self.stored[2] * self.magnify[2] } else { 0 }
+    }
+
+    /// Every channel of `from` as a lattice, with some zeros behind the last.
+    ///
+    /// # Panics
+    /// When the lattice has no room for a volume.
+    pub fn all(&self, from: &[f32]) -> Vec<f32> {
+        let volume: usize = self.stored.iter().product();
+        let channels = from.len() / volume.max(1);
+        let channel = self.lattice.channel();
+        let Lattice { front, step, dims, .. } = self.lattice;
+        let size: [usize; 3] = std::array::from_fn(|i| self.stored[i] * self.magnify[i]);
+        let fits = |axis: usize| front[axis] + size[axis] <= step[axis] * dims[axis];
+        assert!((0..3).all(fits), "room for {size:?} in {:?}", self.lattice);
+        build(channels * channel + SLACK, channel, |at, to| {
+            let from = from.get(at / channel.max(1) * volume..).filter(|from| !from.is_empty());
+            let Some(from) = from else {
+                to.zeros();
+                return;
+            };
+            // SAFETY: a window writes every value of its channel.
+            unsafe {
+                to.write(|to| {
+                    let to = to.cast::<MaybeUninit<f32>>();
+                    let to = std::slice::from_raw_parts_mut(to, channel);
+                    simd::run(Whole { of: self, from, to });
+                });
+            }
+        })
+    }
+
+    /// The lattice of a part of one volume: that from padded slice and row `origin` on, both multiples of the
+    /// step. `row` is room for [`Spread::row`] values.
+    ///
+    /// Writes every value of the channel: each padded coordinate has a place of its own, and the tail lies
+    /// behind all of them.
+    ///
+    /// # Panics
+    /// When `to` is no whole channel, or the lattice's rows are too short for those of the volume.
+    #[inline(always)]
+    pub fn window<S: Simd>(
+        &self,
+        simd: S,
+        from: &[f32],
+        origin: [usize; 2],
+        row: &mut [f32],
+        to: &mut [MaybeUninit<f32>],
+    ) {
+        let Self { stored, magnify, lattice } = self;
+        let (front, step) = (lattice.front, lattice.step);
+        let apart: usize = lattice.dims.iter().product();
+        let volume: usize = stored.iter().product();
+        let (from, to) = (&from[..volume], &mut to[..lattice.channel()]);
+        // Where a padded coordinate lies in memory. Divisions take as long as a short row.
+        let stored_at = |at: usize, axis: usize| {
+            let at = at.checked_sub(front[axis])?;
+            let at = if magnify[axis] == 1 { at } else { at / magnify[axis] };
+            (at < stored[axis]).then_some(at)
         };
-        // SAFETY: every value of the channel is written: each padded coordinate has a place of its own,
-        // and the tail lies behind all of them.
-        unsafe {
-            to.write(|to| simd::run(Spread { from, stored, magnify, size, room, lattice, to }))
+        // Slices and rows in the order of their places: by their rests, then by what is left.
+        let ordered = |axis: usize| {
+            (0..step[axis]).flat_map(move |rest| (0..lattice.dims[axis]).map(move |i| (rest, i)))
         };
-    })
+        for (rest_z, z) in ordered(0) {
+            let z_at = stored_at(origin[0] + z * step[0] + rest_z, 0);
+            for (rest_y, y) in ordered(1) {
+                let found = z_at.zip(stored_at(origin[1] + y * step[1] + rest_y, 1));
+                let line = match found {
+                    None => &[],
+                    Some((z, y)) => {
+                        let from = &from[(z * stored[1] + y) * stored[2]..][..stored[2]];
+                        match magnify[2] {
+                            1 => from,
+                            times => {
+                                magnified(from, times, row);
+                                &row[..stored[2] * times]
+                            }
+                        }
+                    }
+                };
+                // The rests along a row lie one volume apart.
+                let part = (rest_z * step[1] + rest_y) * step[2] * apart;
+                let to = &mut to[part + (z * lattice.dims[1] + y) * lattice.dims[2]..];
+                deal(simd, line, front[2], step[2], to, [lattice.dims[2], apart]);
+            }
+        }
+        to[lattice.channel() - lattice.tail..].fill(MaybeUninit::new(0.0));
+    }
 }
 
 /// One channel as a lattice.
-struct Spread<'a> {
-    /// A volume of size `stored`.
+struct Whole<'a> {
+    of: &'a Spread,
     from: &'a [f32],
-    stored: [usize; 3],
-    magnify: [usize; 3],
-    /// Sizes after the magnification, and with the padding.
-    size: [usize; 3],
-    room: [usize; 3],
-    lattice: &'a Lattice,
-    /// Valid for writing a channel.
-    to: *mut f32,
+    to: &'a mut [MaybeUninit<f32>],
 }
 
-impl Kernel for Spread<'_> {
+impl Kernel for Whole<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _simd: S) {
-        let Self { from, stored, magnify, size, room, lattice, to } = self;
-        let (front, step, width) = (lattice.front, lattice.step[2], lattice.dims[2]);
-        // A row with its padding.
-        let mut row = vec![0.0; room[2]];
-        for z in 0..room[0] {
-            for y in 0..room[1] {
-                let inside = |at: usize, axis: usize| at.wrapping_sub(front[axis]) < size[axis];
-                let there = inside(z, 0) && inside(y, 1);
-                if there {
-                    let (z, y) = ((z - front[0]) / magnify[0], (y - front[1]) / magnify[1]);
-                    let from = &from[(z * stored[1] + y) * stored[2]..][..stored[2]];
-                    let to = &mut row[front[2]..front[2] + size[2]];
-                    match magnify[2] {
-                        1 => to.copy_from_slice(from),
-                        2 => repeat::<2>(from, to),
-                        times => {
-                            let to = to.chunks_exact_mut(times).zip(from);
-                            to.for_each(|(to, from)| to.fill(*from));
-                        }
-                    }
-                }
-                for first in 0..step {
-                    // SAFETY: the places of a row's coordinates `first`, `first + step`, … follow each
-                    // other, `width` of them, inside of the channel.
-                    let to = unsafe {
-                        let at = lattice.place([z, y, first]);
-                        std::slice::from_raw_parts_mut(to.add(at).cast::<MaybeUninit<f32>>(), width)
-                    };
-                    match (there, step) {
-                        (false, _) => to.fill(MaybeUninit::new(0.0)),
-                        (true, 1) => every::<1>(&row, first, to),
-                        (true, 2) => every::<2>(&row, first, to),
-                        (true, 4) => every::<4>(&row, first, to),
-                        (true, step) => {
-                            let row = row[first..].iter().step_by(step);
-                            to.iter_mut().zip(row).for_each(|(to, x)| _ = to.write(*x));
-                        }
-                    }
-                }
-            }
-        }
-        let tail = lattice.channel() - lattice.tail;
-        // SAFETY: the end of the channel.
-        unsafe { to.add(tail).write_bytes(0, lattice.tail) };
+    fn run<S: Simd>(self, simd: S) {
+        let mut row = vec![0.0; self.of.row()];
+        self.of.window(simd, self.from, [0; 2], &mut row, self.to);
     }
 }
 
-/// Each value `N` times.
+/// Each value `times` times.
 #[inline(always)]
-fn repeat<const N: usize>(from: &[f32], to: &mut [f32]) {
-    for (to, from) in to.as_chunks_mut::<N>().0.iter_mut().zip(from) {
-        *to = [*from; N];
-    }
-}
-
-/// Every `N`-th value from number `first` on.
-#[inline(always)]
-fn every<const N: usize>(from: &[f32], first: usize, to: &mut [MaybeUninit<f32>]) {
-    for (to, from) in to.iter_mut().zip(from.as_chunks::<N>().0) {
-        to.write(from[first]);
+fn magnified(from: &[f32], times: usize, to: &mut [f32]) {
+    if times == 2 {
+        to.as_chunks_mut::<2>().0.iter_mut().zip(from).for_each(|(to, from)| *to = [*from; 2]);
+    } else {
+        to.chunks_exact_mut(times).zip(from).for_each(|(to, from)| to.fill(*from));
     }
 }
 

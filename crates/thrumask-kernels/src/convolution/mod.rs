@@ -3,6 +3,7 @@
 mod correlate;
 mod geometry;
 mod op;
+mod phases;
 mod weights;
 mod winograd;
 

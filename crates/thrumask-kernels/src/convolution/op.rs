@@ -1,8 +1,9 @@
-use super::correlate::Correlation;
-use super::geometry::{Geometry, Lattice, spread};
+use super::correlate::{Correlation, Part};
+use super::geometry::{Geometry, Lattice};
 use super::{weights, winograd};
 use crate::bridge::FusedOp;
-use crate::host::{Host, as_memory, build, filled, zeros};
+use crate::host::{Host, build, filled};
+use crate::matrix::Packed;
 use crate::simd::{self, Kernel, Simd, basic::Sum};
 
 /// A convolution with inputs `x`, `w` and the bias.
@@ -51,8 +52,7 @@ fn weight_gradient(of: &Geometry, x: &Host, grad: &Host) -> Vec<f32> {
     if winograd::serves(of) {
         return winograd::weight_gradient(of, x.values(), grad.values());
     }
-    let x = spread(x.values(), of.stored(), of.magnify, &of.lattice());
-    weights::gradient(of, &x, grad.values())
+    weights::gradient(of, x.values(), grad.values())
 }
 
 /// The convolution of `x [B, I, stored]`.
@@ -60,32 +60,29 @@ fn convolve(of: &Geometry, x: &[f32], w: &[f32], bias: Option<&[f32]>, silu: boo
     if winograd::serves(of) {
         return winograd::convolve(of, x, w, bias, silu);
     }
-    let (lattice, size) = (of.lattice(), of.out());
-    let from = spread(x, of.stored(), of.magnify, &lattice);
-    let taps: Vec<usize> = of.positions().map(|tap| lattice.place(tap)).collect();
+    let size = of.out();
+    let part = Part {
+        weights: Packed::new(w, [of.outputs, of.inputs * of.taps()]),
+        taps: of.positions().collect(),
+        grid: size,
+        start: [0; 3],
+    };
     let correlation = Correlation {
-        from: &from,
-        lattice: &lattice,
+        x,
+        spread: of.spread(of.lattice()),
+        images: of.batch,
         inputs: of.inputs,
-        offsets: &offsets(of.inputs, lattice.channel(), &taps),
-        weights: w,
+        outputs: of.outputs,
+        parts: &[part],
         bias,
         silu,
-        images: of.batch,
-        outputs: of.outputs,
-        grid: size,
         size,
-        start: [0; 3],
         step: [1; 3],
     };
     // SAFETY: the grid is the whole output.
     unsafe {
         filled(of.batch * of.outputs * size.iter().product::<usize>(), |out| correlation.run(out))
     }
-}
-
-fn offsets(channels: usize, channel: usize, taps: &[usize]) -> Vec<usize> {
-    (0..channels).flat_map(|i| taps.iter().map(move |tap| i * channel + tap)).collect()
 }
 
 /// The gradient of `x`: for each rest of the coordinates by the stride, a correlation of the gradient with
@@ -108,14 +105,12 @@ fn input_gradient(of: &Geometry, w: &[f32], grad: &[f32]) -> Vec<f32> {
             (0..of.stride[i]).map(|rest| range(i, rest)).map(|(first, count)| first + count);
         front[i] + reach.max().unwrap_or(0).max(out[i])
     });
-    let lattice = Lattice { front, step: [1; 3], dims, tail: 0 }.spaced();
-    let from = spread(grad, out, [1; 3], &lattice);
-    let mut dx = zeros(of.batch * of.inputs * size.iter().product::<usize>());
-    for part in 0..of.stride.iter().product::<usize>() {
+    let lattice = Lattice { front, step: [1; 3], dims, tail: 0 };
+    let part = |number: usize| {
         let rest = [
-            part / (of.stride[1] * of.stride[2]),
-            part / of.stride[2] % of.stride[1],
-            part % of.stride[2],
+            number / (of.stride[1] * of.stride[2]),
+            number / of.stride[2] % of.stride[1],
+            number % of.stride[2],
         ];
         let found = axes.map(|i| range(i, rest[i]));
         let positions: Vec<(usize, [usize; 3])> = of
@@ -123,37 +118,38 @@ fn input_gradient(of: &Geometry, w: &[f32], grad: &[f32]) -> Vec<f32> {
             .enumerate()
             .filter(|(_, tap)| axes.iter().all(|&i| tap[i] % of.stride[i] == rest[i]))
             .collect();
-        let taps: Vec<usize> = positions
-            .iter()
-            .map(|(_, tap)| {
-                lattice.place(axes.map(|i| found[i].0 + front[i] - tap[i] / of.stride[i]))
-            })
-            .collect();
-        let mut turned = Vec::with_capacity(of.inputs * of.outputs * taps.len());
+        let reads = |tap: [usize; 3]| axes.map(|i| found[i].0 + front[i] - tap[i] / of.stride[i]);
+        let mut turned = Vec::with_capacity(of.inputs * of.outputs * positions.len());
         for input in 0..of.inputs {
             for output in 0..of.outputs {
                 let w = &w[(output * of.inputs + input) * of.taps()..][..of.taps()];
                 turned.extend(positions.iter().map(|(tap, _)| w[*tap]));
             }
         }
-        Correlation {
-            from: &from,
-            lattice: &lattice,
-            inputs: of.outputs,
-            offsets: &offsets(of.outputs, lattice.channel(), &taps),
-            weights: &turned,
-            bias: None,
-            silu: false,
-            images: of.batch,
-            outputs: of.inputs,
+        Part {
+            weights: Packed::new(&turned, [of.inputs, of.outputs * positions.len()]),
+            taps: positions.into_iter().map(|(_, tap)| reads(tap)).collect(),
             grid: found.map(|(_, count)| count),
-            size,
             start: axes
                 .map(|i| (found[i].0 * of.stride[i] + rest[i]).saturating_sub(of.padding[i])),
-            step: of.stride,
         }
-        .run(as_memory(&mut dx));
-    }
+    };
+    let parts: Vec<Part> = (0..of.stride.iter().product()).map(part).collect();
+    let correlation = Correlation {
+        x: grad,
+        spread: of.spread_out(lattice),
+        images: of.batch,
+        inputs: of.outputs,
+        outputs: of.inputs,
+        parts: &parts,
+        bias: None,
+        silu: false,
+        size,
+        step: of.stride,
+    };
+    let count = of.batch * of.inputs * size.iter().product::<usize>();
+    // SAFETY: each coordinate of the input has one rest, and is in the grid of that.
+    let dx = unsafe { filled(count, |out| correlation.run(out)) };
     gather(of, dx)
 }
 

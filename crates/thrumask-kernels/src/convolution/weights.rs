@@ -2,68 +2,73 @@
 
 use rayon::prelude::*;
 
-use super::geometry::{Geometry, Lattice, spread};
-use crate::host::{Scratch, Shared};
+use super::geometry::{Geometry, SLACK, Spread};
+use crate::host::{LINE, Scratch, Shared, as_memory};
+use crate::matrix::Packed;
 use crate::simd::{self, Kernel, Simd};
+use crate::tile::{Even, Left, product};
 
-/// Output channels of a task, and about the weights of each of them: their sums stay in the cache.
-const TILE: [usize; 2] = [24, 72];
+/// Weights of each output that a task makes, at most.
+const COLUMNS: usize = 64;
 
-/// Positions that are summed up together.
-const CHUNK: usize = 1024;
+/// Positions of a panel, at most: it stays in the first-level cache.
+const DEPTH: usize = 192;
 
-/// `dw[o, i, tap] = sum_p grad[o, p] x[i, p + tap]` over all images. `x` holds the padded input.
+/// Tasks that there should be; images are shared out where the weights alone make fewer.
+const TASKS: usize = 16;
+
+/// Rows of the left-hand matrix that are multiplied together.
+const ROWS: usize = 12;
+
+/// `dw[o, i, tap] = sum_p grad[o, p] x[i, p + tap]` over all images of `x [B, I, stored]`: a product of the
+/// gradient with panels of shifted inputs, positions down and weights across.
 pub(super) fn gradient(of: &Geometry, x: &[f32], grad: &[f32]) -> Vec<f32> {
-    let (lattice, out) = (of.lattice(), of.out());
-    let mut dw = vec![0.0; of.outputs * of.inputs * of.taps()];
-    if dw.is_empty() || of.batch * out.iter().product::<usize>() == 0 {
-        return dw;
+    let (columns, positions) = (of.inputs * of.taps(), of.out().iter().product::<usize>());
+    let len = of.outputs * columns;
+    if len == 0 || of.batch * positions == 0 {
+        return vec![0.0; len];
     }
-    let [slice, row] = lattice.strides();
-    let span = ((out[0] - 1) * slice + (out[1] - 1) * row + out[2]).next_multiple_of(16);
-    let mut dims = lattice.dims;
-    dims[0] = out[0];
-    let volume: usize = dims.iter().product();
-    let tail = span.saturating_sub(volume);
-    let grads = Lattice { front: [0; 3], step: [1; 3], dims, tail };
-    let grad = spread(grad, out, [1; 3], &grads);
-    let taps: Vec<usize> = of.positions().map(|tap| lattice.place(tap)).collect();
-    let inputs = (TILE[1] / taps.len()).max(1);
-    let blocks = [of.outputs.div_ceil(TILE[0]), of.inputs.div_ceil(inputs)];
-    let shared = Shared::new(&mut dw, of.inputs * of.taps());
-    (0..blocks[0] * blocks[1]).into_par_iter().with_max_len(1).for_each(|task| {
-        let first = [task / blocks[1] * TILE[0], task % blocks[1] * inputs];
-        let count = [TILE[0].min(of.outputs - first[0]), inputs.min(of.inputs - first[1])];
+    let packed = |image: usize| {
+        Packed::new(&grad[image * of.outputs * positions..], [of.outputs, positions])
+    };
+    let grads: Vec<Packed> = (0..of.batch).into_par_iter().map(packed).collect();
+    let blocks = columns.div_ceil(COLUMNS);
+    // What is summed up apart depends on the sizes alone.
+    let groups = TASKS.div_ceil(blocks).min(of.batch);
+    let mut sums = vec![0.0; groups * len];
+    let shared = Shared::new(&mut sums, columns);
+    (0..groups * blocks).into_par_iter().with_max_len(1).for_each(|task| {
+        let (group, first) = (task / blocks, task % blocks * COLUMNS);
         simd::run(Block {
             of,
             x,
-            channel: lattice.channel(),
-            grad: &grad,
-            grad_channel: grads.channel(),
-            span,
-            taps: &taps,
-            first,
-            count,
-            dw: shared,
+            spread: of.spread(of.lattice()),
+            grads: &grads,
+            images: [group * of.batch / groups, (group + 1) * of.batch / groups],
+            columns: [first, columns.min(first + COLUMNS)],
+            to: (shared, group * of.outputs),
         });
     });
-    dw
+    let (all, rest) = sums.split_at_mut(len);
+    for part in rest.chunks_exact(len) {
+        all.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+    }
+    sums.truncate(len);
+    sums
 }
 
-/// The weights from some inputs to some outputs.
+/// Some of the weights to all outputs, summed up over some images.
 struct Block<'a> {
     of: &'a Geometry,
     x: &'a [f32],
-    channel: usize,
-    grad: &'a [f32],
-    grad_channel: usize,
-    /// Positions of an image; the gradient is zero where there is no output.
-    span: usize,
-    taps: &'a [usize],
-    /// First output and input, and how many of them.
-    first: [usize; 2],
-    count: [usize; 2],
-    dw: Shared<'a>,
+    spread: Spread,
+    /// The gradient of each image, `[O, positions]`.
+    grads: &'a [Packed],
+    images: [usize; 2],
+    /// Of the weights `[I, taps]` of an output.
+    columns: [usize; 2],
+    /// The sums, and which row is that of the first output.
+    to: (Shared<'a>, usize),
 }
 
 impl Kernel for Block<'_> {
@@ -71,122 +76,107 @@ impl Kernel for Block<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let [outputs, inputs] = self.count;
-        let columns = inputs * self.taps.len();
-        let mut offsets = Vec::with_capacity(columns);
-        for input in 0..inputs {
-            offsets.extend(self.taps.iter().map(|tap| input * self.channel + tap));
-        }
-        let reach = offsets.iter().max().copied().unwrap_or(0) + self.span;
-        let mut memory = Scratch::take(outputs * columns * S::LANES);
-        let sums = memory.values();
+        let Self { of, spread, columns: [begin, end], .. } = self;
+        let (taps, outputs) = (of.taps(), of.outputs);
+        let (positions, wide) = (of.out().iter().product::<usize>(), 2 * S::LANES);
+        let channels = [begin / taps, (end - 1) / taps + 1];
+        let channel = spread.lattice.channel();
+        let values = (channels[1] - channels[0]) * channel + SLACK;
+        let [values, row] = [values, spread.row()].map(|len| len.next_multiple_of(LINE));
+        let width = (end - begin).next_multiple_of(wide);
+        let panel = (DEPTH + S::LANES) * wide;
+        let mut memory = Scratch::take(values + row + panel + outputs * width);
+        let (x, rest) = memory.values().split_at_mut(values);
+        let (row, rest) = rest.split_at_mut(row);
+        let (panel, sums) = rest.split_at_mut(panel);
+        let places: Vec<usize> = of.positions().map(|tap| spread.lattice.place(tap)).collect();
+        // The last weight again where a panel has room for more.
+        let place = |column: usize| (column / taps - channels[0]) * channel + places[column % taps];
+        let offsets: Vec<usize> =
+            (begin..begin + width).map(|column| place(column.min(end - 1))).collect();
         sums.fill(0.0);
-        for image in 0..self.of.batch {
-            let x = &self.x[(image * self.of.inputs + self.first[1]) * self.channel..];
-            let grad = &self.grad[(image * self.of.outputs + self.first[0]) * self.grad_channel..];
-            assert!(x.len() >= reach, "room to read past the last row");
-            assert!(grad.len() >= (outputs - 1) * self.grad_channel + self.span);
-            for at in (0..self.span).step_by(CHUNK) {
-                let len = CHUNK.min(self.span - at);
-                // SAFETY: with at most `span - at` positions from `at` on, all reads are below the
-                // bounds just checked; `sums` holds a vector for each output and offset.
-                unsafe {
-                    let (x, grad) = (x.as_ptr().add(at), grad.as_ptr().add(at));
-                    let shape = [outputs, columns, len];
-                    dots(simd, shape, (grad, self.grad_channel), (x, &offsets), sums.as_mut_ptr());
+        for image in self.images[0]..self.images[1] {
+            self.read(simd, image, channels, row, x);
+            for first in (0..positions).step_by(DEPTH) {
+                let range = [first, positions.min(first + DEPTH)];
+                for (offsets, at) in offsets.chunks_exact(wide).zip((0..).step_by(wide)) {
+                    self.shifted(simd, x, offsets, range, panel);
+                    for row in (0..outputs).step_by(ROWS) {
+                        let left = self.grads[image].rows(simd, row);
+                        let shape = [ROWS.min(outputs - row), 2, range[1] - first];
+                        // SAFETY: positions of the packed gradient; the panel has whole rows for as
+                        // many, and `sums` rows of `width` values for all outputs.
+                        unsafe {
+                            let start = left.start.add(first * left.inner);
+                            let left = Left { start, ..left };
+                            let to = sums.as_mut_ptr().add(row * width + at);
+                            let (from, start) = (panel.as_ptr(), Some((to.cast_const(), width)));
+                            product(simd, shape, left, from, Even(wide), to, width, start);
+                        }
+                    }
                 }
             }
         }
-        for (o, sums) in sums.chunks_exact(columns * S::LANES).enumerate() {
-            let start = self.first[1] * self.taps.len();
+        for (output, sums) in sums.chunks_exact(width).enumerate() {
             // SAFETY: this task alone writes these weights.
-            let to = unsafe { self.dw.piece(self.first[0] + o, start, columns) };
-            for (to, sum) in to.iter_mut().zip(sums.chunks_exact(S::LANES)) {
-                *to = simd.sum(simd.read(sum));
-            }
+            let to = unsafe { self.to.0.piece(self.to.1 + output, begin, end - begin) };
+            to.copy_from_slice(&sums[..end - begin]);
         }
     }
 }
 
-/// `sums[i, k] += left[i, p] right[p + offsets[k]]`, lane by lane, for `p` below `len`.
-///
-/// # Safety
-/// All values named may be read, `len` is a multiple of the lanes, and `sums` is valid for `rows * columns`
-/// vectors.
-#[inline(always)]
-unsafe fn dots<S: Simd>(
-    simd: S,
-    [rows, columns, len]: [usize; 3],
-    left: (*const f32, usize),
-    right: (*const f32, &[usize]),
-    sums: *mut f32,
-) {
-    let (tall, wide) = if S::TILE_ROWS == 12 { (4, 6) } else { (2, 4) };
-    let mut row = 0;
-    while row < rows {
-        let tall = if rows - row >= tall { tall } else { 1 };
-        let mut column = 0;
-        while column < columns {
-            let wide = if columns - column >= wide { wide } else { 1 };
-            // SAFETY: rows and columns are among those promised by the caller.
-            unsafe {
-                let left = (left.0.add(row * left.1), left.1);
-                let right = (right.0, &right.1[column..]);
-                let sums = sums.add((row * columns + column) * S::LANES);
-                match (tall, wide) {
-                    (4, 6) => tile::<S, 4, 6>(simd, columns, len, left, right, sums),
-                    (2, 4) => tile::<S, 2, 4>(simd, columns, len, left, right, sums),
-                    (4, _) => tile::<S, 4, 1>(simd, columns, len, left, right, sums),
-                    (2, _) => tile::<S, 2, 1>(simd, columns, len, left, right, sums),
-                    (_, 6) => tile::<S, 1, 6>(simd, columns, len, left, right, sums),
-                    (_, 4) => tile::<S, 1, 4>(simd, columns, len, left, right, sums),
-                    _ => tile::<S, 1, 1>(simd, columns, len, left, right, sums),
-                }
-            }
-            column += wide;
+impl Block<'_> {
+    /// Spreads some channels of an image.
+    #[inline(always)]
+    fn read<S: Simd>(
+        &self,
+        simd: S,
+        image: usize,
+        channels: [usize; 2],
+        row: &mut [f32],
+        to: &mut [f32],
+    ) {
+        let Self { of, x, spread, .. } = self;
+        let volume = spread.stored.iter().product::<usize>();
+        let to = to.chunks_exact_mut(spread.lattice.channel());
+        for (channel, to) in (channels[0]..channels[1]).zip(to) {
+            let from = (image * of.inputs + channel) * volume;
+            spread.window(simd, &x[from..][..volume], [0; 2], row, as_memory(to));
         }
-        row += tall;
     }
-}
 
-/// `R` rows by `C` columns of [`dots`], held in registers.
-#[inline(always)]
-unsafe fn tile<S: Simd, const R: usize, const C: usize>(
-    simd: S,
-    columns: usize,
-    len: usize,
-    (left, left_row): (*const f32, usize),
-    (right, offsets): (*const f32, &[usize]),
-    sums: *mut f32,
-) {
-    // SAFETY: all accesses are to values promised by the caller of `dots`.
-    unsafe {
-        let mut held = [[simd.splat(0.0); C]; R];
-        let mut from = [right; C];
-        for (from, offset) in from.iter_mut().zip(offsets) {
-            *from = right.add(*offset);
-        }
-        for (i, held) in held.iter_mut().enumerate() {
-            for (k, held) in held.iter_mut().enumerate() {
-                *held = simd.load(sums.add((i * columns + k) * S::LANES));
-            }
-        }
-        for at in (0..len).step_by(S::LANES) {
-            let mut lefts = [simd.splat(0.0); R];
-            for (i, value) in lefts.iter_mut().enumerate() {
-                *value = simd.load(left.add(i * left_row + at));
-            }
-            for (k, from) in from.iter().enumerate() {
-                let value = simd.load(from.add(at));
-                for (held, left) in held.iter_mut().zip(lefts) {
-                    held[k] = simd.fma(left, value, held[k]);
+    /// A panel: for each position of a range what lies there in `x`, at each offset.
+    ///
+    /// # Panics
+    /// When a slice is too short.
+    #[inline(always)]
+    fn shifted<S: Simd>(
+        &self,
+        simd: S,
+        x: &[f32],
+        offsets: &[usize],
+        [first, end]: [usize; 2],
+        panel: &mut [f32],
+    ) {
+        let ([_, height, width], [slice, line]) = (self.of.out(), self.spread.lattice.strides());
+        let wide = offsets.len();
+        let mut at = first;
+        while at < end {
+            let (z, y, inside) = (at / width / height, at / width % height, at % width);
+            let from = &x[z * slice + y * line + inside..];
+            let to = &mut panel[(at - first) * wide..][..S::LANES * wide];
+            for half in (0..wide).step_by(S::LANES) {
+                let mut square = [simd.splat(0.0); 16];
+                for (square, offset) in square.iter_mut().zip(&offsets[half..half + S::LANES]) {
+                    *square = simd.read(&from[*offset..]);
+                }
+                simd.turn(&mut square);
+                for (row, to) in square.into_iter().zip(to.chunks_exact_mut(wide)) {
+                    simd.write(&mut to[half..], row);
                 }
             }
-        }
-        for (i, held) in held.iter().enumerate() {
-            for (k, held) in held.iter().enumerate() {
-                simd.store(sums.add((i * columns + k) * S::LANES), *held);
-            }
+            // What is behind the end of a row, or of the range, is covered by what follows, or not used.
+            at += S::LANES.min(width - inside);
         }
     }
 }

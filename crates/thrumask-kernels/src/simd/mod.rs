@@ -85,6 +85,18 @@ pub(crate) trait Simd: Copy + Send + Sync {
         turn_plainly(self, rows);
     }
 
+    /// The values of `a` and then `b`: those with even numbers, and those with odd ones.
+    #[inline(always)]
+    fn unzip(self, a: Self::V, b: Self::V) -> [Self::V; 2] {
+        unzip_plainly(self, a, b)
+    }
+
+    /// The values of `a` and `b` in turn, the other way round than [`unzip`](Self::unzip).
+    #[inline(always)]
+    fn zip(self, a: Self::V, b: Self::V) -> [Self::V; 2] {
+        zip_plainly(self, a, b)
+    }
+
     /// Sum of the lanes, pairwise.
     #[inline(always)]
     fn sum(self, a: Self::V) -> f32 {
@@ -204,6 +216,27 @@ fn turn_plainly<S: Simd>(simd: S, rows: &mut [S::V; 16]) {
         column.iter_mut().zip(&lanes).for_each(|(to, lanes)| *to = lanes[i]);
         *row = simd.read(&column);
     }
+}
+
+/// [`Simd::unzip`] by way of memory.
+#[inline(always)]
+fn unzip_plainly<S: Simd>(simd: S, a: S::V, b: S::V) -> [S::V; 2] {
+    let mut lanes = [0.0; 32];
+    simd.write(&mut lanes, a);
+    simd.write(&mut lanes[S::LANES..], b);
+    let every = |first: usize| -> [f32; 16] { std::array::from_fn(|i| lanes[2 * i + first]) };
+    [simd.read(&every(0)), simd.read(&every(1))]
+}
+
+/// [`Simd::zip`] by way of memory.
+#[inline(always)]
+fn zip_plainly<S: Simd>(simd: S, a: S::V, b: S::V) -> [S::V; 2] {
+    let mut lanes = [[0.0; 16]; 2];
+    simd.write(&mut lanes[0], a);
+    simd.write(&mut lanes[1], b);
+    let from =
+        |first: usize| -> [f32; 16] { std::array::from_fn(|i| lanes[i % 2][(first + i / 2) % 16]) };
+    [simd.read(&from(0)), simd.read(&from(S::LANES / 2))]
 }
 
 /// Coefficients of `e^r` for `|r| <= ln 2 / 2`, the highest power first (Remez, relative error).

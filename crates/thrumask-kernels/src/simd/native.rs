@@ -4,9 +4,11 @@
 use std::arch::x86_64::{__m256, __m512, _MM_HINT_T1, _mm_prefetch};
 
 #[cfg(target_arch = "x86_64")]
-use pulp::{Simd as _, bytemuck::cast};
+use pulp::Simd as _;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use pulp::bytemuck::cast;
 
-use super::{Kernel, Simd, turn_plainly};
+use super::{Kernel, Simd, turn_plainly, unzip_plainly, zip_plainly};
 
 /// An instruction set. A value of `pulp`'s types proves that the processor has it.
 #[derive(Clone, Copy)]
@@ -39,6 +41,18 @@ pub(super) trait Set: pulp::Simd {
         false
     }
 
+    /// [`Simd::unzip`], likewise.
+    #[inline(always)]
+    fn unzip(self, _a: Self::f32s, _b: Self::f32s) -> Option<[Self::f32s; 2]> {
+        None
+    }
+
+    /// [`Simd::zip`], likewise.
+    #[inline(always)]
+    fn zip(self, _a: Self::f32s, _b: Self::f32s) -> Option<[Self::f32s; 2]> {
+        None
+    }
+
     /// [`Simd::fetch`]
     #[inline(always)]
     fn fetch(self, _at: *const f32) {}
@@ -49,7 +63,19 @@ const SHIFT: f32 = 12_582_912.0;
 /// Single vectors of four: pairs would halve the instructions that read the left-hand matrix, of which
 /// there is one for two sums, but double the values that Winograd's tiles hold at once.
 #[cfg(target_arch = "aarch64")]
-impl Set for pulp::aarch64::Neon {}
+impl Set for pulp::aarch64::Neon {
+    #[inline(always)]
+    fn unzip(self, a: Self::f32s, b: Self::f32s) -> Option<[Self::f32s; 2]> {
+        let (neon, a, b) = (self.neon, cast(a), cast(b));
+        Some([cast(neon.vuzp1q_f32(a, b)), cast(neon.vuzp2q_f32(a, b))])
+    }
+
+    #[inline(always)]
+    fn zip(self, a: Self::f32s, b: Self::f32s) -> Option<[Self::f32s; 2]> {
+        let (neon, a, b) = (self.neon, cast(a), cast(b));
+        Some([cast(neon.vzip1q_f32(a, b)), cast(neon.vzip2q_f32(a, b))])
+    }
+}
 
 #[cfg(target_arch = "x86_64")]
 impl Set for pulp::x86::V3 {
@@ -85,6 +111,26 @@ impl Set for pulp::x86::V3 {
             rows[4 + i] = cast(avx._mm256_permute2f128_ps::<0x31>(a, b));
         }
         true
+    }
+
+    /// Within halves of a vector, then pairs to their places.
+    #[inline(always)]
+    fn unzip(self, a: Self::f32s, b: Self::f32s) -> Option<[Self::f32s; 2]> {
+        let (avx, a, b) = (self.avx, cast(a), cast(b));
+        let sort = |x: __m256| cast(self.avx2._mm256_permute4x64_epi64::<0xD8>(cast(x)));
+        let (even, odd) =
+            (avx._mm256_shuffle_ps::<0x88>(a, b), avx._mm256_shuffle_ps::<0xDD>(a, b));
+        Some([sort(even), sort(odd)])
+    }
+
+    #[inline(always)]
+    fn zip(self, a: Self::f32s, b: Self::f32s) -> Option<[Self::f32s; 2]> {
+        let (avx, a, b) = (self.avx, cast(a), cast(b));
+        let (low, high) = (avx._mm256_unpacklo_ps(a, b), avx._mm256_unpackhi_ps(a, b));
+        Some([
+            cast(avx._mm256_permute2f128_ps::<0x20>(low, high)),
+            cast(avx._mm256_permute2f128_ps::<0x31>(low, high)),
+        ])
     }
 
     #[inline(always)]
@@ -146,6 +192,23 @@ impl Set for pulp::x86::V4 {
             rows[12 + i] = cast(avx._mm512_shuffle_f32x4::<0xDD>(back[0], back[1]));
         }
         true
+    }
+
+    #[inline(always)]
+    fn unzip(self, a: Self::f32s, b: Self::f32s) -> Option<[Self::f32s; 2]> {
+        let [a, b] = [a, b].map(cast::<_, __m512>);
+        let places = |first: i32| cast(std::array::from_fn::<i32, 16, _>(|i| 2 * i as i32 + first));
+        let pick = |first| cast(self.avx512f._mm512_permutex2var_ps(a, places(first), b));
+        Some([pick(0), pick(1)])
+    }
+
+    #[inline(always)]
+    fn zip(self, a: Self::f32s, b: Self::f32s) -> Option<[Self::f32s; 2]> {
+        let [a, b] = [a, b].map(cast::<_, __m512>);
+        let place = |i: usize, first: usize| (first + i / 2 + i % 2 * 16) as i32;
+        let places = |first| cast(std::array::from_fn::<i32, 16, _>(|i| place(i, first)));
+        let pick = |first| cast(self.avx512f._mm512_permutex2var_ps(a, places(first), b));
+        Some([pick(0), pick(8)])
     }
 
     #[inline(always)]
@@ -235,6 +298,14 @@ impl<P: Set> Simd for Native<P> {
         if !Set::turn(self.0, rows) {
             turn_plainly(self, rows);
         }
+    }
+    #[inline(always)]
+    fn unzip(self, a: P::f32s, b: P::f32s) -> [P::f32s; 2] {
+        Set::unzip(self.0, a, b).unwrap_or_else(|| unzip_plainly(self, a, b))
+    }
+    #[inline(always)]
+    fn zip(self, a: P::f32s, b: P::f32s) -> [P::f32s; 2] {
+        Set::zip(self.0, a, b).unwrap_or_else(|| zip_plainly(self, a, b))
     }
     #[inline(always)]
     fn choose(self, x: P::f32s, negative: P::f32s, other: P::f32s) -> P::f32s {

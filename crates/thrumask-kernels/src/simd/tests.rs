@@ -170,6 +170,30 @@ fn squares_are_turned() {
     each(Squares);
 }
 
+#[derive(Clone, Copy)]
+struct Zips;
+
+impl Kernel for Zips {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let numbers: Vec<f32> = (0..2 * S::LANES).map(|i| i as f32).collect();
+        let all = |[a, b]: [S::V; 2]| [lanes(simd, a), lanes(simd, b)].concat();
+        let [a, b] = [&numbers[..], &numbers[S::LANES..]].map(|from| simd.read(from));
+        let every = |first: usize| numbers.iter().skip(first).step_by(2).copied();
+        let sorted: Vec<f32> = every(0).chain(every(1)).collect();
+        assert_eq!(all(simd.unzip(a, b)), sorted);
+        let [a, b] = [&sorted[..], &sorted[S::LANES..]].map(|from| simd.read(from));
+        assert_eq!(all(simd.zip(a, b)), numbers);
+    }
+}
+
+#[test]
+fn vectors_are_zipped() {
+    each(Zips);
+}
+
 #[test]
 fn numbers_are_scaled_and_inverted() {
     each(Exponents);

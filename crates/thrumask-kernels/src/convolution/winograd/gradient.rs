@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::kernels::{Forth, Gradients, Inputs, Transform};
 use super::points::{OUT, POINTS, bring_back};
 use super::tiles::{Run, count, is_plane, lattice, passes, places, points, stride};
-use crate::convolution::geometry::{Geometry, Lattice, spread};
+use crate::convolution::geometry::{Geometry, Lattice};
 use crate::host::{Aligned, Shared, build};
 use crate::matrix::{Product, Right, Start, View};
 use crate::simd;
@@ -23,8 +23,8 @@ pub(in crate::convolution) fn weight_gradient(of: &Geometry, x: &[f32], grad: &[
     let (points, lattice) = (points(of), lattice(of));
     // The same places, without padding: zeros stand behind the last output, not before the first.
     let of_grad = Lattice { front: [0; 3], ..lattice };
-    let x = spread(x, of.stored(), of.magnify, &lattice);
-    let grad = spread(grad, of.out(), [1; 3], &of_grad);
+    let x = of.spread(lattice).all(x);
+    let grad = of.spread_out(of_grad).all(grad);
     let [reads, reads_grad] = [POINTS, OUT].map(|reach| places(of, &lattice, reach));
     let most = (HELD / 4 / points / (of.inputs + of.outputs)).max(64);
     let passes = passes(of, &lattice, most);

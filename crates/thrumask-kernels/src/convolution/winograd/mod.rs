@@ -16,7 +16,7 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::correlate::Finish;
-use super::geometry::{Geometry, spread};
+use super::geometry::Geometry;
 use crate::host::{Aligned, Shared, filled};
 use crate::matrix::Packed;
 use crate::simd;
@@ -52,7 +52,7 @@ pub(super) fn convolve(
 ) -> Vec<f32> {
     let (plane, points) = (is_plane(of), points(of));
     let lattice = lattice(of);
-    let from = spread(x, of.stored(), of.magnify, &lattice);
+    let from = of.spread(lattice).all(x);
     let weights = weights(of, w, points);
     let of_point =
         |point| Packed::new(&weights[point * of.outputs * of.inputs..], [of.outputs, of.inputs]);

@@ -1,0 +1,174 @@
+//! The values of a row dealt out to as many rows as a convolution's stride, and gathered again.
+
+use std::mem::MaybeUninit;
+
+use crate::simd::Simd;
+
+/// Deals `from` out to `step` rows in turn: value `i` goes to place `(front + i) / step` of row
+/// `(front + i) % step`, zeros to all places that are left. Row `n` has `width` places from `n * apart` on.
+///
+/// # Panics
+/// When a row is too short, or `to` has no room for them.
+#[inline(always)]
+pub(super) fn deal<S: Simd>(
+    simd: S,
+    from: &[f32],
+    front: usize,
+    step: usize,
+    to: &mut [MaybeUninit<f32>],
+    shape: [usize; 2],
+) {
+    // A step that the compiler knows needs no divisions.
+    match step {
+        1 => deal_by(simd, from, front, 1, to, shape),
+        2 => deal_by(simd, from, front, 2, to, shape),
+        4 => deal_by(simd, from, front, 4, to, shape),
+        step => deal_by(simd, from, front, step, to, shape),
+    }
+}
+
+#[inline(always)]
+fn deal_by<S: Simd>(
+    simd: S,
+    from: &[f32],
+    front: usize,
+    step: usize,
+    to: &mut [MaybeUninit<f32>],
+    [width, apart]: [usize; 2],
+) {
+    for phase in 0..step {
+        let to = &mut to[phase * apart..][..width];
+        let first = front.saturating_sub(phase).div_ceil(step).min(width);
+        let end = (front + from.len()).saturating_sub(phase).div_ceil(step).max(first);
+        to[..first].fill(MaybeUninit::new(0.0));
+        to[end..].fill(MaybeUninit::new(0.0));
+    }
+    if step == 1 {
+        to[front..].iter_mut().zip(from).for_each(|(to, from)| _ = to.write(*from));
+        return;
+    }
+    // Whole turns, and what is before and behind them.
+    let lead = ((step - front % step) % step).min(from.len());
+    let turns = (from.len() - lead) / step;
+    let with_vectors = matches!(step, 2 | 4) && turns >= S::LANES;
+    let behind = if with_vectors { lead + turns * step } else { lead };
+    let mut put = |i: usize| {
+        to[(front + i) % step * apart + (front + i) / step].write(from[i]);
+    };
+    (0..lead).for_each(&mut put);
+    (behind..from.len()).for_each(&mut put);
+    if !with_vectors {
+        return;
+    }
+    let place = (front + lead) / step;
+    let mut at = 0;
+    loop {
+        let read = |i: usize| simd.read(&from[lead + at * step + i * S::LANES..]);
+        let mut store = |phase: usize, x: S::V| {
+            let to = &mut to[phase * apart + place + at..][..S::LANES];
+            // SAFETY: room for a vector.
+            unsafe { simd.store(to.as_mut_ptr().cast(), x) };
+        };
+        let [even, odd] = simd.unzip(read(0), read(1));
+        if step == 2 {
+            store(0, even);
+            store(1, odd);
+        } else {
+            let [even_on, odd_on] = simd.unzip(read(2), read(3));
+            let ([a, c], [b, d]) = (simd.unzip(even, even_on), simd.unzip(odd, odd_on));
+            store(0, a);
+            store(1, b);
+            store(2, c);
+            store(3, d);
+        }
+        if at + S::LANES == turns {
+            return;
+        }
+        // The last vectors may lie over those before, with the same values.
+        at = (at + S::LANES).min(turns - S::LANES);
+    }
+}
+
+/// Puts the values of rows in turn into `to`: value `i` of a row to place `start + i * step`.
+///
+/// # Panics
+/// When a value has no place.
+#[inline(always)]
+pub(super) fn gather<S: Simd>(
+    simd: S,
+    rows: &[(usize, &[f32])],
+    step: usize,
+    to: &mut [MaybeUninit<f32>],
+) {
+    let mut done = 0;
+    if let (2, [(0, a), (1, b)] | [(1, b), (0, a)]) = (step, rows) {
+        let len = a.len().min(b.len());
+        while done + S::LANES <= len {
+            let pair = simd.zip(simd.read(&a[done..]), simd.read(&b[done..]));
+            for (x, to) in pair.into_iter().zip(to[2 * done..].chunks_exact_mut(S::LANES)) {
+                // SAFETY: room for a vector.
+                unsafe { simd.store(to.as_mut_ptr().cast(), x) };
+            }
+            done += S::LANES;
+        }
+    }
+    for (start, row) in rows {
+        for (i, &x) in row.iter().enumerate().skip(done) {
+            to[start + i * step].write(x);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{self, Kernel};
+
+    struct There {
+        len: usize,
+        front: usize,
+        step: usize,
+    }
+
+    impl Kernel for There {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            let Self { len, front, step } = self;
+            let from: Vec<f32> = (0..len).map(|i| i as f32 + 1.0).collect();
+            let width = (front + len).div_ceil(step) + 1;
+            let mut rows = vec![MaybeUninit::new(-1.0); step * (width + 3)];
+            deal(simd, &from, front, step, &mut rows, [width, width + 3]);
+            // SAFETY: all were given a value.
+            let rows: Vec<f32> = rows.into_iter().map(|x| unsafe { x.assume_init() }).collect();
+            let value = |i: usize| i.checked_sub(front).and_then(|i| from.get(i).copied());
+            for (phase, row) in rows.chunks(width + 3).enumerate() {
+                for (place, &found) in row.iter().enumerate() {
+                    let expected = value(place * step + phase).unwrap_or(0.0);
+                    let expected = if place < width { expected } else { -1.0 };
+                    assert_eq!(found, expected, "place {place} of row {phase}");
+                }
+            }
+            let mut back = vec![MaybeUninit::new(-1.0); step * width];
+            let rows: Vec<(usize, &[f32])> =
+                rows.chunks(width + 3).map(|row| &row[..width]).enumerate().rev().collect();
+            gather(simd, &rows, step, &mut back);
+            for (i, x) in back.into_iter().enumerate() {
+                // SAFETY: all were given a value.
+                assert_eq!(unsafe { x.assume_init() }, value(i).unwrap_or(0.0), "value {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_dealt_out_and_gathered() {
+        for step in 1..6 {
+            for front in 0..7 {
+                for len in (0..40).chain([63, 64, 65, 127, 128, 131, 255]) {
+                    simd::run(There { len, front, step });
+                }
+            }
+        }
+    }
+}
