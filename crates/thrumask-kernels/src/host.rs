@@ -290,16 +290,30 @@ impl<'a, T> Shared<'a, T> {
 /// # Safety
 /// `fill` writes every value.
 pub(crate) unsafe fn filled(len: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
-    let mut values = Vec::with_capacity(len);
-    fill(&mut values.spare_capacity_mut()[..len]);
     // SAFETY: promised by the caller.
-    unsafe { values.set_len(len) };
+    let [values] = unsafe { filled_together([len], |[values]| fill(values)) };
     values
 }
 
-/// Zeros, made in parallel.
-pub(crate) fn zeros(len: usize) -> Vec<f32> {
-    build(len, CHUNK, |_, to| _ = to.zeros())
+/// As [`filled`], several vectors at once.
+///
+/// # Safety
+/// `fill` writes every value.
+pub(crate) unsafe fn filled_together<const N: usize>(
+    lens: [usize; N],
+    fill: impl FnOnce([&mut [MaybeUninit<f32>]; N]),
+) -> [Vec<f32>; N] {
+    let mut all = lens.map(Vec::with_capacity);
+    let mut each = lens.into_iter();
+    fill(all.each_mut().map(|values: &mut Vec<f32>| {
+        let len = each.next().unwrap_or_default();
+        &mut values.spare_capacity_mut()[..len]
+    }));
+    for (values, len) in all.iter_mut().zip(lens) {
+        // SAFETY: promised by the caller.
+        unsafe { values.set_len(len) };
+    }
+    all
 }
 
 /// Old values as memory that may be written.

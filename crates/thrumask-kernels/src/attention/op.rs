@@ -1,9 +1,12 @@
+use std::mem::MaybeUninit;
 use std::sync::Arc;
+
+use rayon::prelude::*;
 
 use super::kernel::{Backward, Forward, Head};
 use super::plan::Plan;
 use crate::bridge::FusedOp;
-use crate::host::{Host, Rows, Shared, build, zeros};
+use crate::host::{Host, Rows, Shared, build, filled, filled_together};
 use crate::simd;
 
 /// Attention of `q [B, Nq, C]` over `k` and `v` `[B, Nk, C]`.
@@ -21,17 +24,21 @@ impl FusedOp<3> for Attention {
     fn forward(&self, [q, k, v]: [Host; 3]) -> (Host, Arc<[f32]>) {
         let dims = q.dims();
         let (queries, channels) = (dims[1], dims[2]);
-        let mut out = zeros(q.len());
-        let shared = Shared::new(&mut out, channels);
+        let mut lse = Vec::new();
         // Batch rows and heads in the order of the values they save, small ones several to a task.
         let several = self.in_a_task(&q, &k);
         let (rows, tokens) = ([&q, &k, &v].map(Host::rows), [queries, k.dims()[1]]);
-        let lse = build(dims[0] * self.heads * queries, several * queries, |at, lse| {
-            for (i, lse) in lse.zeros().chunks_exact_mut(queries).enumerate() {
-                let head = self.head(at / queries + i, rows, tokens);
-                simd::run(Forward { head, out: shared, lse });
-            }
-        });
+        let fill = |out: &mut [MaybeUninit<f32>]| {
+            let shared = Shared::new(out, channels);
+            lse = build(dims[0] * self.heads * queries, several * queries, |at, lse| {
+                for (i, lse) in lse.zeros().chunks_exact_mut(queries).enumerate() {
+                    let head = self.head(at / queries + i, rows, tokens);
+                    simd::run(Forward { head, out: shared, lse });
+                }
+            });
+        };
+        // SAFETY: each head writes its channels of all queries of its batch row.
+        let out = unsafe { filled(q.len(), fill) };
         (Host::from_vec(out, &dims), lse.into())
     }
 
@@ -48,23 +55,22 @@ impl FusedOp<3> for Attention {
         };
         let (q_dims, k_dims) = (q.dims(), k.dims());
         let (queries, channels) = (q_dims[1], q_dims[2]);
-        let mut grads = [&q, &k, &v].map(|x| zeros(x.len()));
-        {
-            let [dq, dk, dv] = grads.each_mut().map(|grad| Shared::new(grad, channels));
-            let (rows, tokens) = ([&q, &k, &v].map(Host::rows), [queries, k_dims[1]]);
-            let (grad, out) = (grad.rows(), output.rows());
+        let (rows, tokens) = ([&q, &k, &v].map(Host::rows), [queries, k_dims[1]]);
+        let (grad, out) = (grad.rows(), output.rows());
+        let (all, several) = (q_dims[0] * self.heads, self.in_a_task(&q, &k));
+        let fill = |grads: [&mut [MaybeUninit<f32>]; 3]| {
+            let [dq, dk, dv] = grads.map(|grad| Shared::new(grad, channels));
             let task = |i: usize| {
                 let head = self.head(i, rows, tokens);
                 let lse = &lse[i * queries..(i + 1) * queries];
                 simd::run(Backward { head, grad, out, lse, dq, dk, dv });
             };
-            use rayon::prelude::*;
-            let (all, several) = (q_dims[0] * self.heads, self.in_a_task(&q, &k));
             (0..all.div_ceil(several)).into_par_iter().with_max_len(1).for_each(|first| {
                 (first * several..all.min((first + 1) * several)).for_each(task);
             });
-        }
-        let [dq, dk, dv] = grads;
+        };
+        // SAFETY: each head writes its channels of all queries and keys of its batch row.
+        let [dq, dk, dv] = unsafe { filled_together([&q, &k, &v].map(|x| x.len()), fill) };
         [(dq, &q_dims), (dk, &k_dims), (dv, &k_dims)]
             .map(|(values, dims)| Some(Host::from_vec(values, dims)))
     }

@@ -53,6 +53,11 @@ impl<'a> Tokens<'a> {
 }
 
 impl Plan {
+    /// Whether every query and every key is in a set, none in two.
+    pub fn is_whole(&self, [queries, keys]: [usize; 2]) -> bool {
+        matches!(self, Plan::Dense(None)) && queries > 0 && keys > 0
+    }
+
     /// Each set of queries of batch row `row` with the keys that all of them see, in a fixed order.
     /// Every query is in one set at most; sets without keys are left out.
     ///

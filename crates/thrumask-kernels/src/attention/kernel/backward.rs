@@ -1,7 +1,10 @@
+use std::mem::MaybeUninit;
+
 use super::{Head, KEYS, TILE, block_len, cut, scores, transpose};
 use crate::attention::plan::Tokens;
 use crate::host::{Rows, Scratch, Shared};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Lanes, Simd, basic::Scale};
+use crate::target::Target;
 use crate::tile::{Even, Left, product};
 
 /// The backward pass of one head. Writes only the head's channels of its batch row.
@@ -10,9 +13,9 @@ pub(in crate::attention) struct Backward<'a> {
     pub grad: Rows<'a>,
     pub out: Rows<'a>,
     pub lse: &'a [f32],
-    pub dq: Shared<'a>,
-    pub dk: Shared<'a>,
-    pub dv: Shared<'a>,
+    pub dq: Shared<'a, MaybeUninit<f32>>,
+    pub dk: Shared<'a, MaybeUninit<f32>>,
+    pub dv: Shared<'a, MaybeUninit<f32>>,
 }
 
 impl Kernel for Backward<'_> {
@@ -26,6 +29,12 @@ impl Kernel for Backward<'_> {
         let width = size.next_multiple_of(S::LANES);
         let vectors = width / S::LANES;
         let [queries, keys] = head.tokens;
+        let whole = head.plan.is_whole(head.tokens);
+        if !whole {
+            head.clear(dq, queries);
+            head.clear(dk, keys);
+            head.clear(dv, keys);
+        }
         let block = keys.min(KEYS);
         let scratch = width * (4 * block + 6 * TILE) + 2 * block * TILE + queries;
         let mut memory = Scratch::take(scratch);
@@ -96,38 +105,55 @@ impl Kernel for Backward<'_> {
                         let (k, to_q) = (k.as_ptr(), q_grad.as_mut_ptr());
                         product(simd, shape, by_query(p_grad), k, Even(width), to_q, width, None);
                     }
-                    head.add(simd, dq, head.row * queries, tile, (&*q_grad, width), head.scale());
+                    let (to, old) = ((dq, head.row * queries), !whole || from > 0);
+                    head.add(simd, to, tile, (q_grad, width), head.scale(), old);
                 }
-                head.add(simd, dk, head.row * keys, block, (&*k_grad, width), head.scale());
-                head.add(simd, dv, head.row * keys, block, (&*v_grad, width), 1.0);
+                // Another set may see the same keys.
+                let [to_k, to_v] = [dk, dv].map(|to| (to, head.row * keys));
+                head.add(simd, to_k, block, (k_grad, width), head.scale(), !whole);
+                head.add(simd, to_v, block, (v_grad, width), 1.0, !whole);
             }
         }
     }
 }
 
 impl Head<'_> {
-    /// Adds `scale` times rows of `width` values to the head's channels of some tokens, which only the
-    /// task of this head writes.
+    /// Adds `scale` times rows of `width` values to the head's channels of some tokens of the rows from `first`
+    /// on, which only the task of this head writes; without old values the sum is that alone.
     #[inline(always)]
     fn add<S: Simd>(
         &self,
         simd: S,
-        to: Shared,
-        first: usize,
+        (to, first): (Shared<MaybeUninit<f32>>, usize),
         tokens: Tokens,
-        from: (&[f32], usize),
+        (from, width): (&[f32], usize),
         scale: f32,
+        old: bool,
     ) {
         let (start, size) = self.channels;
-        let scale = simd.splat(scale);
-        for (i, from) in from.0.chunks_exact(from.1).enumerate().take(tokens.len()) {
+        for (i, from) in from.chunks_exact(width).enumerate().take(tokens.len()) {
+            let from = &from[..size];
             // SAFETY: this task alone writes these channels of this batch row.
             let to = unsafe { to.piece(first + tokens.at(i), start, size) };
-            for at in (0..size).step_by(S::LANES) {
-                let sum = simd.fma(simd.read(&from[at..]), scale, simd.read_at(to, at, 0.0));
-                simd.write_at(to, at, sum);
+            if old {
+                // SAFETY: cleared at first, or written with the first block of keys.
+                let to = unsafe { to.assume_init_mut() };
+                Target::old(to).apply(simd, AddScaled(scale), None, [from], size);
+            } else {
+                Target::fresh(to).apply(simd, Scale(scale), Some(from), [], size);
             }
         }
+    }
+}
+
+/// `x + scale * a`
+#[derive(Clone, Copy)]
+struct AddScaled(f32);
+
+impl Lanes<1> for AddScaled {
+    #[inline(always)]
+    fn of<S: Simd>(self, simd: S, x: S::V, [a]: [S::V; 1]) -> S::V {
+        simd.fma(a, simd.splat(self.0), x)
     }
 }
 

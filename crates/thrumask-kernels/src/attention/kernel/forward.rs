@@ -1,6 +1,9 @@
+use std::mem::MaybeUninit;
+
 use super::{Head, KEYS, TILE, block_len, cut, scores, transpose};
 use crate::host::{Scratch, Shared};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, basic::Scale};
+use crate::target::Target;
 use crate::tile::{Even, Left, product};
 
 /// Queries that go over the keys together, so that each block of keys is fetched once for all of them.
@@ -9,7 +12,7 @@ const QUERIES: usize = 1024;
 /// The forward pass of one head. Writes only the head's channels of the queries of its batch row.
 pub(in crate::attention) struct Forward<'a> {
     pub head: Head<'a>,
-    pub out: Shared<'a>,
+    pub out: Shared<'a, MaybeUninit<f32>>,
     /// Log of the sum of exponentials of each query.
     pub lse: &'a mut [f32],
 }
@@ -35,6 +38,9 @@ impl Kernel for Forward<'_> {
         let (start, size) = head.channels;
         let width = size.next_multiple_of(S::LANES);
         let [queries, keys] = head.tokens;
+        if !head.plan.is_whole(head.tokens) {
+            head.clear(out, queries);
+        }
         let (span, block) = (queries.next_multiple_of(TILE).min(QUERIES), keys.min(KEYS));
         let scratch = width * (2 * block + TILE + 2 * span) + block * TILE + 2 * span;
         let mut memory = Scratch::take(scratch);
@@ -92,12 +98,10 @@ impl Kernel for Forward<'_> {
                 for i in 0..part.len() {
                     let token = part.at(i);
                     lse[token] = max[i] + sum[i].ln();
-                    let norm = simd.splat(1.0 / sum[i]);
+                    let o = &o[i * width..][..size];
                     // SAFETY: this task alone writes these channels of this batch row.
                     let out = unsafe { out.piece(head.row * queries + token, start, size) };
-                    for at in (0..size).step_by(S::LANES) {
-                        simd.write_at(out, at, simd.mul(simd.read(&o[i * width + at..]), norm));
-                    }
+                    Target::fresh(out).apply(simd, Scale(1.0 / sum[i]), Some(o), [], size);
                 }
             }
         }

@@ -7,6 +7,8 @@
 //! that maxima and sums need no work across lanes, and all five products of forward and backward find
 //! their operands in a layout that streams.
 
+use std::mem::MaybeUninit;
+
 mod backward;
 mod forward;
 
@@ -14,7 +16,7 @@ pub(super) use backward::Backward;
 pub(super) use forward::Forward;
 
 use super::plan::{Plan, Tokens};
-use crate::host::Rows;
+use crate::host::{Rows, Shared};
 use crate::simd::Simd;
 use crate::tile::{Even, Left, product};
 
@@ -49,6 +51,16 @@ pub(super) struct Head<'a> {
 impl Head<'_> {
     fn scale(&self) -> f32 {
         1.0 / (self.channels.1 as f32).sqrt()
+    }
+
+    /// Zeros in the head's channels of the first `count` queries or keys.
+    #[inline(always)]
+    fn clear(&self, to: Shared<MaybeUninit<f32>>, count: usize) {
+        for i in self.row * count..(self.row + 1) * count {
+            // SAFETY: the task of this head alone writes these channels of this batch row.
+            let to = unsafe { to.piece(i, self.channels.0, self.channels.1) };
+            to.fill(MaybeUninit::new(0.0));
+        }
     }
 
     /// Asks for the next batch row while the first head of this one is worked on: where rows are short, a
