@@ -62,29 +62,38 @@ pub(crate) unsafe fn places<S: Simd, const N: usize>(
     assert!(with.iter().all(|with| with.len() == len), "slices of one length");
     let others = with.map(<[f32]>::as_ptr);
     let whole = len / S::LANES * S::LANES;
-    // SAFETY: all reads and writes are of whole vectors below `whole <= len`.
+    // SAFETY: all reads and writes are of whole vectors below `len`.
     unsafe {
+        // The last vector may lie over the one before, with the same values: those of places that have not been
+        // written when they are read.
+        let last = (whole > 0 && whole < len).then(|| len - S::LANES);
+        let mut behind = simd.splat(0.0);
+        if let Some(at) = last {
+            behind = f.of(simd, simd.load(x.add(at)), read(simd, others, at));
+        }
         for at in (0..whole).step_by(S::LANES) {
             let value = f.of(simd, simd.load(x.add(at)), read(simd, others, at));
             simd.store(to.add(at), value);
         }
+        if let Some(at) = last {
+            simd.store(to.add(at), behind);
+        }
     }
-    if whole == len {
+    if whole > 0 || len == 0 {
         return;
     }
-    let rest = len - whole;
     let mut last = [[0.0; 16]; N];
     for (last, with) in last.iter_mut().zip(with) {
-        last[..rest].copy_from_slice(&with[whole..]);
+        last[..len].copy_from_slice(with);
     }
     let mut own = [0.0; 16];
-    // SAFETY: the arrays hold a vector; `x` and `to` are valid up to `len`.
+    // SAFETY: the arrays hold a vector, of which `len` values are less; `x` and `to` are valid up to `len`.
     unsafe {
-        own.as_mut_ptr().copy_from_nonoverlapping(x.add(whole), rest);
+        own.as_mut_ptr().copy_from_nonoverlapping(x, len);
         let others = last.each_ref().map(|last| last.as_ptr());
         let value = f.of(simd, simd.load(own.as_ptr()), read(simd, others, 0));
         simd.store(own.as_mut_ptr(), value);
-        to.add(whole).copy_from_nonoverlapping(own.as_ptr(), rest);
+        to.copy_from_nonoverlapping(own.as_ptr(), len);
     }
 }
 

@@ -137,6 +137,14 @@ pub(crate) trait Simd: Copy + Send + Sync {
         unsafe { self.store(to.as_mut_ptr(), x) }
     }
 
+    /// The values of a slice, at most `LANES`; lanes past the end are zero.
+    #[inline(always)]
+    fn read_part(self, from: &[f32]) -> Self::V {
+        let mut lanes = [0.0; 16];
+        lanes[..from.len()].copy_from_slice(from);
+        self.read(&lanes)
+    }
+
     /// The values from number `at` on; lanes past the end are `fill`.
     #[inline(always)]
     fn read_at(self, from: &[f32], at: usize, fill: f32) -> Self::V {

@@ -290,6 +290,10 @@ impl<P: Set> Simd for Native<P> {
         Set::inverse(self.0, a)
     }
     #[inline(always)]
+    fn read_part(self, from: &[f32]) -> P::f32s {
+        self.0.partial_load_f32s(from)
+    }
+    #[inline(always)]
     fn fetch(self, at: *const f32) {
         Set::fetch(self.0, at);
     }

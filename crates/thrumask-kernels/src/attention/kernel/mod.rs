@@ -101,7 +101,7 @@ impl Head<'_> {
                 at += S::LANES;
             }
             if !rest.is_empty() {
-                simd.write(&mut to[at..], simd.read_at(rest, 0, 0.0));
+                simd.write(&mut to[at..], simd.read_part(rest));
             }
         }
     }
