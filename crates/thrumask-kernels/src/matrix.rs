@@ -2,7 +2,7 @@
 //! over the inner axis in ascending order, so that an element's bits depend neither on the tiling nor on
 //! how many rows or columns are made together.
 
-use crate::host::{Aligned, Scratch};
+use crate::host::{Aligned, LINE, Scratch};
 use crate::simd::{self, Kernel, Simd};
 use crate::tile::{Even, Left, pack, packed_len, product};
 
@@ -337,15 +337,16 @@ unsafe fn strip<S: Simd>(
     let (tall, wide) = (S::TILE_ROWS, 2 * S::LANES);
     let vectors = count.div_ceil(S::LANES);
     assert!(a.len() >= packed_len::<S>(rows, depth) && edge.len() >= tall * wide);
-    // The next panel lies behind this one: each tile asks for a part of it.
-    let (next, part) =
-        (panel.wrapping_add(depth * wide), (depth * wide * tall).div_ceil(rows.max(1)));
+    // The next panel lies behind this one: each tile asks for some lines of it.
+    let mut next = panel.wrapping_add(depth * wide);
+    let lines = (depth * wide).div_ceil(LINE).div_ceil(rows.div_ceil(tall).max(1));
     for row in (0..rows).step_by(tall) {
         let height = tall.min(rows - row);
         let left = Left::packed::<S>(a[row * depth..].as_ptr(), depth);
         let shape = [height, vectors, depth];
-        for at in (0..part).step_by(16) {
-            simd.fetch(next.wrapping_add(row / tall * part + at));
+        for _ in 0..lines {
+            simd.fetch(next);
+            next = next.wrapping_add(LINE);
         }
         // SAFETY: promised by the caller; `edge` holds a whole tile.
         unsafe {
