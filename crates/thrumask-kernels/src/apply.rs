@@ -1,10 +1,9 @@
 //! Functions of each place of tensors, and of their rows with sums over rows, in parallel.
 
-use rayon::prelude::*;
-
 use crate::host::{CHUNK, Host, Rows, build, fill_whole, whole_rows};
 use crate::simd::{self, Kernel, Lanes, Simd};
 use crate::target::Target;
+use crate::team;
 
 impl Host {
     /// The function of each value and of those of `with` in the same place; in place when nothing else
@@ -27,9 +26,7 @@ impl Host {
         let (dims, len, width) = (self.dims(), self.len(), self.rows().width);
         let chunk = whole_rows(width);
         if let Some(values) = self.unique() {
-            values.par_chunks_mut(chunk).enumerate().for_each(|(i, to)| {
-                fill(None, i * chunk, &mut Target::old(to));
-            });
+            team::chunks(values, chunk, |i, to| fill(None, i * chunk, &mut Target::old(to)));
             return self;
         }
         let x = self.rows();
@@ -90,9 +87,11 @@ pub(crate) fn rows_and_sums(
             pieces.push((set * per + i * step, rows));
         }
     }
-    let parts = partials.par_chunks_mut(sums);
-    pieces.into_par_iter().zip(parts).for_each(|((first, rows), part)| {
-        fill_whole(rows, |to| fill(first, to, part));
+    let mut pieces: Vec<_> = pieces.into_iter().zip(partials.chunks_mut(sums)).collect();
+    team::chunks(&mut pieces, 1, |_, piece| {
+        for ((first, rows), part) in piece {
+            fill_whole(rows, |to| fill(*first, to, part));
+        }
     });
     // SAFETY: the pieces cover all `len` values, and each was filled.
     unsafe { out.set_len(len) };

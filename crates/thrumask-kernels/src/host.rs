@@ -8,9 +8,9 @@ use std::ops::{Deref, DerefMut};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, tensor::FloatTensor};
 use burn::tensor::TensorData;
-use rayon::prelude::*;
 
 use crate::target::Target;
+use crate::team;
 
 /// The tensor of the backend.
 pub(crate) type FlexTensor = FloatTensor<Flex>;
@@ -166,10 +166,7 @@ fn fill_spare(
 ) {
     let chunk = chunk.max(1);
     let spare: &mut [MaybeUninit<f32>] = &mut values.spare_capacity_mut()[..len];
-    spare
-        .par_chunks_mut(chunk)
-        .enumerate()
-        .for_each(|(i, out)| fill_whole(out, |to| fill(i * chunk, to)));
+    team::chunks(spare, chunk, |i, out| fill_whole(out, |to| fill(i * chunk, to)));
     // SAFETY: the chunks cover all `len` values, and each was filled.
     unsafe { values.set_len(values.len() + len) };
 }

@@ -30,6 +30,7 @@ pub mod rope;
 mod simd;
 pub mod softmax;
 mod target;
+mod team;
 mod tile;
 
 pub use activation::{gelu, gelu_tanh, silu};

@@ -2,12 +2,11 @@
 
 use burn::tensor::Tensor;
 
-use rayon::prelude::*;
-
 use crate::bridge::{self, FusedOp};
 use crate::host::{Host, Rows, Shared, build};
 use crate::matrix::{Panels, Product, Right, Start, View};
 use crate::reference;
+use crate::team;
 
 /// `x w + b` over the last axis.
 ///
@@ -110,10 +109,10 @@ fn forward(x: &Host, w: Host, b: Option<Host>) -> Host {
 /// `x w`, each row from `start` on. `shape` is rows and columns of the result, then the inner size.
 fn rows_times(x: Rows, w: View, start: Start, [count, columns, inner]: [usize; 3]) -> Vec<f32> {
     let panels = Panels::new(w, [inner, columns]);
-    // Several tasks for each thread of a small machine where there are rows enough, but not so few rows
-    // in each that the weights are fetched too often.
-    let block = count.div_ceil(8).max(BLOCK / 2).min(count.div_ceil(2)).clamp(1, BLOCK);
-    let block = block.next_multiple_of(12);
+    // As many tasks for each thread, but not so few rows in each that the weights are fetched too often.
+    let tasks = count.div_ceil(BLOCK).next_multiple_of(rayon::current_num_threads());
+    let block = count.div_ceil(tasks.clamp(1, count.div_ceil(BLOCK / 4).max(1)));
+    let block = block.next_multiple_of(12).max(12);
     build(count * columns, block * columns, |at, out| {
         let shape = [out.len() / columns, columns, inner];
         let (left, right) = (rows_from(x, at / columns), Right::Panels(&panels));
@@ -169,7 +168,7 @@ fn grad_weight(x: &Host, grad: Rows) -> Vec<f32> {
     let shared = Shared::new(&mut dw, outputs);
     let tile = tile_of([inputs, outputs]);
     let across = outputs.div_ceil(tile[1]);
-    (0..inputs.div_ceil(tile[0]) * across).into_par_iter().with_max_len(1).for_each(|task| {
+    team::each(inputs.div_ceil(tile[0]) * across, |task| {
         let (top, side) = (task / across * tile[0], task % across * tile[1]);
         let (height, width) = (tile[0].min(inputs - top), tile[1].min(outputs - side));
         let left = View { data: &x.data[top..], row: 1, column: x.stride };

@@ -1,10 +1,9 @@
 //! One optimiser step on flat slices, in one pass over memory.
 
-use rayon::prelude::*;
-
-use crate::host::CHUNK;
+use crate::host::{CHUNK, Shared};
 use crate::matrix::{View, product_into};
 use crate::simd::{self, Kernel, Simd};
+use crate::team;
 
 /// Settings of [`adamw_ema_step`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,15 +59,15 @@ pub fn adamw_ema_step(
         keep,
         ema: 1.0 - hyper.ema_decay,
     };
-    params
-        .par_chunks_mut(CHUNK)
-        .zip(grads.par_chunks(CHUNK))
-        .zip(mean.par_chunks_mut(CHUNK))
-        .zip(square.par_chunks_mut(CHUNK))
-        .zip(ema.par_chunks_mut(CHUNK))
-        .for_each(|((((params, grads), mean), square), ema)| {
-            simd::run(Step { params, grads, mean, square, ema, rates });
-        });
+    let all = [params, mean, square, ema].map(|values| Shared::new(values, CHUNK));
+    team::each(len.div_ceil(CHUNK), |i| {
+        let count = CHUNK.min(len - i * CHUNK);
+        let grads = &grads[i * CHUNK..][..count];
+        // SAFETY: this task alone takes these values.
+        let [params, mean, square, ema] =
+            [0, 1, 2, 3].map(|which: usize| unsafe { all[which].piece(i, 0, count) });
+        simd::run(Step { params, grads, mean, square, ema, rates });
+    });
 }
 
 /// What [`adamw_ema_step`] multiplies by.

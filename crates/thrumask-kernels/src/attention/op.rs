@@ -1,13 +1,12 @@
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::kernel::{Backward, Forward, Head};
 use super::plan::Plan;
 use crate::bridge::FusedOp;
 use crate::host::{Host, Rows, Shared, build, filled, filled_together};
 use crate::simd;
+use crate::team;
 
 /// Attention of `q [B, Nq, C]` over `k` and `v` `[B, Nk, C]`.
 #[derive(Clone, Debug)]
@@ -65,7 +64,7 @@ impl FusedOp<3> for Attention {
                 let lse = &lse[i * queries..(i + 1) * queries];
                 simd::run(Backward { head, grad, out, lse, dq, dk, dv });
             };
-            (0..all.div_ceil(several)).into_par_iter().with_max_len(1).for_each(|first| {
+            team::each(all.div_ceil(several), |first| {
                 (first * several..all.min((first + 1) * several)).for_each(task);
             });
         };

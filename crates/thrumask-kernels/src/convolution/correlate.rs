@@ -3,14 +3,13 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::geometry::{Lattice, SLACK, Spread};
 use super::phases::gather;
 use crate::host::{LINE, Scratch, Shared, as_memory};
 use crate::matrix::Packed;
 use crate::simd::{self, Kernel, Lanes, Simd};
 use crate::target::Target;
+use crate::team;
 use crate::tile::{Even, Left, Table, product};
 
 /// `out[o, p] = bias[o] + sum_(i, tap) weights[o, i, tap] x[i, p + tap]` for the positions of some grids.
@@ -80,7 +79,7 @@ impl Correlation<'_> {
         let offsets = |part: &Part| offsets(self.inputs, &lattice, &part.taps);
         let offsets: Vec<Vec<usize>> = self.parts.iter().map(offsets).collect();
         let shared = Shared::new(out, self.size.iter().product());
-        (0..self.images * depth * bands).into_par_iter().with_max_len(1).for_each(|task| {
+        team::each(self.images * depth * bands, |task| {
             let (image, z, band) = (task / bands / depth, task / bands % depth, task % bands);
             let rows = [band * height / bands, (band + 1) * height / bands];
             let offsets = &offsets;

@@ -1,11 +1,10 @@
 //! The gradient of the weights of a convolution.
 
-use rayon::prelude::*;
-
 use super::geometry::{Geometry, SLACK, Spread};
 use crate::host::{LINE, Scratch, Shared, as_memory};
 use crate::matrix::Packed;
 use crate::simd::{self, Kernel, Simd};
+use crate::team;
 use crate::tile::{Even, Left, product};
 
 /// Weights of each output that a task makes, at most.
@@ -31,13 +30,13 @@ pub(super) fn gradient(of: &Geometry, x: &[f32], grad: &[f32]) -> Vec<f32> {
     let packed = |image: usize| {
         Packed::new(&grad[image * of.outputs * positions..], [of.outputs, positions])
     };
-    let grads: Vec<Packed> = (0..of.batch).into_par_iter().map(packed).collect();
+    let grads: Vec<Packed> = team::map(of.batch, packed);
     let blocks = columns.div_ceil(COLUMNS);
     // What is summed up apart depends on the sizes alone.
     let groups = TASKS.div_ceil(blocks).min(of.batch);
     let mut sums = vec![0.0; groups * len];
     let shared = Shared::new(&mut sums, columns);
-    (0..groups * blocks).into_par_iter().with_max_len(1).for_each(|task| {
+    team::each(groups * blocks, |task| {
         let (group, first) = (task / blocks, task % blocks * COLUMNS);
         simd::run(Block {
             of,

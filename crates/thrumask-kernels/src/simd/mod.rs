@@ -204,13 +204,13 @@ pub(crate) trait Simd: Copy + Send + Sync {
         self.scale2(p, n)
     }
 
-    /// `1 / (1 + e^-a)`; below -80 that of -80. Further down there are no normal numbers, and processors take a
+    /// `1 / (1 + e^-a)`; below -86 that of -86. Further down there are no normal numbers soon, and processors take a
     /// hundred steps for each of the others, also where nobody looks at them.
     #[inline(always)]
     fn sigmoid(self, a: Self::V) -> Self::V {
         let one = self.splat(1.0);
         // In this order of operands NaN comes through.
-        let a = self.max(self.splat(-80.0), a);
+        let a = self.max(self.splat(-86.0), a);
         self.inverse(self.add(one, self.exp(self.sub(self.splat(0.0), a))))
     }
 }

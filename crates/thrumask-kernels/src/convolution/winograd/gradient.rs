@@ -1,8 +1,6 @@
 //! The gradient of the weights: the adjoint of the way that the weights take, so that it too needs a
 //! quarter (over frames half) of the products.
 
-use rayon::prelude::*;
-
 use super::kernels::{Forth, Gradients, Inputs, Transform};
 use super::points::{OUT, POINTS, bring_back};
 use super::tiles::{Run, count, is_plane, lattice, passes, places, points, stride};
@@ -10,6 +8,7 @@ use crate::convolution::geometry::{Geometry, Lattice};
 use crate::host::{Aligned, Shared, build};
 use crate::matrix::{Product, Right, Start, View};
 use crate::simd;
+use crate::team;
 
 /// Bytes of inputs and gradients at their points that are held at once, about.
 const HELD: usize = 8 << 20;
@@ -40,7 +39,7 @@ pub(in crate::convolution) fn weight_gradient(of: &Geometry, x: &[f32], grad: &[
         let from = (&grad[..], lattice.channel(), &reads_grad[..]);
         forth(of, Gradients, of.outputs, from, runs, Shared::new(&mut grad_at_points, stride));
         let to = Shared::new(&mut sums, of.inputs);
-        (0..points * down * across).into_par_iter().with_max_len(1).for_each(|task| {
+        team::each(points * down * across, |task| {
             let (point, task) = (task / (down * across), task % (down * across));
             let (top, side) = (task / across * rows, task % across * columns);
             let shape = [rows.min(of.outputs - top), columns.min(of.inputs - side), count(runs)];
@@ -69,7 +68,7 @@ fn forth<T: Transform + Sync>(
     runs: &[Run],
     to: Shared,
 ) {
-    (0..channels).into_par_iter().for_each(|channel| {
+    team::each(channels, |channel| {
         simd::run(Forth { by, channels, from, channel, runs, plane: is_plane(of), to });
     });
 }

@@ -13,13 +13,12 @@ mod tiles;
 
 use std::mem::MaybeUninit;
 
-use rayon::prelude::*;
-
 use super::correlate::Finish;
 use super::geometry::Geometry;
 use crate::host::{Aligned, Shared, filled};
 use crate::matrix::Packed;
 use crate::simd;
+use crate::team;
 use kernels::{Back, Forth, Inputs, Multiply};
 use points::{OUT, POINTS, bring};
 use tiles::{count, is_plane, lattice, passes, places, points, stride};
@@ -56,7 +55,7 @@ pub(super) fn convolve(
     let weights = weights(of, w, points);
     let of_point =
         |point| Packed::new(&weights[point * of.outputs * of.inputs..], [of.outputs, of.inputs]);
-    let weights: Vec<Packed> = (0..points).into_par_iter().map(of_point).collect();
+    let weights: Vec<Packed> = team::map(points, of_point);
     let size = of.out();
     let volume: usize = size.iter().product();
     let most = (HELD / 4 / points / of.inputs.max(of.outputs)).clamp(64, 4096);
@@ -70,14 +69,14 @@ pub(super) fn convolve(
         for runs in passes {
             let tiles = count(&runs);
             let held = Shared::new(&mut values, stride);
-            (0..of.inputs).into_par_iter().for_each(|channel| {
+            team::each(of.inputs, |channel| {
                 let from = (&from[..], lattice.channel(), &places[..]);
                 let (by, channels) = (Inputs, of.inputs);
                 simd::run(Forth { by, channels, from, channel, runs: &runs, plane, to: held });
             });
             let to = Shared::new(&mut sums, stride);
             let blocks = tiles.div_ceil(COLUMNS);
-            (0..points * blocks).into_par_iter().with_max_len(1).for_each(|task| {
+            team::each(points * blocks, |task| {
                 let (point, first) = (task / blocks, task % blocks * COLUMNS);
                 let columns = COLUMNS.min(tiles - first);
                 simd::run(Multiply {
@@ -90,7 +89,7 @@ pub(super) fn convolve(
                     to,
                 });
             });
-            (0..of.outputs).into_par_iter().for_each(|channel| {
+            team::each(of.outputs, |channel| {
                 let finish = Finish { bias: b.map_or(0.0, |b| b[channel]), silu };
                 simd::run(Back {
                     of,
@@ -113,7 +112,7 @@ pub(super) fn convolve(
 fn weights(of: &Geometry, w: &[f32], points: usize) -> Aligned {
     let mut all = Aligned::zeros(points * of.outputs * of.inputs);
     let shared = Shared::new(&mut all, of.inputs);
-    (0..of.outputs).into_par_iter().for_each(|output| {
+    team::each(of.outputs, |output| {
         let mut values = vec![0.0; points * of.inputs];
         for input in 0..of.inputs {
             let w = &w[(output * of.inputs + input) * of.taps()..][..of.taps()];
