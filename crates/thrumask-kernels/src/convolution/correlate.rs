@@ -244,29 +244,30 @@ impl Band<'_> {
         let Self { of, image, z, out, .. } = self;
         let columns: Vec<Columns> =
             parts.iter().map(|part| self.columns(simd, part, band.len())).collect();
-        let mut lines = Vec::with_capacity(parts.len());
-        let [first, top, ..] = parts[0].start;
+        let [first, top, _] = parts[0].start;
+        let first = (first + z * of.step[0]) * of.size[1] + top;
+        let mut lines = vec![(0, &sums[..0]); parts.len()];
         for output in 0..of.outputs {
+            let finish = Finish { bias: of.bias.map_or(0.0, |bias| bias[output]), silu: of.silu };
             for i in rows.clone() {
-                let y = band.start + i;
-                let row =
-                    ((first + z * of.step[0]) * of.size[1] + top + y * of.step[1]) * of.size[2];
+                let row = (first + (band.start + i) * of.step[1]) * of.size[2];
                 // SAFETY: this task alone writes these rows of the grids.
                 let to = unsafe { out.piece(image * of.outputs + output, row, of.size[2]) };
-                lines.clear();
-                let each = parts.iter().zip(&columns).zip(sums.chunks_exact(of.outputs * len));
-                lines.extend(each.map(|((part, columns), sums)| {
-                    let sums = &sums[output * len + i * columns.row..][..part.grid[2]];
-                    (part.start[2], sums)
-                }));
-                if let (1, [(start, sums)]) = (of.step[2], &lines[..]) {
-                    let bias = of.bias.map_or(0.0, |bias| bias[output]);
-                    let mut to = Target::fresh(&mut to[*start..][..sums.len()]);
-                    to.apply(simd, Finish { bias, silu: of.silu }, Some(sums), [], sums.len());
-                } else {
-                    // Gradients, the ones with a step, have neither bias nor activation.
-                    gather(simd, &lines, of.step[2], to);
+                let line = |number: usize| {
+                    let at = (number * of.outputs + output) * len + i * columns[number].row;
+                    &sums[at..][..columns[number].width]
+                };
+                if of.step[2] == 1 {
+                    let sums = line(0);
+                    let mut to = Target::fresh(&mut to[parts[0].start[2]..][..sums.len()]);
+                    to.apply(simd, finish, Some(sums), [], sums.len());
+                    continue;
                 }
+                for (number, part) in parts.iter().enumerate() {
+                    lines[number] = (part.start[2], line(number));
+                }
+                // Gradients, the ones with a step, have neither bias nor activation.
+                gather(simd, &lines, of.step[2], to);
             }
         }
     }
@@ -310,13 +311,14 @@ fn add<S: Simd>(
             product(simd, shape, left, from, Table(offsets), to, len, None);
             return;
         }
-        let places = [place(column), place(column + 1)];
+        let places = [place(column), place(column + across - 1)];
         for (part, offsets) in offsets.chunks(DEPTH).enumerate() {
             let first = part * DEPTH;
-            for (panel, offset) in panel.chunks_exact_mut(wide).zip(offsets) {
-                for (i, place) in places.into_iter().enumerate().take(across) {
-                    let from = simd.load(from.add(offset + place));
-                    simd.store(panel.as_mut_ptr().add(i * S::LANES), from);
+            let [near, far] = places.map(|place| from.add(place));
+            for (panel, &offset) in panel.chunks_exact_mut(wide).zip(offsets) {
+                simd.store(panel.as_mut_ptr(), simd.load(near.add(offset)));
+                if across > 1 {
+                    simd.store(panel.as_mut_ptr().add(S::LANES), simd.load(far.add(offset)));
                 }
             }
             for row in (0..outputs).step_by(ROWS) {
