@@ -2,6 +2,8 @@
 //! over the inner axis in ascending order, so that an element's bits depend neither on the tiling nor on
 //! how many rows or columns are made together.
 
+use std::ops::Range;
+
 use crate::host::{Aligned, LINE, Scratch};
 use crate::simd::{self, Kernel, Simd};
 use crate::tile::{Even, Left, pack, packed_len, product};
@@ -33,7 +35,10 @@ impl View<'_> {
 
 /// Inner length that is treated at once, at most: a panel of the right-hand matrix then stays in the
 /// first-level cache.
-const DEPTH: usize = 192;
+pub(crate) const DEPTH: usize = 192;
+
+/// Rows that begin a group whatever the instruction set.
+pub(crate) const GROUP: usize = 12;
 
 /// Values of the operands that are held packed, about: they stay in the second-level cache.
 const HELD: usize = 128 << 10;
@@ -96,6 +101,40 @@ impl Packed {
     pub fn rows<S: Simd>(&self, _simd: S, first: usize) -> Left {
         assert!(first.is_multiple_of(S::TILE_ROWS), "row {first} begins a group");
         Left::packed::<S>(self.values[first * self.inner..].as_ptr(), self.inner)
+    }
+
+    /// The first `rows` rows and the columns `inner` times a panel of `vectors` vectors, at most two; to what `out`
+    /// holds already where `more`. Rows of `out` are `out_row` apart.
+    ///
+    /// # Panics
+    /// When the matrix is smaller.
+    ///
+    /// # Safety
+    /// The panel has `2 * LANES` values for each place of `inner`, and all elements of `out` may be written (and
+    /// read, with `more`).
+    #[inline(always)]
+    pub unsafe fn times<S: Simd>(
+        &self,
+        simd: S,
+        [rows, vectors]: [usize; 2],
+        inner: Range<usize>,
+        panel: &[f32],
+        (out, out_row): (*mut f32, usize),
+        more: bool,
+    ) {
+        let (wide, depth) = (2 * S::LANES, inner.len());
+        assert!(inner.end <= self.inner && panel.len() >= depth * wide, "a panel of {inner:?}");
+        for row in (0..rows).step_by(GROUP) {
+            let left = self.rows(simd, row);
+            let shape = [GROUP.min(rows - row), vectors, depth];
+            // SAFETY: packed rows and a panel as just checked; `out` is promised by the caller.
+            unsafe {
+                let left = Left { start: left.start.add(inner.start * left.inner), ..left };
+                let to = out.add(row * out_row);
+                let start = more.then_some((to.cast_const(), out_row));
+                product(simd, shape, left, panel.as_ptr(), Even(wide), to, out_row, start);
+            }
+        }
     }
 }
 

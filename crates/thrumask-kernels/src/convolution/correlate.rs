@@ -6,11 +6,11 @@ use std::ops::Range;
 use super::geometry::{Lattice, SLACK, Spread};
 use super::phases::gather;
 use crate::host::{LINE, Scratch, Shared, as_memory};
-use crate::matrix::Packed;
+use crate::matrix::{DEPTH, GROUP, Packed};
 use crate::simd::{self, Kernel, Lanes, Simd};
 use crate::target::Target;
 use crate::team;
-use crate::tile::{Even, Left, Table, product};
+use crate::tile::{Table, product};
 
 /// `out[o, p] = bias[o] + sum_(i, tap) weights[o, i, tap] x[i, p + tap]` for the positions of some grids.
 #[derive(Clone, Copy)]
@@ -44,12 +44,6 @@ pub(super) struct Part {
     /// Output position of the first grid position.
     pub start: [usize; 3],
 }
-
-/// Output channels that are made together.
-const ROWS: usize = 12;
-
-/// Offsets of a panel, at most: it stays in the first-level cache.
-const DEPTH: usize = 192;
 
 /// Positions that are made together, about: their inputs stay in the second-level cache.
 const SPAN: usize = 256;
@@ -131,7 +125,7 @@ impl Kernel for Band<'_> {
         let [values, row] = [values, self.spread.row()].map(|len| len.next_multiple_of(LINE));
         // What several groups of outputs read is brought together for them, from shifted places that most
         // vectors lie across the lines of, to whole lines.
-        let panel = if *outputs > ROWS { DEPTH * 2 * S::LANES } else { 0 };
+        let panel = if *outputs > GROUP { DEPTH * 2 * S::LANES } else { 0 };
         let height = self.rows[1] - self.rows[0];
         // An odd number of lines between the sums of two outputs, so that they lie in different places of
         // the first-level cache.
@@ -221,7 +215,7 @@ impl Band<'_> {
     fn columns<S: Simd>(&self, _simd: S, part: &Part, rows: usize) -> Columns {
         let (row, width) = (self.spread.lattice.dims[2], part.grid[2]);
         let (run, all) = (width.div_ceil(S::LANES), ((rows - 1) * row + width).div_ceil(S::LANES));
-        let panels = self.of.outputs > ROWS;
+        let panels = self.of.outputs > GROUP;
         if panels && run * rows <= all {
             let (vectors, apart, row) = (run * rows, row, run * S::LANES);
             return Columns { vectors, run, apart, step: 2, width, row };
@@ -321,13 +315,8 @@ fn add<S: Simd>(
                     simd.store(panel.as_mut_ptr().add(S::LANES), simd.load(far.add(offset)));
                 }
             }
-            for row in (0..outputs).step_by(ROWS) {
-                let (left, to) = (weights.rows(simd, row), to.add(row * len));
-                let left = Left { start: left.start.add(first * left.inner), ..left };
-                let start = (first > 0).then_some((to.cast_const(), len));
-                let shape = [ROWS.min(outputs - row), across, offsets.len()];
-                product(simd, shape, left, panel.as_ptr(), Even(wide), to, len, start);
-            }
+            let inner = first..first + offsets.len();
+            weights.times(simd, [outputs, across], inner, panel, (to, len), first > 0);
         }
     }
 }

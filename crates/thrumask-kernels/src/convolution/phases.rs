@@ -103,6 +103,7 @@ pub(super) fn gather<S: Simd>(
     let mut done = 0;
     if let (2, [(0, a), (1, b)] | [(1, b), (0, a)]) = (step, rows) {
         let len = a.len().min(b.len());
+        assert!(to.len() >= 2 * len, "places for {len} values of two rows");
         while done + S::LANES <= len {
             let pair = simd.zip(simd.read(&a[done..]), simd.read(&b[done..]));
             for (x, to) in pair.into_iter().zip(to[2 * done..].chunks_exact_mut(S::LANES)) {

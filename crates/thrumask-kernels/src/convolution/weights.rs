@@ -2,22 +2,15 @@
 
 use super::geometry::{Geometry, SLACK, Spread};
 use crate::host::{LINE, Scratch, Shared, as_memory};
-use crate::matrix::Packed;
+use crate::matrix::{DEPTH, Packed};
 use crate::simd::{self, Kernel, Simd};
 use crate::team;
-use crate::tile::{Even, Left, product};
 
 /// Weights of each output that a task makes, at most.
 const COLUMNS: usize = 64;
 
-/// Positions of a panel, at most: it stays in the first-level cache.
-const DEPTH: usize = 192;
-
 /// Tasks that there should be; images are shared out where the weights alone make fewer.
 const TASKS: usize = 16;
-
-/// Rows of the left-hand matrix that are multiplied together.
-const ROWS: usize = 12;
 
 /// `dw[o, i, tap] = sum_p grad[o, p] x[i, p + tap]` over all images of `x [B, I, stored]`: a product of the
 /// gradient with panels of shifted inputs, positions down and weights across.
@@ -100,18 +93,11 @@ impl Kernel for Block<'_> {
                 let range = [first, positions.min(first + DEPTH)];
                 for (offsets, at) in offsets.chunks_exact(wide).zip((0..).step_by(wide)) {
                     self.shifted(simd, x, offsets, range, panel);
-                    for row in (0..outputs).step_by(ROWS) {
-                        let left = self.grads[image].rows(simd, row);
-                        let shape = [ROWS.min(outputs - row), 2, range[1] - first];
-                        // SAFETY: positions of the packed gradient; the panel has whole rows for as
-                        // many, and `sums` rows of `width` values for all outputs.
-                        unsafe {
-                            let start = left.start.add(first * left.inner);
-                            let left = Left { start, ..left };
-                            let to = sums.as_mut_ptr().add(row * width + at);
-                            let (from, start) = (panel.as_ptr(), Some((to.cast_const(), width)));
-                            product(simd, shape, left, from, Even(wide), to, width, start);
-                        }
+                    // SAFETY: `sums` has rows of `width` values for all outputs.
+                    unsafe {
+                        let to = (sums.as_mut_ptr().add(at), width);
+                        let (shape, inner) = ([outputs, 2], range[0]..range[1]);
+                        self.grads[image].times(simd, shape, inner, panel, to, true);
                     }
                 }
             }
