@@ -51,7 +51,7 @@ pub fn with_batches<B: Send, R>(
 ) -> R {
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(AHEAD);
-        scope.spawn(move || {
+        let maker = scope.spawn(move || {
             for step in first..end {
                 // The receiver is gone when the run stops early.
                 if sender.send(make(step)).is_err() {
@@ -62,6 +62,12 @@ pub fn with_batches<B: Send, R>(
         let batches = Batches(receiver);
         let result = body(&batches);
         drop(batches);
+        // Whoever makes the last batch may still need a thread of the pool, and this may be its only one.
+        while !maker.is_finished() {
+            if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                std::thread::sleep(PAUSE);
+            }
+        }
         result
     })
 }
@@ -93,6 +99,19 @@ mod tests {
         });
         let expected: Vec<u64> = (3..8).map(|step| sum(step).unwrap()).collect();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_early_end_on_the_only_thread_of_a_pool_waits_for_the_batch_in_the_making() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        for _ in 0..20 {
+            let make = |step| {
+                // Long enough that the body has ended before the pool is asked for.
+                std::thread::sleep(Duration::from_millis(2));
+                pool.install(|| sum(step))
+            };
+            pool.install(|| with_batches(3, 8, make, |_| ()));
+        }
     }
 
     #[test]
