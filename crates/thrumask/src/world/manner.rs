@@ -218,3 +218,66 @@ pub(super) fn direction(action: Action) -> [f32; 2] {
 pub(super) fn times(d: [f32; 2], by: f32) -> [f32; 2] {
     [d[0] * by, d[1] * by]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::{Split, WorldConfig, cast};
+
+    /// Roles of many scenes.
+    fn roles() -> impl Iterator<Item = Role> {
+        let cast = |i| cast::cast(&WorldConfig::default(), Split::Train, &mut Rng::keyed(&[i]));
+        (0..400).flat_map(cast)
+    }
+
+    fn shift(motion: &Motion, u: f32) -> [f32; 2] {
+        motion.at(u).shift
+    }
+
+    #[test]
+    fn conventions_hold_for_every_draw() {
+        let mut seen = [0; 3];
+        for (i, role) in roles().enumerate() {
+            let manner = role.manner;
+            let motion = solo_motion(&role, &manner, &mut Rng::keyed(&[i as u64, 1]));
+            let early = shift(&motion, 0.05);
+            match role.action {
+                Action::Circle => {
+                    let lowest =
+                        (0..20).map(|k| shift(&motion, k as f32 / 20.0)[1]).fold(0.0, f32::min);
+                    assert!(lowest > -1e-5 && (early[0] > 0.0) == manner.clockwise, "{motion:?}");
+                    seen[0] += 1;
+                }
+                Action::Swing => {
+                    assert_eq!(early[0] > 0.0, manner.clockwise, "{motion:?}");
+                    seen[1] += 1;
+                }
+                Action::ZigZag => {
+                    let aside = match direction(manner.toward) {
+                        [0.0, _] => early[0],
+                        _ => -early[1],
+                    };
+                    assert!(aside > 0.0, "{motion:?}");
+                    seen[2] += 1;
+                }
+                _ => {}
+            }
+        }
+        assert!(seen.iter().all(|&n| n > 20), "{seen:?}");
+    }
+
+    #[test]
+    fn only_what_the_words_leave_open_is_drawn_again() {
+        let (mut open, mut changed) = (0, 0);
+        for (i, role) in roles().enumerate() {
+            let again = role.manner.again(role.action, &mut Rng::keyed(&[i as u64, 2]));
+            let left = role.manner.open;
+            assert!(left.amount || again.amount == role.manner.amount);
+            assert!(left.way || again.clockwise == role.manner.clockwise);
+            assert!(left.way || again.toward == role.manner.toward);
+            open += usize::from(left.any());
+            changed += usize::from(again != role.manner);
+        }
+        assert!(open > 80 && 4 * changed > open, "{changed} of {open}");
+    }
+}
