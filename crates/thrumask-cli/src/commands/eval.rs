@@ -119,7 +119,7 @@ macro_rules! words {
 }
 
 words!(Parts => Part {
-    Segmenter = "segmenter", Motion = "motion", Video = "video", Chained = "chained",
+    Segmenter = "segmenter", Motion = "motion", Words = "words", Video = "video", Chained = "chained",
 });
 words!(Splits => Split {
     Validation = "validation", Test = "test", Compositional = "compositional",

@@ -64,6 +64,12 @@ measures! {
     RightObject = "right object",
     /// Share of scenes in which the planner gives the true motion prompt and object prompts.
     Plan = "plan equal",
+    /// Share of the objects that were told to go the opposite way, and that do.
+    Followed = "words followed",
+    /// The same, of the objects that have room to go the opposite way.
+    FollowedInView = "where there is room",
+    /// Share of true objects that the planner names.
+    Named = "objects named",
 }
 
 /// Specks of less than this share of the picture are no piece of an object.

@@ -8,6 +8,7 @@
 //! - [`cases`]: the scenes and the baselines; `generate`: what the models make of them.
 //! - [`resegment`]: finds objects again in videos; [`metrics`]: measures of masks and pictures.
 //! - [`measure`], `score`: a scene's scores; [`bootstrap`]: intervals.
+//! - [`words`]: the same scenes in opposite words, and in those of people.
 //! - [`report`], [`sheets`]: what a person reads and looks at.
 
 pub mod bootstrap;
@@ -22,6 +23,7 @@ pub mod sheets;
 mod subjects;
 #[cfg(test)]
 mod tests;
+pub mod words;
 
 use std::path::Path;
 

@@ -6,7 +6,7 @@ use thrumask_core::{Clip, Picture, Result, Trajectory, trajectory::colored};
 
 use super::{
     cases::{Case, static_picture},
-    generate::{Chain, Drawn, Made},
+    generate::{Chain, Drawn, Made, Paraphrased},
     measure::{Measure, Scores},
     report::{Candidate, Part, SceneScores},
     sheets::{Exhibit, Strip},
@@ -55,6 +55,9 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
             table.insert((Part::Motion, Candidate::Model), scores);
             strips.push(masks_strip(&told("stage 1", case, trajectory), trajectory));
         }
+    }
+    if parts.contains(&Part::Words) {
+        score_words(case, made, &mut table, &mut strips);
     }
     let judged = Judged { case };
     if parts.contains(&Part::Video) || parts.contains(&Part::Chained) {
@@ -108,6 +111,52 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
     }
     let exhibit = Exhibit { caption: truth.plan.caption.clone(), strips };
     Ok(((truth.objects.len(), table), exhibit))
+}
+
+/// Scores what was made of other words.
+fn score_words(
+    case: &Case,
+    made: &Made,
+    table: &mut BTreeMap<(Part, Candidate), Scores>,
+    strips: &mut Vec<Strip>,
+) {
+    if let Some(opposite) = &case.opposite {
+        let room = opposite.roomy();
+        let scores = |followed: Vec<bool>| {
+            let mut scores = Scores::default();
+            for (&yes, _) in followed.iter().zip(&room) {
+                scores.add(Measure::Followed, f32::from(u8::from(yes)));
+            }
+            for (&yes, _) in followed.iter().zip(&room).filter(|(_, room)| **room) {
+                scores.add(Measure::FollowedInView, f32::from(u8::from(yes)));
+            }
+            scores
+        };
+        let mut put = |candidate, scores| table.insert((Part::Words, candidate), scores);
+        put(Candidate::Truth, scores(room.clone()));
+        if let Some((_, own)) = &made.motion {
+            put(Candidate::OwnWords, scores(opposite.followed_own(own, &case.truth)));
+        }
+        if let Some(turned) = &made.opposite {
+            put(Candidate::OppositeWords, scores(opposite.followed(turned)));
+            strips.push(masks_strip("stage 1, opposite words", turned));
+        }
+    }
+    if let (Some(paraphrase), Some(pair)) = (&case.paraphrase, &made.paraphrased) {
+        let candidates = match paraphrase.studied {
+            true => [Candidate::StudiedOwn, Candidate::StudiedParaphrase],
+            false => [Candidate::UnseenOwn, Candidate::UnseenParaphrase],
+        };
+        for (candidate, Paraphrased { named, trajectory }) in candidates.into_iter().zip(pair) {
+            let mut scores = Scores::default();
+            scores.masks(trajectory, &case.truth);
+            for i in 0..case.truth.objects.len() {
+                scores.add(Measure::Named, f32::from(u8::from(i < *named)));
+            }
+            table.insert((Part::Words, candidate), scores);
+        }
+        strips.push(masks_strip("stage 1, paraphrase", &pair[1].trajectory));
+    }
 }
 
 /// Judges videos of one scene.
