@@ -1,5 +1,7 @@
 //! What the models make of a batch of scenes.
 
+use std::collections::BTreeMap;
+
 use burn::{module::Module, tensor::Device};
 use thrumask_core::{Clip, Error, LabelMap, MaskSet, Picture, PromptPlan, Trajectory};
 use thrumask_nn::{
@@ -7,7 +9,13 @@ use thrumask_nn::{
     pixels::{clips_from_pixels, pixels_from_frames},
 };
 
-use super::{EvalConfig, cases::Case, report::Part, subjects::Subjects, words};
+use super::{
+    EvalConfig,
+    cases::{Case, static_picture},
+    report::{Candidate, Part},
+    subjects::Subjects,
+    words,
+};
 use crate::{
     Result,
     model::StageModel,
@@ -62,6 +70,8 @@ pub struct Made {
     pub video: Option<Drawn>,
     /// The model without a trajectory.
     pub ti2v: Option<Drawn>,
+    /// LPIPS of the videos of stage 2 and of what they are compared with.
+    pub lpips: BTreeMap<Candidate, f32>,
     /// The chain from true first masks.
     pub chain: Option<Chain>,
     /// The chain from masks that the segmenter found.
@@ -138,6 +148,28 @@ pub fn make(
             }
             let chains = maker.chains(motion, video, &plans, &masks)?;
             all.iter_mut().zip(chains).for_each(|(made, chain)| made.found_chain = Some(chain));
+        }
+    }
+    if let (Some(lpips), true) = (&subjects.lpips, wants(Part::Video)) {
+        for (made, case) in all.iter_mut().zip(cases) {
+            maker.progress.step("LPIPS", 0, 1)?;
+            let truth = &case.truth.clip.frames()[1..];
+            let still = static_picture(&case.truth)?.0;
+            let drawn = |drawn: &Option<Drawn>| drawn.as_ref().map(|d| d.clip.clone());
+            let clips = [
+                (Candidate::Truth, Some(case.truth.clip.clone())),
+                (Candidate::StaticPicture, Some(still)),
+                (Candidate::RandomMotion, Some(case.random.0.clone())),
+                (Candidate::Autoencoder, drawn(&made.rebuilt)),
+                (Candidate::Model, drawn(&made.video)),
+                (Candidate::Ti2v, drawn(&made.ti2v)),
+            ];
+            for (candidate, clip) in clips {
+                let Some(clip) = clip else { continue };
+                let distances = lpips.distances(&clip.frames()[1..], truth)?;
+                let mean = distances.iter().sum::<f32>() / distances.len().max(1) as f32;
+                made.lpips.insert(candidate, mean);
+            }
         }
     }
     Ok(all)

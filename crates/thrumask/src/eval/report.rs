@@ -47,6 +47,17 @@ impl Part {
         }
     }
 
+    /// The word for it in names of files.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Segmenter => "segmenter",
+            Self::Motion => "motion",
+            Self::Words => "words",
+            Self::Video => "video",
+            Self::Chained => "chained",
+        }
+    }
+
     /// The columns of its table.
     fn columns(self) -> &'static [Measure] {
         use Measure::*;
@@ -55,7 +66,7 @@ impl Part {
             Self::Motion => &[Actions, Iou, Half, Pieces, Steady, Valid],
             Self::Words => &[Followed, FollowedInView, Named, Actions, Iou, Half],
             Self::Video => {
-                &[Actions, J, F, Half, Appearance, FirstPsnr, FirstSsim, SecondPsnr, Psnr]
+                &[Actions, J, F, Half, Appearance, FirstPsnr, FirstSsim, SecondPsnr, Psnr, Lpips]
             }
             Self::Chained => &[Actions, Iou, Half, J, F, Appearance, Psnr, Plan],
         }
@@ -289,6 +300,7 @@ fn figure(measure: Measure, e: &Estimate) -> String {
     use Measure::*;
     match measure {
         FirstPsnr | SecondPsnr | Psnr => format!("{:.1} [{:.1}, {:.1}]", e.mean, e.low, e.high),
+        Lpips => format!("{:.3} [{:.3}, {:.3}]", e.mean, e.low, e.high),
         _ => format!("{:.2} [{:.2}, {:.2}]", e.mean, e.low, e.high),
     }
 }
