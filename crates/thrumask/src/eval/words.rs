@@ -326,16 +326,15 @@ mod tests {
                 let plan = RulePlanner.plan(p.caption).unwrap();
                 let found = matched(&plan, &truth);
                 let here = found.iter().flatten().count();
+                // Only of the studied ones: the others are to stay unseen.
                 if studied && (here < truth.objects.len() || plan.objects.len() > here) {
                     println!("{} -> {:?}", p.caption, plan.objects);
-                }
-                if studied && std::env::var("SHOW").is_ok() {
-                    println!("{} || {} || {}", p.caption, plan.motion, truth.plan.motion);
                 }
                 (named, all) = (named + here, all + truth.objects.len());
             }
             println!("studied {studied}: {named} of {all} objects named");
-            assert!(named * 100 >= all * 50);
+            // 124 of 126 and 130 of 132 in November 2026.
+            assert!(named * 100 >= all * 98, "{named} of {all}");
         }
     }
 }
