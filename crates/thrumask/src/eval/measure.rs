@@ -68,7 +68,7 @@ measures! {
     Plan = "plan equal",
     /// Share of the objects that were told to go the opposite way, and that do.
     Followed = "words followed",
-    /// The same, of the objects that have room to go the opposite way.
+    /// The same, of the objects that have room to go the opposite way without touching the edge.
     FollowedInView = "where there is room",
     /// Share of true objects that the planner names.
     Named = "objects named",

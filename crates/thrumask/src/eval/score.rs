@@ -152,7 +152,7 @@ fn score_words(
             scores
         };
         let mut put = |candidate, scores| table.insert((Part::Words, candidate), scores);
-        put(Candidate::Truth, scores(room.clone()));
+        put(Candidate::Truth, scores(opposite.readable()));
         if let Some((_, own)) = &made.motion {
             put(Candidate::OwnWords, scores(opposite.followed_own(own, &case.truth)));
         }
