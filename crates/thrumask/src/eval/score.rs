@@ -174,7 +174,11 @@ fn score_words(
             }
             table.insert((Part::Words, candidate), scores);
         }
-        strips.push(masks_strip(Some(Part::Words), "stage 1, paraphrase", &pair[1].trajectory));
+        // What is held out is not shown either.
+        if paraphrase.studied {
+            let trajectory = &pair[1].trajectory;
+            strips.push(masks_strip(Some(Part::Words), "stage 1, paraphrase", trajectory));
+        }
     }
 }
 

@@ -72,7 +72,10 @@ impl Opposite {
 /// Whether an object lies on the outermost pixels.
 fn touches_edge(frame: &LabelMap, id: u8) -> bool {
     let (w, h) = (frame.size().width, frame.size().height);
-    let outer = |i: usize| i % w == 0 || i % w == w - 1 || i / w == 0 || i / w == h - 1;
+    let outer = |i: usize| {
+        let (x, y) = (i % w, i / w);
+        x == 0 || x == w - 1 || y == 0 || y == h - 1
+    };
     frame.ids().iter().enumerate().any(|(i, &v)| v == id && outer(i))
 }
 

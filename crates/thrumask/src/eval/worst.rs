@@ -35,13 +35,14 @@ impl Worst {
     /// Takes a scene in where it is among the worst; of equal ones the earlier stays.
     pub fn add(&mut self, (_, scores): &SceneScores, exhibit: &Exhibit) {
         for (part, measure) in LOOKED_AT {
-            let candidates: &[Candidate] = match (part, measure) {
-                (Part::Words, Measure::Followed) => &[Candidate::OppositeWords],
-                (Part::Words, _) => &[Candidate::StudiedParaphrase],
-                _ => &[Candidate::Model],
+            let candidate = match (part, measure) {
+                (Part::Words, Measure::Followed) => Candidate::OppositeWords,
+                // Failures of the others are not to be looked at.
+                (Part::Words, _) => Candidate::StudiedParaphrase,
+                _ => Candidate::Model,
             };
-            let found = candidates.iter().filter_map(|&c| scores.get(&(part, c))?.mean(measure));
-            let Some(value) = found.last() else { continue };
+            let found = scores.get(&(part, candidate)).and_then(|s| s.mean(measure));
+            let Some(value) = found else { continue };
             // From bad to good.
             let rank = if measure == Measure::Lpips { -value } else { value };
             let list = self.kept.entry((part, measure)).or_default();
