@@ -32,9 +32,11 @@ enum What {
 
 /// Judge the models on held-out scenes of the procedural world.
 ///
-/// Prints one table for each part (segmenter, stage 1, stage 2, the whole chain), beside the static
+/// Prints one table for each part (segmenter, stage 1, stage 1 in other words, stage 2, the whole
+/// chain), beside the static
 /// picture, random motion and, where there is one, the model without trajectories (ti2v). Every
-/// figure has its 95 % interval. With --out, writes report.json, report.md and contact sheets.
+/// figure has its 95 % interval. With --out, writes report.json, report.md, contact sheets
+/// (still and moving) and sheets of the worst scenes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -61,7 +63,11 @@ struct World {
     /// One segmenter in place of the others.
     #[arg(long, value_name = "FILE")]
     segmenter: Option<PathBuf>,
-    /// Folder for the report and the contact sheets.
+    /// Public weights of LPIPS with SqueezeNet (PyTorch checkpoints, or a folder of them): also
+    /// measures how different the videos of stage 2 look from the true ones.
+    #[arg(long, value_name = "DIR_OR_FILES", value_delimiter = ',')]
+    lpips: Vec<PathBuf>,
+    /// Folder for the report, the contact sheets and those of the worst scenes.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Scenes of each split and number of objects.
@@ -119,7 +125,7 @@ macro_rules! words {
 }
 
 words!(Parts => Part {
-    Segmenter = "segmenter", Motion = "motion", Video = "video", Chained = "chained",
+    Segmenter = "segmenter", Motion = "motion", Words = "words", Video = "video", Chained = "chained",
 });
 words!(Splits => Split {
     Validation = "validation", Test = "test", Compositional = "compositional",
@@ -197,6 +203,9 @@ impl World {
                 let bytes = nano::Models::embedded().bytes(role)?;
                 subjects.add(role, &format!("built-in {role}"), &bytes, &device)?;
             }
+        }
+        if !self.lpips.is_empty() {
+            subjects.add_lpips(&self.lpips, &device)?;
         }
         Ok(subjects)
     }

@@ -11,6 +11,7 @@ mod attention_layer;
 mod dit_block;
 mod fixture;
 mod flow;
+mod lpips;
 mod norms;
 mod optimiser;
 mod rotary;

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use thrumask_core::{Clip, Result, Trajectory};
 use thrumask_nn::diffusion::noise::Noise;
 
-use super::resegment::Resegmenter;
+use super::{
+    resegment::Resegmenter,
+    words::{Opposite, Paraphrase, paraphrase_of},
+};
 use crate::world::{self, Sample, Scene, Split, WorldConfig};
 
 /// Scenes that are reported on together, by their number of objects.
@@ -57,6 +60,10 @@ pub struct Case {
     pub random: (Clip, Trajectory),
     /// The masks of the same words, drawn again; see [`world::another_draw`].
     pub another: Trajectory,
+    /// The scene in opposite words, when there is anything to turn round.
+    pub opposite: Option<Opposite>,
+    /// What a person would say of it, when somebody has.
+    pub paraphrase: Option<Paraphrase>,
 }
 
 /// Which scenes are judged.
@@ -93,7 +100,9 @@ impl Selection {
             let random = (moved.clip(world.size)?, moved.masks(world.size)?);
             let another = world::another_draw(&world, self.split, index, self.seed)?;
             let another = another.masks(world.size)?;
-            Ok(Case { index, truth, resegmenter, ceiling, random, another })
+            let opposite = Opposite::of(&world, self.split, index, &scene)?;
+            let paraphrase = paraphrase_of(&world, self.split, self.crowd, index);
+            Ok(Case { index, truth, resegmenter, ceiling, random, another, opposite, paraphrase })
         };
         indices.into_par_iter().map(case).collect()
     }

@@ -1,5 +1,7 @@
 //! What the models make of a batch of scenes.
 
+use std::collections::BTreeMap;
+
 use burn::{module::Module, tensor::Device};
 use thrumask_core::{Clip, Error, LabelMap, MaskSet, Picture, PromptPlan, Trajectory};
 use thrumask_nn::{
@@ -7,7 +9,13 @@ use thrumask_nn::{
     pixels::{clips_from_pixels, pixels_from_frames},
 };
 
-use super::{EvalConfig, cases::Case, report::Part, subjects::Subjects};
+use super::{
+    EvalConfig,
+    cases::{Case, static_picture},
+    report::{Candidate, Part},
+    subjects::Subjects,
+    words,
+};
 use crate::{
     Result,
     model::StageModel,
@@ -35,6 +43,14 @@ pub struct Chain {
     pub clip: Clip,
 }
 
+/// The way from a caption to a trajectory.
+pub struct Paraphrased {
+    /// How many true objects the planner named.
+    pub named: usize,
+    /// The trajectory, with the true ids.
+    pub trajectory: Trajectory,
+}
+
 /// Everything that was made of one scene; `None` where no model was there or nobody asked.
 #[derive(Default)]
 pub struct Made {
@@ -46,10 +62,16 @@ pub struct Made {
     pub rebuilt: Option<Drawn>,
     /// Stage 1 from the truth: the network's own mask video, and the trajectory in it.
     pub motion: Option<(Clip, Trajectory)>,
+    /// Stage 1 from the truth in opposite words.
+    pub opposite: Option<Trajectory>,
+    /// Stage 1 from the scene's own caption, and from its paraphrase, through the planner.
+    pub paraphrased: Option<[Paraphrased; 2]>,
     /// Stage 2 on the true trajectory.
     pub video: Option<Drawn>,
     /// The model without a trajectory.
     pub ti2v: Option<Drawn>,
+    /// LPIPS of the videos of stage 2 and of what they are compared with.
+    pub lpips: BTreeMap<Candidate, f32>,
     /// The chain from true first masks.
     pub chain: Option<Chain>,
     /// The chain from masks that the segmenter found.
@@ -89,12 +111,16 @@ pub fn make(
             }
         }
     }
-    let mut maker = Maker { subjects, cases, config, progress };
-    if let (Some(motion), true) = (&subjects.motion, wants(Part::Motion)) {
+    let every: Vec<&Case> = cases.iter().collect();
+    let mut maker = Maker { subjects, cases: &every, config, progress };
+    if let (Some(motion), true) = (&subjects.motion, wants(Part::Motion) || wants(Part::Words)) {
         let plans = maker.true_plans();
         let masks = maker.true_masks(&plans)?;
         let drawn = maker.trajectories(motion, &plans, &masks)?;
         all.iter_mut().zip(drawn).for_each(|(made, drawn)| made.motion = Some(drawn));
+        if wants(Part::Words) {
+            in_other_words(subjects, config, cases, &mut all, maker.progress)?;
+        }
     }
     if let (Some(video), true) = (&subjects.video, wants(Part::Video)) {
         let trajectories: Vec<&Trajectory> = cases.iter().map(|c| &c.truth.masks).collect();
@@ -124,7 +150,65 @@ pub fn make(
             all.iter_mut().zip(chains).for_each(|(made, chain)| made.found_chain = Some(chain));
         }
     }
+    if let (Some(lpips), true) = (&subjects.lpips, wants(Part::Video)) {
+        for (made, case) in all.iter_mut().zip(cases) {
+            maker.progress.step("LPIPS", 0, 1)?;
+            let truth = &case.truth.clip.frames()[1..];
+            let still = static_picture(&case.truth)?.0;
+            let drawn = |drawn: &Option<Drawn>| drawn.as_ref().map(|d| d.clip.clone());
+            let clips = [
+                (Candidate::Truth, Some(case.truth.clip.clone())),
+                (Candidate::StaticPicture, Some(still)),
+                (Candidate::RandomMotion, Some(case.random.0.clone())),
+                (Candidate::Autoencoder, drawn(&made.rebuilt)),
+                (Candidate::Model, drawn(&made.video)),
+                (Candidate::Ti2v, drawn(&made.ti2v)),
+            ];
+            for (candidate, clip) in clips {
+                let Some(clip) = clip else { continue };
+                let distances = lpips.distances(&clip.frames()[1..], truth)?;
+                let mean = distances.iter().sum::<f32>() / distances.len().max(1) as f32;
+                made.lpips.insert(candidate, mean);
+            }
+        }
+    }
     Ok(all)
+}
+
+/// Stage 1 on the scenes that can be told the opposite, and on those that have paraphrases.
+fn in_other_words(
+    subjects: &Subjects,
+    config: &EvalConfig,
+    cases: &[Case],
+    all: &mut [Made],
+    progress: &mut dyn Progress,
+) -> Result<()> {
+    let Some(motion) = &subjects.motion else { return Ok(()) };
+    let (turned, plans): (Vec<usize>, Vec<PromptPlan>) = cases
+        .iter()
+        .enumerate()
+        .filter_map(|(i, case)| Some((i, case.opposite.as_ref()?.plan.clone())))
+        .unzip();
+    let some: Vec<&Case> = turned.iter().map(|&i| &cases[i]).collect();
+    let mut maker = Maker { subjects, cases: &some, config, progress };
+    let masks = maker.true_masks(&plans)?;
+    let drawn = maker.trajectories(motion, &plans, &masks)?;
+    turned.iter().zip(drawn).for_each(|(&i, (_, made))| all[i].opposite = Some(made));
+
+    let (spoken, captions): (Vec<usize>, Vec<&str>) = cases
+        .iter()
+        .enumerate()
+        .filter_map(|(i, case)| Some((i, case.paraphrase.as_ref()?.caption)))
+        .unzip();
+    let some: Vec<&Case> = spoken.iter().map(|&i| &cases[i]).collect();
+    let own: Vec<&str> = some.iter().map(|c| c.truth.plan.caption.as_str()).collect();
+    let mut maker = Maker { subjects, cases: &some, config, progress };
+    let own = maker.paraphrased(motion, &own)?;
+    let other = maker.paraphrased(motion, &captions)?;
+    for (&i, pair) in spoken.iter().zip(own.into_iter().zip(other)) {
+        all[i].paraphrased = Some(pair.into());
+    }
+    Ok(())
 }
 
 /// A clip through the autoencoder and back.
@@ -144,7 +228,7 @@ fn autoencoder_of(subjects: &Subjects) -> Result<&Autoencoder> {
 /// Calls the stages on a batch.
 struct Maker<'a> {
     subjects: &'a Subjects,
-    cases: &'a [Case],
+    cases: &'a [&'a Case],
     config: &'a EvalConfig,
     progress: &'a mut dyn Progress,
 }
@@ -157,7 +241,7 @@ impl Maker<'_> {
     /// The true first masks for each plan. A planner that names fewer objects than there are goes
     /// without the others' masks; of those it names beyond, there are none.
     fn true_masks(&self, plans: &[PromptPlan]) -> Result<Vec<MaskSet>> {
-        let masks = |(case, plan): (&Case, &PromptPlan)| {
+        let masks = |(case, plan): (&&Case, &PromptPlan)| {
             let mut labels = case.truth.masks.frames()[0].clone();
             let objects = plan.objects.len();
             labels.ids_mut().iter_mut().filter(|v| usize::from(**v) > objects).for_each(|v| *v = 0);
@@ -177,6 +261,9 @@ impl Maker<'_> {
         plans: &[PromptPlan],
         masks: &[MaskSet],
     ) -> Result<Vec<(Clip, Trajectory)>> {
+        if plans.is_empty() {
+            return Ok(Vec::new());
+        }
         let scenes = self.cases.iter().zip(plans.iter().zip(masks));
         let requests: Vec<MotionRequest<'_>> = scenes
             .map(|(case, (plan, masks))| MotionRequest {
@@ -196,6 +283,27 @@ impl Maker<'_> {
             Ok((clip, trajectory))
         });
         drawn.collect()
+    }
+
+    /// From captions to trajectories: planner, masks by name, stage 1.
+    fn paraphrased(&mut self, model: &StageModel, captions: &[&str]) -> Result<Vec<Paraphrased>> {
+        let plans = captions.iter().map(|caption| RulePlanner.plan(caption));
+        let plans = plans.collect::<thrumask_core::Result<Vec<_>>>()?;
+        let pairs = self.cases.iter().zip(&plans);
+        let found: Vec<Vec<Option<usize>>> =
+            pairs.clone().map(|(case, plan)| words::matched(plan, &case.truth)).collect();
+        let masks = pairs.zip(&found).map(|((case, plan), found)| {
+            let first = &case.truth.masks.frames()[0];
+            MaskSet::new(words::planned_masks(first, found), plan.objects.len())
+        });
+        let masks = masks.collect::<thrumask_core::Result<Vec<_>>>()?;
+        let made = self.trajectories(model, &plans, &masks)?;
+        let parts = self.cases.iter().zip(&found).zip(made);
+        let one = |((case, found), (_, made)): ((&&Case, &Vec<Option<usize>>), (_, Trajectory))| {
+            let trajectory = words::true_ids(&made, found, case.truth.objects.len())?;
+            Ok(Paraphrased { named: found.iter().flatten().count(), trajectory })
+        };
+        parts.map(one).collect()
     }
 
     fn videos(

@@ -57,6 +57,8 @@ measures! {
     SecondPsnr = "second frame dB",
     /// Mean signal-to-noise ratio to the true frames, in decibels.
     Psnr = "dB to truth",
+    /// Mean LPIPS distance to the true frames (Zhang et al. 2018, SqueezeNet); lower is better.
+    Lpips = "LPIPS",
     /// Overlap of an object's colours with those it has in the first frame.
     Appearance = "colours kept",
     /// Share of objects whose mask overlaps the true mask of the object it stands for more than
@@ -64,6 +66,12 @@ measures! {
     RightObject = "right object",
     /// Share of scenes in which the planner gives the true motion prompt and object prompts.
     Plan = "plan equal",
+    /// Share of the objects that were told to go the opposite way, and that do.
+    Followed = "words followed",
+    /// The same, of the objects that have room to go the opposite way without touching the edge.
+    FollowedInView = "where there is room",
+    /// Share of true objects that the planner names.
+    Named = "objects named",
 }
 
 /// Specks of less than this share of the picture are no piece of an object.
@@ -84,6 +92,12 @@ impl Scores {
     /// Adds one value of a measure.
     pub fn add(&mut self, measure: Measure, value: f32) {
         self.figures.entry(measure).or_default().add(value);
+    }
+
+    /// Mean of a measure; `None` when nothing was added.
+    pub fn mean(&self, measure: Measure) -> Option<f64> {
+        let tally = self.figures.get(&measure).filter(|t| t.count > 0.0)?;
+        Some(tally.sum / tally.count)
     }
 
     /// Adds a value that there may be none of.

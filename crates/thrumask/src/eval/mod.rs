@@ -8,7 +8,8 @@
 //! - [`cases`]: the scenes and the baselines; `generate`: what the models make of them.
 //! - [`resegment`]: finds objects again in videos; [`metrics`]: measures of masks and pictures.
 //! - [`measure`], `score`: a scene's scores; [`bootstrap`]: intervals.
-//! - [`report`], [`sheets`]: what a person reads and looks at.
+//! - [`words`]: the same scenes in opposite words, and in those of people.
+//! - [`report`], [`sheets`], [`worst`]: what a person reads and looks at.
 
 pub mod bootstrap;
 pub mod cases;
@@ -22,6 +23,8 @@ pub mod sheets;
 mod subjects;
 #[cfg(test)]
 mod tests;
+pub mod words;
+pub mod worst;
 
 use std::path::Path;
 
@@ -43,6 +46,7 @@ pub use subjects::{ROLES, Subjects};
 
 use report::SceneScores;
 use sheets::Exhibit;
+use worst::Worst;
 
 /// How to evaluate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -160,7 +164,7 @@ pub fn run(
                 report.groups.extend(known);
                 continue;
             }
-            let (scores, exhibits) = judge(&config, subjects, split, crowd, progress)?;
+            let (scores, exhibits, worst) = judge(&config, subjects, split, crowd, progress)?;
             report.groups.push(Group::new(split, crowd, &scores, &config));
             if crowd == Crowd::Multi {
                 let of = Crowd::TwoOrThree;
@@ -169,7 +173,7 @@ pub fn run(
                 report.groups.push(Group::new(split, of, &fewer, &config));
             }
             if let Some(folder) = out {
-                write_sheet(folder, split, crowd, &exhibits)?;
+                write_sheets(folder, split, crowd, &exhibits, worst)?;
                 fsio::write_json(folder.join(REPORT), &report)?;
             }
         }
@@ -182,6 +186,8 @@ pub fn run(
     Ok(report)
 }
 
+/// Frames per second of moving sheets.
+const MOVING_FPS: f32 = 8.0;
 /// The report's file.
 const REPORT: &str = "report.json";
 /// The longest report that is read, in bytes.
@@ -207,11 +213,11 @@ fn judge(
     split: Split,
     crowd: Crowd,
     progress: &mut dyn Progress,
-) -> Result<(Vec<SceneScores>, Vec<Exhibit>)> {
+) -> Result<(Vec<SceneScores>, Vec<Exhibit>, Worst)> {
     let (world, scenes, seed) = (config.world.clone(), config.scenes, config.seed);
     let selection = Selection { world, split, crowd, scenes, seed };
     let stage = format!("{split:?}, {}", crowd.words());
-    let (mut scores, mut exhibits) = (Vec::new(), Vec::new());
+    let (mut scores, mut exhibits, mut worst) = (Vec::new(), Vec::new(), Worst::default());
     for start in (0..scenes).step_by(config.batch) {
         progress.step(&stage, start, scenes)?;
         let cases = selection.cases(start..(start + config.batch).min(scenes))?;
@@ -223,6 +229,7 @@ fn judge(
             .map(|(case, made)| score::score(case, made, &config.parts))
             .collect::<thrumask_core::Result<Vec<_>>>()?;
         for (scene, exhibit) in judged {
+            worst.add(&scene, &exhibit);
             scores.push(scene);
             if exhibits.len() < config.shown {
                 exhibits.push(exhibit);
@@ -230,16 +237,28 @@ fn judge(
         }
     }
     progress.step(&stage, scenes, scenes)?;
-    Ok((scores, exhibits))
+    Ok((scores, exhibits, worst))
 }
 
-/// Writes the contact sheet of a group.
-fn write_sheet(folder: &Path, split: Split, crowd: Crowd, exhibits: &[Exhibit]) -> Result<()> {
-    if exhibits.is_empty() {
-        return Ok(());
+/// Writes the contact sheet of a group, still and moving, and those of its worst scenes.
+fn write_sheets(
+    folder: &Path,
+    split: Split,
+    crowd: Crowd,
+    exhibits: &[Exhibit],
+    worst: Worst,
+) -> Result<()> {
+    let group = format!("{split:?}-{crowd:?}").to_lowercase();
+    if !exhibits.is_empty() {
+        sheets::sheet(exhibits, 2)?.write_png(folder.join(format!("sheet-{group}.png")))?;
+        let moving = sheets::moving_sheet(exhibits, 4, MOVING_FPS)?;
+        moving.write(folder.join(format!("sheet-{group}.gif")))?;
     }
-    let name = format!("sheet-{split:?}-{crowd:?}.png").to_lowercase();
-    Ok(sheets::sheet(exhibits, 2)?.write_png(folder.join(name))?)
+    for (name, exhibits) in worst.sheets() {
+        let path = folder.join(format!("worst-{name}-{group}.png"));
+        sheets::sheet(&exhibits, 2)?.write_png(path)?;
+    }
+    Ok(())
 }
 
 /// Passes on that the work should stop, and shows how many scenes are done.

@@ -13,7 +13,7 @@ use super::{
 use crate::world::{Action, Split};
 
 /// Version of the report's JSON; it counts up when a field or the meaning of a figure changes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub enum Part {
     Segmenter,
     /// Stage 1 from true first masks and the true plan.
     Motion,
+    /// Stage 1 from true first masks and other words: opposite ones, and those of people.
+    Words,
     /// Stage 2 on true trajectories.
     Video,
     /// From the caption to the video, each stage working on what the one before made.
@@ -31,15 +33,28 @@ pub enum Part {
 
 impl Part {
     /// Every part.
-    pub const ALL: &'static [Self] = &[Self::Segmenter, Self::Motion, Self::Video, Self::Chained];
+    pub const ALL: &'static [Self] =
+        &[Self::Segmenter, Self::Motion, Self::Words, Self::Video, Self::Chained];
 
     /// Its title in a table.
     fn title(self) -> &'static str {
         match self {
             Self::Segmenter => "Segmenter alone",
             Self::Motion => "Stage 1, from true first masks and the true plan",
+            Self::Words => "Stage 1 in other words, from true first masks",
             Self::Video => "Stage 2, on true trajectories (masks found again in the videos)",
             Self::Chained => "Chained, from the caption (masks found again in the videos)",
+        }
+    }
+
+    /// The word for it in names of files.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Segmenter => "segmenter",
+            Self::Motion => "motion",
+            Self::Words => "words",
+            Self::Video => "video",
+            Self::Chained => "chained",
         }
     }
 
@@ -49,8 +64,9 @@ impl Part {
         match self {
             Self::Segmenter => &[Iou, Half, RightObject],
             Self::Motion => &[Actions, Iou, Half, Pieces, Steady, Valid],
+            Self::Words => &[Followed, FollowedInView, Named, Actions, Iou, Half],
             Self::Video => {
-                &[Actions, J, F, Half, Appearance, FirstPsnr, FirstSsim, SecondPsnr, Psnr]
+                &[Actions, J, F, Half, Appearance, FirstPsnr, FirstSsim, SecondPsnr, Psnr, Lpips]
             }
             Self::Chained => &[Actions, Iou, Half, J, F, Appearance, Psnr, Plan],
         }
@@ -77,24 +93,43 @@ pub enum Candidate {
     StaticPicture,
     /// Objects that move as randomly drawn others do.
     RandomMotion,
+    /// Stage 1 in the scene's own words, over the objects that can be told the opposite.
+    OwnWords,
+    /// Stage 1 when these objects are told the opposite.
+    OppositeWords,
+    /// The scenes of [`Candidate::StudiedParaphrase`] from their own captions.
+    StudiedOwn,
+    /// From paraphrases that the planner was developed on.
+    StudiedParaphrase,
+    /// The scenes of [`Candidate::UnseenParaphrase`] from their own captions.
+    UnseenOwn,
+    /// From paraphrases that nothing was developed on.
+    UnseenParaphrase,
 }
 
 impl Candidate {
     /// Its name in the table of a part.
     fn words(self, part: Part) -> &'static str {
         match (self, part) {
+            (Self::Truth, Part::Words) => "opposite motion, drawn by the world",
             (Self::Truth, Part::Motion | Part::Segmenter) => "truth",
             (Self::Truth, _) => "true video (ceiling)",
             (Self::AnotherDraw, _) => "the same words, another draw",
             (Self::Autoencoder, _) => "truth through the autoencoder",
             (Self::Model, Part::Segmenter) => "segmenter",
-            (Self::Model, Part::Motion) => "**stage 1**",
+            (Self::Model, Part::Motion | Part::Words) => "**stage 1**",
             (Self::Model, Part::Video) => "**stage 2**",
             (Self::Model, Part::Chained) => "**chain, true first masks**",
             (Self::FoundMasks, _) => "**chain, found first masks**",
             (Self::Ti2v, _) => "TI2V",
             (Self::StaticPicture, _) => "static picture",
             (Self::RandomMotion, _) => "random motion",
+            (Self::OwnWords, _) => "own words, the same objects",
+            (Self::OppositeWords, _) => "**opposite words**",
+            (Self::StudiedOwn, _) => "own captions of paraphrased scenes (development)",
+            (Self::StudiedParaphrase, _) => "paraphrases (development)",
+            (Self::UnseenOwn, _) => "own captions of paraphrased scenes (held out)",
+            (Self::UnseenParaphrase, _) => "**paraphrases (held out)**",
         }
     }
 }
@@ -265,6 +300,7 @@ fn figure(measure: Measure, e: &Estimate) -> String {
     use Measure::*;
     match measure {
         FirstPsnr | SecondPsnr | Psnr => format!("{:.1} [{:.1}, {:.1}]", e.mean, e.low, e.high),
+        Lpips => format!("{:.3} [{:.3}, {:.3}]", e.mean, e.low, e.high),
         _ => format!("{:.2} [{:.2}, {:.2}]", e.mean, e.low, e.high),
     }
 }

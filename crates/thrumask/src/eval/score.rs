@@ -6,7 +6,7 @@ use thrumask_core::{Clip, Picture, Result, Trajectory, trajectory::colored};
 
 use super::{
     cases::{Case, static_picture},
-    generate::{Chain, Drawn, Made},
+    generate::{Chain, Drawn, Made, Paraphrased},
     measure::{Measure, Scores},
     report::{Candidate, Part, SceneScores},
     sheets::{Exhibit, Strip},
@@ -20,14 +20,16 @@ use crate::world::judge;
 pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, Exhibit)> {
     let mut table: BTreeMap<(Part, Candidate), Scores> = BTreeMap::new();
     let mut strips = vec![
-        Strip { label: "true video".into(), frames: case.truth.clip.frames().to_vec() },
-        masks_strip("true masks", &case.truth.masks),
+        video_strip(None, "true video", &case.truth.clip),
+        masks_strip(None, "true masks", &case.truth.masks),
     ];
     let truth = &case.truth;
     let still = static_picture(truth)?;
     if let Some(found) = &made.segmented {
         let mut scores = Scores::default();
         scores.segmentation(found, truth);
+        let frames = vec![colored(found)];
+        strips.push(Strip { part: Some(Part::Segmenter), label: "segmenter".into(), frames });
         table.insert((Part::Segmenter, Candidate::Model), scores);
     }
     if parts.contains(&Part::Motion) {
@@ -53,8 +55,15 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
             scores.masks(trajectory, truth);
             scores.palette(own, truth.objects.len());
             table.insert((Part::Motion, Candidate::Model), scores);
-            strips.push(masks_strip(&told("stage 1", case, trajectory), trajectory));
+            strips.push(masks_strip(
+                Some(Part::Motion),
+                &told("stage 1", case, trajectory),
+                trajectory,
+            ));
         }
+    }
+    if parts.contains(&Part::Words) {
+        score_words(case, made, &mut table, &mut strips);
     }
     let judged = Judged { case };
     if parts.contains(&Part::Video) || parts.contains(&Part::Chained) {
@@ -66,7 +75,7 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
         if let Some(Drawn { own_first, clip }) = &made.ti2v {
             let (scores, found) = judged.video(clip, &truth.masks, Some(own_first))?;
             others.push((Candidate::Ti2v, scores));
-            strips.push(video_strip(&told("TI2V", case, &found), clip));
+            strips.push(video_strip(Some(Part::Video), &told("TI2V", case, &found), clip));
         }
         for (candidate, scores) in others {
             if parts.contains(&Part::Chained) {
@@ -88,8 +97,17 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
     if let Some(Drawn { own_first, clip }) = &made.video {
         let (scores, found) = judged.video(clip, &truth.masks, Some(own_first))?;
         table.insert((Part::Video, Candidate::Model), scores);
-        strips.push(video_strip(&told("stage 2 on true masks", case, &found), clip));
-        strips.push(masks_strip("masks found in it", &found));
+        strips.push(video_strip(
+            Some(Part::Video),
+            &told("stage 2 on true masks", case, &found),
+            clip,
+        ));
+        strips.push(masks_strip(Some(Part::Video), "masks found in it", &found));
+    }
+    for (&candidate, &value) in &made.lpips {
+        if let Some(scores) = table.get_mut(&(Part::Video, candidate)) {
+            scores.add(Measure::Lpips, value);
+        }
     }
     let chains = [
         (Candidate::Model, &made.chain, "chain"),
@@ -101,13 +119,67 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
             scores.add(Measure::Plan, f32::from(u8::from(*plan == truth.plan)));
             table.insert((Part::Chained, candidate), scores);
             if made.motion.as_ref().is_none_or(|(_, alone)| alone != trajectory) {
-                strips.push(masks_strip(&format!("{name}: masks"), trajectory));
+                strips.push(masks_strip(
+                    Some(Part::Chained),
+                    &format!("{name}: masks"),
+                    trajectory,
+                ));
             }
-            strips.push(video_strip(&told(name, case, &found), clip));
+            strips.push(video_strip(Some(Part::Chained), &told(name, case, &found), clip));
         }
     }
     let exhibit = Exhibit { caption: truth.plan.caption.clone(), strips };
     Ok(((truth.objects.len(), table), exhibit))
+}
+
+/// Scores what was made of other words.
+fn score_words(
+    case: &Case,
+    made: &Made,
+    table: &mut BTreeMap<(Part, Candidate), Scores>,
+    strips: &mut Vec<Strip>,
+) {
+    if let Some(opposite) = &case.opposite {
+        let room = opposite.roomy();
+        let scores = |followed: Vec<bool>| {
+            let mut scores = Scores::default();
+            for (&yes, _) in followed.iter().zip(&room) {
+                scores.add(Measure::Followed, f32::from(u8::from(yes)));
+            }
+            for (&yes, _) in followed.iter().zip(&room).filter(|(_, room)| **room) {
+                scores.add(Measure::FollowedInView, f32::from(u8::from(yes)));
+            }
+            scores
+        };
+        let mut put = |candidate, scores| table.insert((Part::Words, candidate), scores);
+        put(Candidate::Truth, scores(opposite.readable()));
+        if let Some((_, own)) = &made.motion {
+            put(Candidate::OwnWords, scores(opposite.followed_own(own, &case.truth)));
+        }
+        if let Some(turned) = &made.opposite {
+            put(Candidate::OppositeWords, scores(opposite.followed(turned)));
+            strips.push(masks_strip(Some(Part::Words), "stage 1, opposite words", turned));
+        }
+    }
+    if let (Some(paraphrase), Some(pair)) = (&case.paraphrase, &made.paraphrased) {
+        let candidates = match paraphrase.studied {
+            true => [Candidate::StudiedOwn, Candidate::StudiedParaphrase],
+            false => [Candidate::UnseenOwn, Candidate::UnseenParaphrase],
+        };
+        for (candidate, Paraphrased { named, trajectory }) in candidates.into_iter().zip(pair) {
+            let mut scores = Scores::default();
+            scores.masks(trajectory, &case.truth);
+            for i in 0..case.truth.objects.len() {
+                scores.add(Measure::Named, f32::from(u8::from(i < *named)));
+            }
+            table.insert((Part::Words, candidate), scores);
+        }
+        // What is held out is not shown either.
+        if paraphrase.studied {
+            let trajectory = &pair[1].trajectory;
+            strips.push(masks_strip(Some(Part::Words), "stage 1, paraphrase", trajectory));
+        }
+    }
 }
 
 /// Judges videos of one scene.
@@ -144,12 +216,12 @@ impl Judged<'_> {
     }
 }
 
-fn masks_strip(label: &str, masks: &Trajectory) -> Strip {
-    Strip { label: label.into(), frames: masks.frames().iter().map(colored).collect() }
+fn masks_strip(part: Option<Part>, label: &str, masks: &Trajectory) -> Strip {
+    Strip { part, label: label.into(), frames: masks.frames().iter().map(colored).collect() }
 }
 
-fn video_strip(label: &str, clip: &Clip) -> Strip {
-    Strip { label: label.into(), frames: clip.frames().to_vec() }
+fn video_strip(part: Option<Part>, label: &str, clip: &Clip) -> Strip {
+    Strip { part, label: label.into(), frames: clip.frames().to_vec() }
 }
 
 /// A label with how many objects do what they should.

@@ -7,7 +7,11 @@ use std::{
 
 use burn::tensor::Device;
 use thrumask_core::{Error, fingerprint::sha256_hex, fsio};
-use thrumask_nn::autoencoder::Autoencoder;
+use thrumask_nn::{
+    autoencoder::Autoencoder,
+    perception::lpips::{Lpips, LpipsConfig, merged},
+    weights::WeightFile,
+};
 
 use crate::{
     Result,
@@ -34,6 +38,8 @@ pub struct Subjects {
     pub ti2v: Option<StageModel>,
     /// Finds the objects of a plan.
     pub segmenter: Option<Box<dyn Segmenter>>,
+    /// Compares videos with the true ones as a network sees them.
+    pub lpips: Option<Lpips>,
     /// SHA-256 of each model's file.
     pub hashes: BTreeMap<String, String>,
 }
@@ -80,6 +86,39 @@ impl Subjects {
             }
         }
         self.hashes.insert(role.to_owned(), sha256_hex(bytes));
+        Ok(())
+    }
+
+    /// Takes in the public weights of LPIPS with SqueezeNet: checkpoints of PyTorch, or folders of them;
+    /// the backbone and the weights of its channels may lie in one file or in two.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when a file cannot be read, [`thrumask_nn::Error::Weights`] when they are no such
+    /// weights.
+    pub fn add_lpips(&mut self, paths: &[PathBuf], device: &Device) -> Result<()> {
+        let mut files = Vec::new();
+        for path in paths {
+            if path.is_dir() {
+                let entries = std::fs::read_dir(path).map_err(|e| Error::io("reading", path, e))?;
+                let mut found: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+                found.retain(|p| p.extension().is_some_and(|e| e == "pt" || e == "pth"));
+                found.sort();
+                files.extend(found);
+            } else {
+                files.push(path.clone());
+            }
+        }
+        let mut read = Vec::new();
+        let mut hashes = Vec::new();
+        for path in &files {
+            let bytes = fsio::read_limited(path, MAX_BYTES)?;
+            hashes.push(sha256_hex(&bytes));
+            read.push(WeightFile::read_torch(&path.display().to_string(), &bytes)?);
+        }
+        let what = files.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
+        let config = LpipsConfig::squeeze();
+        self.lpips = Some(Lpips::load(&what, &merged(read), &config, device)?);
+        self.hashes.insert("lpips".to_owned(), hashes.join("+"));
         Ok(())
     }
 

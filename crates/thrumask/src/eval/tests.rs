@@ -79,6 +79,13 @@ fn every_part_is_judged_beside_its_baselines() {
         for candidate in [Truth, Model, Ti2v, StaticPicture, RandomMotion] {
             assert!(group.row(Part::Chained, candidate).is_some(), "{candidate:?}");
         }
+        // Paraphrases of the first scenes are there, studied ones and others.
+        for candidate in [StudiedOwn, StudiedParaphrase, UnseenOwn, UnseenParaphrase] {
+            let row = group.row(Part::Words, candidate).unwrap();
+            let [named, actions] =
+                [Measure::Named, Measure::Actions].map(|m| row.figures[&m].count);
+            assert!(named == actions && named > 0, "{candidate:?}");
+        }
         let iou = |c| group.row(Part::Motion, c).unwrap().figures[&Measure::Iou].mean;
         assert_eq!(iou(Truth), 1.0);
         assert!(iou(StaticPicture) < 0.9);

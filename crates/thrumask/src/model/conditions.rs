@@ -11,7 +11,7 @@ use thrumask_nn::{
 };
 
 use super::{Network, StageConfig, StageKind};
-use crate::Result;
+use crate::{Result, plan::in_known_words};
 
 /// The conditions of one sample, all at the model's size.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +65,8 @@ impl Prepared {
                 (true, _) => scene.plan.caption.as_str(),
             })
             .collect();
+        let texts: Vec<_> = texts.iter().map(|t| in_known_words(t, vocabulary)).collect();
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let text = network.text.encode(vocabulary, &texts);
         let objects = match config.kind {
             StageKind::Video => Some(objects(network, config, vocabulary, scenes, keep)?),
@@ -161,6 +163,8 @@ fn objects(
         let prompt = |i: usize| scene.plan.objects.get(i).filter(|_| keep.text);
         texts.extend((0..most).map(|i| prompt(i).map_or("", |o| o.prompt.as_str())));
     }
+    let texts: Vec<_> = texts.iter().map(|t| in_known_words(t, vocabulary)).collect();
+    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     let Context { tokens, mask, .. } = network.text.encode(vocabulary, &texts);
     let [_, padded, width] = tokens.dims();
     let KeyMask::Lengths(lengths) = mask else { return Err(missing("text lengths")) };

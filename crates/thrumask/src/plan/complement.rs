@@ -315,7 +315,9 @@ impl Reader<'_> {
         let particle = matches!(preposition.as_str(), "up" | "down" | "off" | "out" | "over")
             && PARTICLE_VERBS.contains(&action.head.lemma())
             && !action.parts.iter().any(|part| matches!(part, Part::Object(_)));
-        if particle {
+        // "falls down a short way"
+        let measured = LEXICON.is("path", &preposition) && self.idiom().is_some();
+        if particle || measured {
             action.parts.push(Part::Word { text: preposition, moving: true });
             return true;
         }

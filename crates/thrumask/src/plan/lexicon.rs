@@ -81,7 +81,7 @@ pub(super) struct Lexicon {
 pub(super) static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::load);
 
 /// `(section, line)` of a word list, without comments and blank lines.
-fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+pub(super) fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
     let mut section = "";
     text.lines().filter_map(move |line| {
         let line = line.trim();

@@ -7,6 +7,7 @@
 //! caption → `token` words → `noun_phrase`, `noun_head`, `verb_phrase`, `complement`, `clause` a
 //! small tree (`tree`, read with the cursor in `reader`) → `resolve`, `reference` who is who →
 //! `name` what to call them → `assemble`, `writer` prompts. What is known of words is in `lexicon/`.
+//! Before a model reads a prompt, `plain` says in its words what it does not know.
 //!
 //! # Canonical form
 //! It is the form of the world's plans, which the models are trained on.
@@ -35,6 +36,7 @@ mod lexicon;
 mod name;
 mod noun_head;
 mod noun_phrase;
+mod plain;
 mod reader;
 mod reference;
 mod resolve;
@@ -43,6 +45,7 @@ mod tree;
 mod verb_phrase;
 mod writer;
 
+pub(crate) use plain::in_known_words;
 use thrumask_core::{Error, MAX_OBJECTS, PromptPlan, Result};
 
 /// The longest caption a [`RulePlanner`] takes, in characters.

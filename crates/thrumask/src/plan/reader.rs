@@ -123,7 +123,15 @@ impl<'a> Reader<'a> {
 
     /// The length of a fixed expression for a way to move ("back and forth") at the cursor.
     pub fn idiom(&self) -> Option<usize> {
-        LEXICON.idiom(&self.window(0))
+        let length = LEXICON.idiom(&self.window(0))?;
+        let next = self.peek(length);
+        // "hops a little" against "chases a little dog".
+        let thing = self.sees(&["a", "little"])
+            && side_of(next).is_none()
+            && !LEXICON.is_adverb(next)
+            && LEXICON.preposition(&[next]).is_none()
+            && self.starts_noun_word(next);
+        (!thing).then_some(length)
     }
 
     /// Whether `word` can continue a noun phrase after a determiner.

@@ -10,7 +10,7 @@ use super::backdrop::Family;
 use super::cast::Role;
 use super::rng::Rng;
 use super::scene::SceneObject;
-use super::verbs::{OTHER, predicate};
+use super::verbs::{OTHER, opposite, predicate};
 use super::vocabulary::{Kind, SizeClass};
 
 /// How an object is called.
@@ -73,16 +73,20 @@ impl Noun {
     }
 }
 
-/// Writes a caption for a cast and its plan.
+/// Writes a caption for a cast and its plan. `turned`: with the directions of those objects opposite.
 pub(super) fn write(
     roles: &[Role],
     objects: &[SceneObject],
     family: Family,
+    turned: &[usize],
     rng: &mut Rng,
 ) -> PromptPlan {
     let nouns = nouns(roles, objects, rng);
-    let predicates: Vec<String> =
+    let mut predicates: Vec<String> =
         roles.iter().zip(objects).map(|(role, object)| predicate(role, run(object), rng)).collect();
+    for &i in turned {
+        predicates[i] = opposite(&predicates[i]);
+    }
     let clauses = clauses(roles, &nouns, &predicates, rng);
     let relation = relation(roles, objects, &nouns, rng);
     let joiners = joiners(&clauses, rng);

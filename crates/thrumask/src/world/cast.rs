@@ -1,16 +1,9 @@
 //! Who is in a scene and what each does: kinds, colours, sizes and actions, in order of mention.
 
+use super::manner::Manner;
 use super::rng::Rng;
 use super::vocabulary::{Action, Color, Kind, SizeClass, Texture, can_do, held_out};
 use super::{Split, WorldConfig};
-
-/// How fast a straight movement is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tempo {
-    Slow,
-    Usual,
-    Fast,
-}
 
 /// One object before it has a place.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,7 +14,7 @@ pub(super) struct Role {
     pub size: SizeClass,
     pub action: Action,
     pub other: Option<usize>,
-    pub tempo: Tempo,
+    pub manner: Manner,
 }
 
 /// An action and the object it involves.
@@ -60,9 +53,9 @@ pub(super) fn cast(config: &WorldConfig, split: Split, rng: &mut Rng) -> Vec<Rol
             _ => Some(false),
         };
         let (kind, color) = looks(action, twin, &roles, novelty, rng);
-        let tempo = rng.pick(&[Tempo::Slow, Tempo::Usual, Tempo::Usual, Tempo::Fast]);
+        let manner = Manner::draw(action, rng);
         let texture = rng.pick(Texture::ALL);
-        roles.push(Role { kind, color, texture, size: SizeClass::Medium, action, other, tempo });
+        roles.push(Role { kind, color, texture, size: SizeClass::Medium, action, other, manner });
     }
     roles
 }

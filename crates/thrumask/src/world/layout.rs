@@ -1,7 +1,8 @@
 //! Where the objects of a cast start and how they move, so that actions can be told apart, stay in
 //! view, and mostly do not hide each other.
 
-use super::cast::{Role, Tempo};
+use super::cast::Role;
+use super::manner::{self, direction, times};
 use super::motion::{Motion, Offset};
 use super::rng::Rng;
 use super::scene::{Pose, SceneObject};
@@ -103,19 +104,6 @@ pub(super) fn half(role: &Role) -> [f32; 2] {
     [w, h]
 }
 
-pub(super) fn direction(action: Action) -> [f32; 2] {
-    match action {
-        Action::MoveLeft => [-1.0, 0.0],
-        Action::MoveUp => [0.0, -1.0],
-        Action::MoveDown => [0.0, 1.0],
-        _ => [1.0, 0.0],
-    }
-}
-
-fn times(d: [f32; 2], by: f32) -> [f32; 2] {
-    [d[0] * by, d[1] * by]
-}
-
 /// Groups of actors that are placed together: interacting pairs, and everyone else alone.
 fn groups(roles: &[Role], sizes: &mut [SizeClass], rng: &mut Rng) -> Vec<Vec<Actor>> {
     let mut groups = Vec::new();
@@ -141,64 +129,11 @@ fn groups(roles: &[Role], sizes: &mut [SizeClass], rng: &mut Rng) -> Vec<Vec<Act
     for (i, role) in roles.iter().enumerate().filter(|&(i, _)| !grouped[i]) {
         let (low, high) = sizes[i].span();
         let scale = rng.range(low, high);
-        let (motion, start) = (solo_motion(role, rng), [0.0, 0.0]);
+        let (motion, start) = (manner::solo_motion(role, &role.manner, rng), [0.0, 0.0]);
         groups.push(vec![Actor { index: i, scale, motion, start, half: half(role) }]);
     }
     groups
 }
-
-/// The length of a straight movement at a tempo.
-fn distance(tempo: Tempo, rng: &mut Rng) -> f32 {
-    match tempo {
-        Tempo::Slow => rng.range(0.20, 0.25),
-        Tempo::Usual => rng.range(0.26, 0.37),
-        Tempo::Fast => rng.range(0.40, 0.50),
-    }
-}
-
-pub(super) fn solo_motion(role: &Role, rng: &mut Rng) -> Motion {
-    match role.action {
-        Action::MoveLeft | Action::MoveRight | Action::MoveUp | Action::MoveDown => {
-            Motion::Glide { by: times(direction(role.action), distance(role.tempo, rng)) }
-        }
-        Action::Jump => Motion::Jump {
-            height: match role.tempo {
-                Tempo::Fast => rng.range(0.30, 0.38),
-                _ => rng.range(0.20, 0.29),
-            },
-        },
-        Action::Spin => Motion::Spin {
-            degrees: rng.sign()
-                * match role.tempo {
-                    Tempo::Slow => rng.range(130.0, 180.0),
-                    Tempo::Usual => rng.range(200.0, 300.0),
-                    Tempo::Fast => rng.range(330.0, 420.0),
-                },
-        },
-        Action::Grow => Motion::Resize { factor: rng.range(1.5, 1.85) },
-        Action::Shrink => Motion::Resize { factor: rng.range(0.48, 0.64) },
-        Action::Circle => Motion::Circle {
-            radius: rng.range(0.11, 0.16),
-            from: rng.range(0.0, std::f32::consts::TAU),
-            way: rng.sign(),
-        },
-        Action::Swing => Motion::Swing {
-            reach: rng.range(0.11, 0.16),
-            periods: if rng.chance(0.5) { 1.0 } else { 1.5 },
-            way: rng.sign(),
-            length: rng.chance(0.5).then(|| rng.range(0.22, 0.32)),
-        },
-        Action::ZigZag => Motion::ZigZag {
-            by: times(direction(rng.pick(&MOVES)), rng.range(0.34, 0.46)),
-            reach: rng.range(0.075, 0.10) * rng.sign(),
-            turns: if rng.chance(0.5) { 3.0 } else { 4.0 },
-        },
-        Action::Fall => Motion::Fall { depth: rng.range(0.32, 0.48) },
-        _ => Motion::Still,
-    }
-}
-
-const MOVES: [Action; 4] = [Action::MoveLeft, Action::MoveRight, Action::MoveUp, Action::MoveDown];
 
 /// How far apart the centres of actor and partner are along the way when their boxes touch.
 pub(super) fn touch(roles: [&Role; 2], scales: [f32; 2], way: [f32; 2]) -> f32 {
@@ -207,34 +142,6 @@ pub(super) fn touch(roles: [&Role; 2], scales: [f32; 2], way: [f32; 2]) -> f32 {
         (h[0] * way[0].abs() + h[1] * way[1].abs()) * scales[k]
     };
     along(0) + along(1)
-}
-
-/// The motions of actor and partner that start so far from each other along the way.
-pub(super) fn pair_motions(
-    action: Action,
-    way: [f32; 2],
-    [touch, gap]: [f32; 2],
-    rng: &mut Rng,
-) -> [Motion; 2] {
-    match action {
-        Action::Chase => {
-            let flight = rng.range(0.30, 0.40);
-            let closing = rng.range(0.0, 0.6) * gap;
-            let chase = Motion::Glide { by: times(way, flight + closing) };
-            [chase, Motion::Glide { by: times(way, flight) }]
-        }
-        Action::PassBehind => {
-            let by = times(way, 2.0 * touch + gap + rng.range(0.03, 0.07));
-            [Motion::Glide { by }, Motion::Still]
-        }
-        _ => {
-            let hit = rng.range(0.42, 0.52);
-            // A little overlap at the touch, since outlines are rounder than boxes.
-            let reach = gap + 0.03;
-            let ram = Motion::Ram { by: times(way, reach), hit, rebound: rng.range(0.0, 0.25) };
-            [ram, Motion::Knocked { by: times(way, rng.range(0.18, 0.28)), hit }]
-        }
-    }
 }
 
 /// Actor and partner of an interaction, placed around the partner's start.
@@ -251,7 +158,8 @@ fn pair(index: [usize; 2], roles: [&Role; 2], scales: [f32; 2], rng: &mut Rng) -
         Action::PassBehind => rng.range(0.03, 0.07),
         _ => rng.range(0.20, 0.30),
     };
-    let motions = pair_motions(roles[0].action, way, [touch, gap], rng);
+    let other = &roles[1].manner;
+    let motions = manner::pair_motions(roles[0].action, other, way, [touch, gap], rng);
     let back = touch + gap;
     let aside = rng.range(-0.02, 0.02);
     let start = [-way[0] * back - way[1] * aside, -way[1] * back + way[0] * aside];
@@ -358,6 +266,7 @@ fn finish(
             size: sizes[i],
             action: role.action,
             other: role.other,
+            open: is_open(roles, i),
             faces_left,
             depth: depths[i],
             skin_seed: rng.bits(),
@@ -365,6 +274,13 @@ fn finish(
         }
     };
     roles.iter().zip(placed).enumerate().map(object).collect()
+}
+
+/// Whether the words leave open a part of an object's motion. What chases an object goes as far as it.
+fn is_open(roles: &[Role], index: usize) -> bool {
+    let role = &roles[index];
+    let chased = role.other.filter(|_| role.action == Action::Chase);
+    role.manner.open.any() || chased.is_some_and(|j| roles[j].manner.open.any())
 }
 
 /// Where an object is in each frame; `phase` is that of its wheels, legs and so on in the first.

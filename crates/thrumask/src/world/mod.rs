@@ -11,6 +11,7 @@ mod cast;
 pub(crate) mod font;
 pub mod judge;
 mod layout;
+mod manner;
 mod motion;
 mod redraw;
 mod render;
@@ -120,6 +121,9 @@ pub struct ObjectTruth {
     pub action: Action,
     /// Id of the object that the action names or that pushes this one.
     pub other: Option<u8>,
+    /// Whether the words leave open how far, how often or which way it moves: another draw of the
+    /// same words may then differ from the truth by more than a little.
+    pub open: bool,
 }
 
 /// A captioned video with its truth.
@@ -145,6 +149,7 @@ impl Scene {
             size: o.size,
             action: o.action,
             other: o.other.map(|i| i as u8 + 1),
+            open: o.open,
         };
         self.objects.iter().map(truth).collect()
     }
@@ -168,11 +173,17 @@ impl Scene {
 /// # Errors
 /// [`Error::Invalid`] for a configuration out of range.
 pub fn scene(config: &WorldConfig, split: Split, index: u64) -> Result<Scene> {
-    drawn(config, split, index).map(|(scene, _)| scene)
+    drawn(config, split, index).map(|drawn| drawn.scene)
 }
 
-/// A scene, and the cast it was staged from.
-fn drawn(config: &WorldConfig, split: Split, index: u64) -> Result<(Scene, Vec<cast::Role>)> {
+/// A scene, the cast it was staged from, and the stream that its words came from.
+struct Drawn {
+    scene: Scene,
+    roles: Vec<cast::Role>,
+    words: Rng,
+}
+
+fn drawn(config: &WorldConfig, split: Split, index: u64) -> Result<Drawn> {
     config.validate()?;
     let mut rejected = 0;
     for attempt in 0.. {
@@ -181,11 +192,11 @@ fn drawn(config: &WorldConfig, split: Split, index: u64) -> Result<(Scene, Vec<c
         let Some(objects) = layout::stage(&roles, config.frames, &mut stream(1)) else { continue };
         let mut look = stream(2);
         let backdrop = Backdrop { family: look.pick(Family::ALL), seed: look.bits() };
-        let plan = caption::write(&roles, &objects, backdrop.family, &mut stream(3));
+        let plan = caption::write(&roles, &objects, backdrop.family, &[], &mut stream(3));
         let (frames, fps) = (config.frames, config.fps);
         let scene = Scene { frames, fps, backdrop, objects, plan, rejected };
         if readable(&scene)? {
-            return Ok((scene, roles));
+            return Ok(Drawn { scene, roles, words: stream(3) });
         }
         rejected += 1;
     }
@@ -202,9 +213,10 @@ fn readable(scene: &Scene) -> Result<bool> {
     Ok(true)
 }
 
-/// Scene `index` with the same first frame and the same words, but every motion drawn again where
-/// the words leave it open (how far, how high, which way round): what a model that understood every
-/// word might make in place of the truth. A pure function of its arguments.
+/// Scene `index` with the same first frame and the same words, but every motion drawn again: within
+/// the narrow band of its words, and anew where they leave open how far or which way round
+/// ([`ObjectTruth::open`]). It is what a model that understood every word might make in place of the
+/// truth. A pure function of its arguments.
 ///
 /// An object for whose motion no other draw fits keeps it; so do all when the written rule would
 /// misjudge each of many draws.
@@ -215,7 +227,7 @@ pub fn another_draw(config: &WorldConfig, split: Split, index: u64, seed: u64) -
     const ATTEMPTS: u64 = 20;
     /// Tells these streams from those of [`drawn`].
     const PURPOSE: u64 = 16;
-    let (scene, roles) = drawn(config, split, index)?;
+    let Drawn { scene, roles, .. } = drawn(config, split, index)?;
     for attempt in 0..ATTEMPTS {
         let mut rng = Rng::keyed(&[split as u64, index, attempt, PURPOSE, seed]);
         let again = redraw::redraw(&scene, &roles, &mut rng);
@@ -224,6 +236,33 @@ pub fn another_draw(config: &WorldConfig, split: Split, index: u64, seed: u64) -
         }
     }
     Ok(scene)
+}
+
+/// Scene `index` in other words: the objects that move straight and that no other involves are told to
+/// go the opposite way. With the words stands, for each object, the action that follows them, `None` for
+/// those of which nothing else is said. A model that heeds its words follows them from the same first
+/// frame, where it stays in view. A pure function of its arguments.
+///
+/// # Errors
+/// As [`scene`].
+pub fn opposite_words(
+    config: &WorldConfig,
+    split: Split,
+    index: u64,
+) -> Result<(PromptPlan, Vec<Option<Action>>)> {
+    let Drawn { scene, roles, mut words } = drawn(config, split, index)?;
+    let opposite = |i: usize| match roles[i].action {
+        _ if roles.iter().any(|r| r.other == Some(i)) => None,
+        Action::MoveLeft => Some(Action::MoveRight),
+        Action::MoveRight => Some(Action::MoveLeft),
+        Action::MoveUp => Some(Action::MoveDown),
+        Action::MoveDown => Some(Action::MoveUp),
+        _ => None,
+    };
+    let actions: Vec<Option<Action>> = (0..roles.len()).map(opposite).collect();
+    let turned: Vec<usize> = (0..roles.len()).filter(|&i| actions[i].is_some()).collect();
+    let family = scene.backdrop.family;
+    Ok((caption::write(&roles, &scene.objects, family, &turned, &mut words), actions))
 }
 
 /// Sample `index` of a split at the configured size: a pure function of its arguments.

@@ -1,9 +1,10 @@
-//! The same words over the same first frame, drawn again: a caption does not say how far, how high
-//! or which way round, so no model can know it. What another draw scores against the truth is what a
-//! model that understood every word would score.
+//! The same words over the same first frame, drawn again: within the narrow bands of what they say,
+//! and anew in what they leave open, which no model can know. What another draw scores against the
+//! truth is what a model that understood every word would score.
 
 use super::cast::Role;
 use super::layout::{self, Actor, Box4, MARGIN, Placed};
+use super::manner::{self, Manner};
 use super::motion::{Motion, Offset};
 use super::rng::Rng;
 use super::scene::{Scene, SceneObject};
@@ -13,7 +14,7 @@ const DRAWS: usize = 60;
 /// How far boxes may overlap after the first frame, as a share of the smaller.
 const TOLERANCE: f32 = 0.3;
 
-/// The scene with every motion drawn anew for its action and tempo. Where no draw stays in view and
+/// The scene with every motion drawn anew for its words. Where no draw stays in view and
 /// out of the others' way, an object keeps its motion.
 pub(super) fn redraw(scene: &Scene, roles: &[Role], rng: &mut Rng) -> Scene {
     let mut again = scene.clone();
@@ -53,6 +54,8 @@ fn groups(roles: &[Role]) -> Vec<Vec<usize>> {
 /// New motions for a group, from where its objects stand in the first frame.
 fn draw(scene: &Scene, roles: &[Role], group: &[usize], rng: &mut Rng) -> Vec<Placed> {
     let first = |i: usize| &scene.objects[i].poses[0];
+    let manner =
+        |i: usize, rng: &mut Rng| -> Manner { roles[i].manner.again(roles[i].action, rng) };
     let motions: Vec<Motion> = match group {
         &[i, j] => {
             let (a, b) = (first(i), first(j));
@@ -63,9 +66,16 @@ fn draw(scene: &Scene, roles: &[Role], group: &[usize], rng: &mut Rng) -> Vec<Pl
             };
             let touch = layout::touch([&roles[i], &roles[j]], [a.scale, b.scale], way);
             let gap = apart[0].abs().max(apart[1].abs()) - touch;
-            layout::pair_motions(roles[i].action, way, [touch, gap], rng).to_vec()
+            let other = manner(j, rng);
+            manner::pair_motions(roles[i].action, &other, way, [touch, gap], rng).to_vec()
         }
-        _ => group.iter().map(|&i| layout::solo_motion(&roles[i], rng)).collect(),
+        _ => {
+            let motion = |&i: &usize| {
+                let own = manner(i, rng);
+                manner::solo_motion(&roles[i], &own, rng)
+            };
+            group.iter().map(motion).collect()
+        }
     };
     let placed = |(&i, motion): (&usize, Motion)| {
         let (pose, half) = (first(i), layout::half(&roles[i]));

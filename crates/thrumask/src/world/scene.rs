@@ -34,6 +34,8 @@ pub struct SceneObject {
     pub action: Action,
     /// Index of the object that the action names or that pushes this one.
     pub other: Option<usize>,
+    /// Whether the words leave open how far, how often or which way it moves.
+    pub open: bool,
     /// Whether it is mirrored to face left.
     pub faces_left: bool,
     /// Place in the order of drawing; greater is nearer to the viewer.

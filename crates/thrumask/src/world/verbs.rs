@@ -1,6 +1,7 @@
-//! Predicates: what is said of an object's motion, with synonyms, adverbs and directions.
+//! Predicates: what is said of an object's motion, with synonyms, adverbs, amounts and directions.
 
-use super::cast::{Role, Tempo};
+use super::cast::Role;
+use super::manner::Amount;
 use super::rng::Rng;
 use super::vocabulary::{Action, Kind};
 
@@ -20,8 +21,7 @@ fn toward(action: Action, rng: &mut Rng) -> &'static str {
 }
 
 /// The verb that suits the way a kind goes.
-fn own_verb(kind: Kind, tempo: Tempo, rng: &mut Rng) -> &'static str {
-    let slow = tempo == Tempo::Slow;
+fn own_verb(kind: Kind, slow: bool, rng: &mut Rng) -> &'static str {
     match kind {
         Kind::Car | Kind::Truck | Kind::Bus => rng.pick(&["drives", "rolls"]),
         Kind::Boat => rng.pick(&["sails", "floats"]),
@@ -36,49 +36,190 @@ fn own_verb(kind: Kind, tempo: Tempo, rng: &mut Rng) -> &'static str {
     }
 }
 
-/// "drives away to the right slowly", "quickly flies up".
-fn straight(role: &Role, rng: &mut Rng) -> String {
-    let toward = toward(role.action, rng);
-    let fast = role.tempo == Tempo::Fast;
-    let (verb, named_tempo) = match rng.below(10) {
-        0..=2 => ("moves", false),
-        3..=4 => (rng.pick(&["goes", "travels", "slides", "heads"]), false),
-        5..=6 if fast => (rng.pick(&["speeds", "rushes", "races", "dashes"]), true),
-        5..=6 if role.tempo == Tempo::Slow => (rng.pick(&["creeps", "crawls"]), true),
-        _ => (own_verb(role.kind, role.tempo, rng), false),
-    };
-    let away = if rng.chance(0.22) { " away" } else { "" };
-    let adverb = match role.tempo {
-        _ if named_tempo || rng.chance(0.4) => None,
-        Tempo::Slow => Some("slowly"),
-        Tempo::Fast => Some(rng.pick(&["quickly", "fast"])),
-        Tempo::Usual if rng.chance(0.12) => Some("steadily"),
-        Tempo::Usual => None,
-    };
-    match adverb {
-        Some("fast") => format!("{verb}{away} fast {toward}"),
-        Some(adverb) if rng.chance(0.5) => format!("{adverb} {verb}{away} {toward}"),
-        Some(adverb) => format!("{verb}{away} {toward} {adverb}"),
-        None => format!("{verb}{away} {toward}"),
+/// The amount that the words say; `None` where they leave it open.
+fn said(role: &Role) -> Option<Amount> {
+    (!role.manner.open.amount).then_some(role.manner.amount)
+}
+
+/// How far, in words that stand after the verb.
+fn far(amount: Option<Amount>, rng: &mut Rng) -> Option<&'static str> {
+    amount.map(|amount| match amount {
+        Amount::Little => rng.pick(&["a little", "a bit", "a short way"]),
+        Amount::Some => "some way",
+        Amount::Much => rng.pick(&["far", "far", "a long way"]),
+    })
+}
+
+/// The verb with a direction and how far: "drives a little to the right", "flies up a little".
+fn measured(verb: &str, toward: &str, far: Option<&str>, rng: &mut Rng) -> String {
+    match far {
+        None => format!("{verb} {toward}"),
+        Some("far") => format!("{verb} far {toward}"),
+        Some(far) if toward.starts_with("to ") && rng.chance(0.6) => {
+            format!("{verb} {far} {toward}")
+        }
+        Some(far) => format!("{verb} {toward} {far}"),
     }
 }
 
+/// "drives away to the right slowly", "quickly flies up", "rolls far to the left".
+fn straight(role: &Role, rng: &mut Rng) -> String {
+    let toward = toward(role.action, rng);
+    let amount = said(role);
+    let slow = amount == Some(Amount::Little);
+    let telling: &[&str] = match amount {
+        Some(Amount::Little) => &["creeps", "crawls"],
+        Some(Amount::Much) => &["speeds", "rushes", "races", "dashes"],
+        _ => &[],
+    };
+    let away = if rng.chance(0.2) { " away" } else { "" };
+    // How far something goes in a clip is also how fast it goes: a verb may say it alone.
+    if !telling.is_empty() && rng.chance(0.2) {
+        return format!("{}{away} {toward}", rng.pick(telling));
+    }
+    let verb = match rng.below(8) {
+        0..=2 => "moves",
+        3..=4 => rng.pick(&["goes", "travels", "slides", "heads"]),
+        _ => own_verb(role.kind, slow, rng),
+    };
+    if rng.chance(0.4) {
+        return measured(verb, toward, far(amount, rng), rng);
+    }
+    let adverb = match amount {
+        None => return format!("{verb}{away} {toward}"),
+        Some(Amount::Little) => "slowly",
+        Some(Amount::Some) => "steadily",
+        Some(Amount::Much) => rng.pick(&["quickly", "quickly", "fast"]),
+    };
+    match adverb {
+        "fast" => format!("{verb}{away} fast {toward}"),
+        adverb if rng.chance(0.5) => format!("{adverb} {verb}{away} {toward}"),
+        adverb => format!("{verb}{away} {toward} {adverb}"),
+    }
+}
+
+fn jump(role: &Role, rng: &mut Rng) -> &'static str {
+    match said(role) {
+        None => rng.pick(&["jumps", "hops", "leaps", "jumps up and comes back down", "hops up"]),
+        Some(Amount::Much) => {
+            rng.pick(&["jumps high", "leaps high", "jumps high into the air", "jumps up high"])
+        }
+        Some(_) => {
+            rng.pick(&["jumps a little", "hops a little", "hops a bit", "jumps low", "hops low"])
+        }
+    }
+}
+
+/// Which way round, in words.
+fn round(role: &Role, rng: &mut Rng) -> Option<&'static str> {
+    (!role.manner.open.way).then(|| match role.manner.clockwise {
+        true => "clockwise",
+        false => rng.pick(&["counterclockwise", "counterclockwise", "anticlockwise"]),
+    })
+}
+
+/// Words with single spaces between them.
+fn words<const N: usize>(words: [Option<&str>; N]) -> String {
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// "slowly spins clockwise", "rotates anticlockwise a full turn".
+fn spin(role: &Role, rng: &mut Rng) -> String {
+    let way = round(role, rng);
+    let amount = said(role);
+    if let Some(amount) = amount.filter(|_| rng.chance(0.5)) {
+        let verb = rng.pick(&["spins", "rotates", "turns", "twirls"]);
+        let turn = match amount {
+            Amount::Much => rng.pick(&["a full turn", "once", "all the way around"]),
+            _ => rng.pick(&["half a turn", "halfway around"]),
+        };
+        let late = rng.chance(0.5);
+        return words([Some(verb), Some(turn).filter(|_| !late), way, Some(turn).filter(|_| late)]);
+    }
+    let tempo = amount.map(|a| if a == Amount::Much { "quickly" } else { "slowly" });
+    let verb = rng.pick(&[
+        "spins",
+        "rotates",
+        "turns around",
+        "spins around",
+        "rotates in place",
+        "spins on the spot",
+        "twirls",
+    ]);
+    let late = rng.chance(0.3);
+    words([tempo.filter(|_| !late), Some(verb), way, tempo.filter(|_| late)])
+}
+
+fn resize(role: &Role, rng: &mut Rng) -> String {
+    let (verbs, adjectives): (&[&str], &[&str]) = match role.action {
+        Action::Grow => (&["grows", "expands"], &["bigger", "larger"]),
+        _ => (&["shrinks"], &["smaller"]),
+    };
+    let amount = said(role);
+    if rng.chance(0.5) {
+        let degree = amount.map(|amount| match amount {
+            Amount::Much => rng.pick(&["a lot", "much"]),
+            _ => rng.pick(&["slightly", "a bit"]),
+        });
+        let verb = rng.pick(&["gets", "becomes"]);
+        return words([Some(verb), degree, Some(rng.pick(adjectives))]);
+    }
+    let degree = amount.map(|amount| match amount {
+        Amount::Much => rng.pick(&["a lot", "greatly"]),
+        _ => rng.pick(&["slightly", "a little", "a bit"]),
+    });
+    words([Some(rng.pick(verbs)), degree])
+}
+
+fn circle(role: &Role, rng: &mut Rng) -> String {
+    let way = round(role, rng);
+    let verb = rng.pick(&["moves", "goes around", "travels", "circles"]);
+    match verb {
+        "circles" => words([Some(verb), way]),
+        _ if rng.chance(0.5) => words([Some(verb), way, Some("in a circle")]),
+        _ => words([Some(verb), Some("in a circle"), way]),
+    }
+}
+
+/// "swings from side to side twice", "sways right and left once".
+fn swing(role: &Role, rng: &mut Rng) -> String {
+    let upright = rng.pick(&["sways", "moves", "slides"]);
+    let verb = if role.manner.pendulum { "swings" } else { upright };
+    // The words begin with the side that it first goes to; without sides that is the left.
+    let sides = match role.manner.clockwise {
+        true => rng.pick(&["right and left", "right and left", "rightwards and leftwards"]),
+        false => rng.pick(&[
+            "left and right",
+            "leftwards and rightwards",
+            "from side to side",
+            "back and forth",
+        ]),
+    };
+    let count = said(role).map(|amount| match amount {
+        Amount::Much => rng.pick(&["twice", "twice", "two times"]),
+        _ => rng.pick(&["once", "once", "one time"]),
+    });
+    let late = count.is_none_or(|count| count.contains(' ')) || rng.chance(0.6);
+    words([Some(verb), count.filter(|_| !late), Some(sides), count.filter(|_| late)])
+}
+
 /// "zigzags to the right".
-fn zigzag(way: Action, rng: &mut Rng) -> String {
+fn zigzag(role: &Role, rng: &mut Rng) -> String {
     let verb = rng.pick(&["zigzags", "zigzags", "moves in a zigzag", "goes in a zigzag", "weaves"]);
-    format!("{verb} {}", toward(way, rng))
+    let toward = toward(role.manner.toward, rng);
+    words([Some(verb), Some(toward).filter(|_| !role.manner.open.way)])
+}
+
+fn fall(role: &Role, rng: &mut Rng) -> String {
+    let verb = rng.pick(&["falls", "falls", "drops", "plunges", "tumbles"]);
+    match (verb, far(said(role), rng)) {
+        ("falls" | "drops", far) if rng.chance(0.4) => words([Some(verb), far]),
+        (verb, far) => measured(verb, "down", far, rng),
+    }
 }
 
 /// The predicate of a role; `run` is the way from its first to its last place.
 pub(super) fn predicate(role: &Role, run: [f32; 2], rng: &mut Rng) -> String {
-    let way = match run {
-        [x, y] if x.abs() >= y.abs() && x < 0.0 => Action::MoveLeft,
-        [x, y] if x.abs() >= y.abs() => Action::MoveRight,
-        [_, y] if y < 0.0 => Action::MoveUp,
-        _ => Action::MoveDown,
-    };
-    let fast = role.tempo == Tempo::Fast;
-    let slow = role.tempo == Tempo::Slow;
     let with = |verbs: &[&'static str], rng: &mut Rng| format!("{} {OTHER}", rng.pick(verbs));
     match role.action {
         Action::MoveLeft | Action::MoveRight | Action::MoveUp | Action::MoveDown => {
@@ -96,57 +237,13 @@ pub(super) fn predicate(role: &Role, run: [f32; 2], rng: &mut Rng) -> String {
                 "keeps still",
             ])
             .into(),
-        Action::Jump if fast && rng.chance(0.7) => {
-            rng.pick(&["jumps high", "leaps high", "jumps high into the air"]).into()
-        }
-        Action::Jump => rng
-            .pick(&["jumps", "jumps", "hops", "leaps", "jumps up and comes back down", "hops up"])
-            .into(),
-        Action::Spin => {
-            let verb = rng.pick(&[
-                "spins",
-                "rotates",
-                "turns around",
-                "spins around",
-                "rotates in place",
-                "spins on the spot",
-                "twirls",
-            ]);
-            match () {
-                () if slow && rng.chance(0.5) => format!("slowly {verb}"),
-                () if fast && rng.chance(0.5) => format!("quickly {verb}"),
-                () => verb.into(),
-            }
-        }
-        Action::Grow => {
-            rng.pick(&["grows", "gets bigger", "becomes larger", "expands", "grows larger"]).into()
-        }
-        Action::Shrink => {
-            rng.pick(&["shrinks", "gets smaller", "becomes smaller", "shrinks away"]).into()
-        }
-        Action::Circle => rng
-            .pick(&[
-                "circles",
-                "moves in a circle",
-                "goes around in a circle",
-                "travels in a circle",
-                "circles around",
-            ])
-            .into(),
-        Action::Swing => rng
-            .pick(&[
-                "swings",
-                "swings from side to side",
-                "sways from side to side",
-                "swings back and forth",
-                "sways left and right",
-                "moves from side to side",
-            ])
-            .into(),
-        Action::ZigZag => zigzag(way, rng),
-        Action::Fall => rng
-            .pick(&["falls", "falls down", "drops", "drops down", "plunges down", "tumbles down"])
-            .into(),
+        Action::Jump => jump(role, rng).into(),
+        Action::Spin => spin(role, rng),
+        Action::Grow | Action::Shrink => resize(role, rng),
+        Action::Circle => circle(role, rng),
+        Action::Swing => swing(role, rng),
+        Action::ZigZag => zigzag(role, rng),
+        Action::Fall => fall(role, rng),
         Action::Chase => with(&["chases", "follows", "runs after", "pursues"], rng),
         Action::PassBehind => with(
             &["passes behind", "goes behind", "moves behind", "slips behind", "travels behind"],
@@ -157,8 +254,35 @@ pub(super) fn predicate(role: &Role, run: [f32; 2], rng: &mut Rng) -> String {
         }
         Action::Pushed => {
             let verb = rng.pick(&["is pushed", "gets pushed", "is knocked", "gets knocked"]);
-            let away = if rng.chance(0.3) { " away" } else { "" };
-            format!("{verb}{away} {}", toward(way, rng))
+            let far = far(said(role), rng);
+            let away = if far.is_none_or(|f| f == "far") && rng.chance(0.3) { " away" } else { "" };
+            measured(&format!("{verb}{away}"), toward(pushed_to(run), rng), far, rng)
         }
+    }
+}
+
+/// A predicate with its directions turned round: left for right, up for down, and so on.
+pub(super) fn opposite(predicate: &str) -> String {
+    const PAIRS: [[&str; 2]; 5] = [
+        ["left", "right"],
+        ["leftwards", "rightwards"],
+        ["up", "down"],
+        ["upwards", "downwards"],
+        ["top", "bottom"],
+    ];
+    let turned = |word: &'_ str| {
+        let pair = PAIRS.iter().find(|pair| pair.contains(&word));
+        pair.map_or(word, |&[a, b]| if word == a { b } else { a }).to_owned()
+    };
+    predicate.split(' ').map(turned).collect::<Vec<_>>().join(" ")
+}
+
+/// The straight movement nearest to a way.
+fn pushed_to(run: [f32; 2]) -> Action {
+    match run {
+        [x, y] if x.abs() >= y.abs() && x < 0.0 => Action::MoveLeft,
+        [x, y] if x.abs() >= y.abs() => Action::MoveRight,
+        [_, y] if y < 0.0 => Action::MoveUp,
+        _ => Action::MoveDown,
     }
 }
