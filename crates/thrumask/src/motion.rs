@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 use thrumask_core::{
-    Clip, LabelMap, MaskSet, Picture, PromptPlan, Trajectory, trajectory::colored,
+    Clip, Error, FlowField, LabelMap, MaskSet, Picture, PromptPlan, Trajectory, flow::advect_all,
+    trajectory::colored,
 };
 use thrumask_nn::{
     autoencoder::Autoencoder,
@@ -11,7 +12,7 @@ use thrumask_nn::{
 
 use crate::{
     Result,
-    model::{Pinned, Sampling, SceneConditions, StageModel},
+    model::{MotionForm, Pinned, Sampling, SceneConditions, StageModel, flow_wheel},
     progress::Progress,
 };
 
@@ -32,7 +33,7 @@ pub struct MotionRequest<'a> {
     pub fps: f32,
 }
 
-/// Generates the trajectories of a batch of requests.
+/// Generates the trajectories of a batch of requests, by masks or by flow as the model does.
 ///
 /// Frame 0 is the given masks. Objects with given motion follow it exactly: their latents are pinned
 /// while the others are sampled, and their masks are painted over the result.
@@ -46,6 +47,10 @@ pub fn generate_trajectories(
     sampling: &Sampling,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Trajectory>> {
+    if model.config.form == MotionForm::Flow {
+        let made = generate_flows(model, autoencoder, requests, sampling, progress)?;
+        return Ok(made.into_iter().map(|m| m.trajectory).collect());
+    }
     let clips = generate_mask_videos(model, autoencoder, requests, sampling, progress)?;
     requests.iter().zip(&clips).map(|(request, clip)| request.trajectory_from(clip)).collect()
 }
@@ -55,8 +60,69 @@ pub fn generate_trajectories(
 /// them.
 ///
 /// # Errors
-/// As [`generate_trajectories`].
+/// As [`generate_trajectories`], and when the model makes flow.
 pub fn generate_mask_videos(
+    model: &StageModel,
+    autoencoder: &Autoencoder,
+    requests: &[MotionRequest<'_>],
+    sampling: &Sampling,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Clip>> {
+    expect(model, MotionForm::Masks)?;
+    sampled(model, autoencoder, requests, sampling, progress)
+}
+
+/// The motion of one request by a model of flow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FlowMotion {
+    /// What the network made, each colour moved to the nearest one of the wheel; the last frame blank.
+    pub video: Clip,
+    /// The flow in it: of each frame to the next.
+    pub flow: Vec<FlowField>,
+    /// The first masks moved along the flow.
+    pub trajectory: Trajectory,
+}
+
+/// Generates the flow of a batch of requests. No object's motion can be given: it is masks.
+///
+/// # Errors
+/// As [`generate_trajectories`], when a motion is given, and when the model makes masks.
+pub fn generate_flows(
+    model: &StageModel,
+    autoencoder: &Autoencoder,
+    requests: &[MotionRequest<'_>],
+    sampling: &Sampling,
+    progress: &mut dyn Progress,
+) -> Result<Vec<FlowMotion>> {
+    expect(model, MotionForm::Flow)?;
+    if requests.iter().any(|r| r.given.is_some()) {
+        let reason = "expected none for a model that makes flow, got masks";
+        return Err(Error::invalid("given motion", reason).into());
+    }
+    let clips = sampled(model, autoencoder, requests, sampling, progress)?;
+    let wheel = flow_wheel(model.config.video.size)?;
+    let motion = |(request, clip): (&MotionRequest<'_>, &Clip)| {
+        let (first, objects) = (&request.masks.labels, request.masks.objects);
+        let flow = wheel.read_clip(clip);
+        let video = wheel.clip(&flow, request.fps)?;
+        let trajectory = advect_all(first, objects, &flow, request.fps)?;
+        Ok(FlowMotion { video, flow, trajectory })
+    };
+    requests.iter().zip(&clips).map(motion).collect()
+}
+
+fn expect(model: &StageModel, form: MotionForm) -> Result<()> {
+    match model.config.form == form {
+        true => Ok(()),
+        false => {
+            let (expected, got) = (format!("{form:?}"), format!("{:?}", model.config.form));
+            Err(Error::mismatch("form of the motion model", expected, got).into())
+        }
+    }
+}
+
+/// The videos that the network makes.
+fn sampled(
     model: &StageModel,
     autoencoder: &Autoencoder,
     requests: &[MotionRequest<'_>],
@@ -69,6 +135,7 @@ pub fn generate_mask_videos(
             picture: r.picture,
             masks: &r.masks.labels,
             trajectory: None,
+            flow: None,
             plan: r.plan,
         })
         .collect();
@@ -141,4 +208,74 @@ fn pinned(
     let latents = autoencoder.encode(pixels_from_frames(&videos, &device)?)?;
     let mask = Tensor::<1>::from_floats(keep.as_slice(), &device);
     Ok(Some(Pinned { latents, mask: mask.reshape([requests.len(), 1, t, h, w]) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::StageKind,
+        nano::Models,
+        progress::Silent,
+        world::{Split, WorldConfig, judge, scene},
+    };
+
+    #[test]
+    fn flow_outlives_the_latents() {
+        let (models, world) = (Models::embedded(), WorldConfig::default());
+        let autoencoder = models.autoencoder().unwrap();
+        let wheel = flow_wheel(world.size).unwrap();
+        let (mut seen, mut sum, mut still) = (0, 0.0, 0.0);
+        let (mut error, mut pixels) = (0.0, 0usize);
+        for index in 0..8 {
+            let scene = scene(&world, Split::Validation, index).unwrap();
+            let (masks, flow) = (scene.masks(world.size).unwrap(), scene.flow(world.size).unwrap());
+            let video = wheel.clip(&flow, 8.0).unwrap();
+            let device = burn::tensor::Device::flex();
+            let latents = pixels_from_frames(&[video.frames()], &device).unwrap();
+            let back = autoencoder.decode(autoencoder.encode(latents).unwrap());
+            let found = wheel.read_clip(&clips_from_pixels(back, 8.0).unwrap()[0]);
+            for (t, (a, b)) in found.iter().zip(&flow).enumerate() {
+                let ids = masks.frames()[t].ids();
+                for ((a, b), _) in
+                    a.vectors().iter().zip(b.vectors()).zip(ids).filter(|(_, id)| **id != 0)
+                {
+                    error += f64::from((a[0] - b[0]).hypot(a[1] - b[1]));
+                    pixels += 1;
+                }
+            }
+            let first = &masks.frames()[0];
+            let moved = advect_all(first, masks.objects(), &found, 8.0).unwrap();
+            let exact = advect_all(first, masks.objects(), &flow, 8.0).unwrap();
+            for id in 1..=masks.objects() as u8 {
+                for (t, truth) in masks.frames().iter().enumerate().skip(1) {
+                    let iou = |other: &LabelMap| {
+                        f64::from(judge::iou(&truth.mask_of(id), &other.mask_of(id)))
+                    };
+                    seen += 1;
+                    sum += iou(&moved.frames()[t]);
+                    still += iou(&exact.frames()[t]);
+                }
+            }
+        }
+        let (mean, exact) = (sum / f64::from(seen), still / f64::from(seen));
+        eprintln!(
+            "IoU {mean}, {exact} along the exact flow; error {} pixels",
+            error / pixels as f64
+        );
+        assert!(mean > 0.75 && mean > exact - 0.15, "{mean}, {exact} along the exact flow");
+    }
+
+    #[test]
+    fn each_form_is_made_by_its_own_model() {
+        let models = Models::embedded();
+        let autoencoder = models.autoencoder().unwrap();
+        let mut model = models.stage(StageKind::Motion).unwrap();
+        let sampling = Sampling::nano();
+        let made = generate_flows(&model, &autoencoder, &[], &sampling, &mut Silent);
+        assert!(made.unwrap_err().to_string().contains("Flow"));
+        model.config.form = MotionForm::Flow;
+        let made = generate_mask_videos(&model, &autoencoder, &[], &sampling, &mut Silent);
+        assert!(made.unwrap_err().to_string().contains("Masks"));
+    }
 }
