@@ -322,7 +322,7 @@ mod tests {
             let found = advect_all(&truth[0], 1, &flows, 8.0).unwrap();
             for (t, (a, b)) in found.frames().iter().zip(&truth).enumerate() {
                 let iou = iou(a, b, 1);
-                assert!(iou > 0.9, "turn {angle}, growth {scale}, {by:?}, frame {t}: IoU {iou}");
+                assert!(iou > 0.85, "turn {angle}, growth {scale}, {by:?}, frame {t}: IoU {iou}");
             }
         }
     }

@@ -26,8 +26,8 @@ impl MotionForm {
 /// The greatest displacement from one frame to the next that a flow video shows, as a share of the
 /// picture's side; what moves further is shown as if it moved so far.
 ///
-/// Of the world's pixels on objects, 99.9 % move less (12 frames; a test measures it).
-pub const FLOW_SPAN: f32 = 0.1;
+/// Of the pixels on objects in the world at 12 frames, 99.9 % move less; a test measures it.
+pub const FLOW_SPAN: f32 = 0.175;
 
 /// The colours of flow in pictures of `side` × `side` pixels.
 ///

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use crate::{
         model::FLOW_SPAN,
-        world::{Action, Split, WorldConfig, judge, scene},
+        world::{Action, Kind, SceneObject, Split, WorldConfig, judge, scene},
     };
 
     fn scenes(count: u64) -> Vec<Scene> {
@@ -79,7 +79,12 @@ mod tests {
     #[test]
     fn first_masks_moved_along_the_true_flow_are_the_true_masks() {
         let size = WorldConfig::default().size;
-        let (mut seen, mut sum, mut lowest) = (0, 0.0f64, 1.0f64);
+        // Wheels turn within their silhouettes; wings, legs, tails and flames change theirs.
+        let rigid = |kind: Kind| {
+            use Kind::{Ball, Bus, Car, Star, Truck};
+            matches!(kind, Ball | Bus | Car | Star | Truck)
+        };
+        let mut means: [Vec<f64>; 2] = [vec![], vec![]];
         for s in scenes(40) {
             let (masks, flow) = (s.masks(size).unwrap(), s.flow(size).unwrap());
             assert_eq!(flow.len() + 1, s.frames);
@@ -88,17 +93,20 @@ mod tests {
             }
             let first = &masks.frames()[0];
             let moved = advect_all(first, s.objects.len(), &flow, s.fps).unwrap();
-            for id in 1..=s.objects.len() as u8 {
+            for (i, object) in s.objects.iter().enumerate() {
+                let id = i as u8 + 1;
                 let pairs = masks.frames().iter().zip(moved.frames());
                 let ious =
                     pairs.map(|(t, m)| f64::from(judge::iou(&t.mask_of(id), &m.mask_of(id))));
                 let mean = ious.sum::<f64>() / s.frames as f64;
-                (seen, sum, lowest) = (seen + 1, sum + mean, lowest.min(mean));
+                means[usize::from(rigid(object.kind))].push(mean);
             }
         }
-        eprintln!("{seen} objects, mean IoU {}, lowest {lowest}", sum / f64::from(seen));
-        assert!(seen > 20, "{seen}");
-        assert!(sum / f64::from(seen) > 0.9 && lowest > 0.7, "{} {lowest}", sum / f64::from(seen));
+        for (list, average, least) in [(&means[1], 0.93, 0.88), (&means[0], 0.8, 0.5)] {
+            let mean = list.iter().sum::<f64>() / list.len() as f64;
+            let lowest = list.iter().copied().fold(1.0, f64::min);
+            assert!(list.len() > 20 && mean > average && lowest > least, "{mean}, {lowest}");
+        }
     }
 
     #[test]
@@ -107,9 +115,13 @@ mod tests {
         for s in scenes(60) {
             let (masks, flow) = (s.masks(48).unwrap(), s.flow(48).unwrap());
             for (i, object) in s.objects.iter().enumerate() {
-                // What rests may be pushed or run into.
-                let alone = !s.objects.iter().any(|o| o.other == Some(i));
-                let rests = object.action == Action::Rest && alone;
+                // What rests may be pushed by another, but is not moved by one that passes behind.
+                let involved =
+                    |o: &SceneObject| o.other == Some(i) && o.action != Action::PassBehind;
+                let rests = object.action == Action::Rest;
+                if rests && s.objects.iter().any(involved) {
+                    continue;
+                }
                 rested += usize::from(rests);
                 let mut greatest = 0.0f32;
                 for (labels, field) in masks.frames().iter().zip(&flow) {
@@ -129,21 +141,15 @@ mod tests {
 
     #[test]
     fn the_span_of_flow_videos_holds_nearly_all_motion() {
-        let (mut all, mut beyond, mut speeds) = (0usize, 0usize, Vec::new());
+        let (mut all, mut beyond) = (0usize, 0usize);
         for s in scenes(300) {
             let masks = s.masks(48).unwrap();
             for (labels, field) in masks.frames().iter().zip(s.flow(48).unwrap()) {
                 for (_, v) in labels.ids().iter().zip(field.vectors()).filter(|&(&id, _)| id != 0) {
-                    let speed = v[0].hypot(v[1]) / 48.0;
                     all += 1;
-                    beyond += usize::from(speed > FLOW_SPAN);
-                    speeds.push(speed);
+                    beyond += usize::from(v[0].hypot(v[1]) / 48.0 > FLOW_SPAN);
                 }
             }
-        }
-        speeds.sort_by(f32::total_cmp);
-        for share in [0.5, 0.9, 0.99, 0.999, 0.9999, 1.0] {
-            eprintln!("{share}: {}", speeds[((speeds.len() - 1) as f64 * share) as usize]);
         }
         let share = beyond as f64 / all as f64;
         // Neither too narrow for what moves nor so wide that its colours are all pale.
