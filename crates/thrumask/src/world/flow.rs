@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn first_masks_moved_along_the_true_flow_are_the_true_masks() {
         let size = WorldConfig::default().size;
-        // Wheels turn within their silhouettes; wings, legs, tails and flames change theirs.
+        // Wheels turn within their silhouettes; wings, legs, tails, sails and flames change theirs.
         let rigid = |kind: Kind| {
             use Kind::{Ball, Bus, Car, Star, Truck};
             matches!(kind, Ball | Bus | Car | Star | Truck)

@@ -84,7 +84,7 @@ impl Scene {
 
     /// The true optical flow of what is seen, of each frame to the next: one field fewer than frames.
     /// The background does not move, and a point of an object moves by the change of its pose; that
-    /// wheels, legs, wings, tails and flames move of themselves is left out.
+    /// wheels, legs, wings, tails, sails and flames move of themselves is left out.
     ///
     /// # Errors
     /// As [`Scene::masks`].
