@@ -143,6 +143,7 @@ impl<'a> Job<'a> {
             picture,
             masks: &self.masks.labels,
             trajectory,
+            flow: None,
             plan: &self.plan,
         };
         let sample = |model: &StageModel, scene, sampling| {

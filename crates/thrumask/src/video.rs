@@ -1,7 +1,7 @@
 //! Stage 2: picture, trajectory, caption and object prompts become the video. The TI2V baseline goes
 //! the same way without the trajectory.
 
-use thrumask_core::{Clip, LabelMap, Picture, PromptPlan, Trajectory};
+use thrumask_core::{Clip, FlowField, LabelMap, Picture, PromptPlan, Trajectory};
 use thrumask_nn::{autoencoder::Autoencoder, pixels::clips_from_pixels};
 
 use crate::{
@@ -15,8 +15,10 @@ use crate::{
 pub struct VideoRequest<'a> {
     /// x(0).
     pub picture: &'a Picture,
-    /// ŝ; ignored by the TI2V baseline.
+    /// ŝ; ignored by the TI2V baseline. A model that follows flow takes the first masks alone from it.
     pub trajectory: Option<&'a Trajectory>,
+    /// The flow of each frame to the next, for a model that follows it.
+    pub flow: Option<&'a [FlowField]>,
     /// Caption and object prompts.
     pub plan: &'a PromptPlan,
     /// Seed of the noise.
@@ -28,7 +30,7 @@ pub struct VideoRequest<'a> {
 /// Generates the videos of a batch of requests. Frame 0 is the given picture.
 ///
 /// # Errors
-/// When sizes do not fit the model, a trajectory is missing, or `progress` stops the run.
+/// When sizes do not fit the model, a trajectory or flow is missing, or `progress` stops the run.
 pub fn generate_videos(
     model: &StageModel,
     autoencoder: &Autoencoder,
@@ -61,6 +63,7 @@ pub fn generate_own_videos(
             picture: r.picture,
             masks: r.trajectory.map_or(nobody, |t| &t.frames()[0]),
             trajectory: r.trajectory.filter(|_| model.config.kind == StageKind::Video),
+            flow: r.flow,
             plan: r.plan,
         })
         .collect();

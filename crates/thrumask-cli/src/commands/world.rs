@@ -6,8 +6,9 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use thrumask::{
+    model::flow_wheel,
     progress::Progress,
-    world::{Split, WorldConfig, contact_sheet, sample},
+    world::{Split, WorldConfig, contact_sheet, scene},
 };
 use thrumask_core::fsio;
 
@@ -20,7 +21,8 @@ const SHEET_SAMPLES: usize = 64;
 ///
 /// Each sample becomes NAME.mp4, NAME.masks.mp4 (palette colours), NAME.trajectory.json (exact
 /// masks), NAME.plan.json and NAME.truth.json (kind, colour, texture, size and action of each
-/// object); sheet.png shows all of them. A sample is a pure function of split and index.
+/// object), and with --flow NAME.flow.mp4 (optical flow in the colours of the Middlebury wheel; white
+/// does not move, the last frame is blank); sheet.png shows all of them. A sample is a pure function of split and index.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -48,6 +50,9 @@ pub struct World {
     /// Exactly so many objects, 1 to 4 [default: all of these].
     #[arg(long)]
     objects: Option<usize>,
+    /// Write the true optical flow of each sample as well.
+    #[arg(long)]
+    flow: bool,
     #[command(flatten)]
     talk: TalkOptions,
 }
@@ -91,7 +96,8 @@ impl World {
         let (mut shown, mut names) = (Vec::new(), Vec::new());
         for index in self.first..end {
             terminal.step("world", (index - self.first) as usize, self.count as usize)?;
-            let sample = sample(&config, self.split.split(), index)?;
+            let scene = scene(&config, self.split.split(), index)?;
+            let sample = scene.sample(config.size)?;
             let name = format!("{:?}-{index:06}", self.split).to_lowercase();
             let file = |ending: &str| self.out.join(format!("{name}.{ending}"));
             sample.clip.write(file("mp4"))?;
@@ -100,6 +106,11 @@ impl World {
             sample.plan.write(file("plan.json"))?;
             let truth = serde_json::to_vec_pretty(&sample.objects)?;
             fsio::write_atomic(file("truth.json"), &truth)?;
+            if self.flow {
+                let flow = scene.flow(config.size)?;
+                let clip = flow_wheel(config.size)?.clip(&flow, config.fps)?;
+                clip.write(file("flow.mp4"))?;
+            }
             names.push(name);
             if shown.len() < SHEET_SAMPLES {
                 shown.push(sample);

@@ -181,6 +181,8 @@ fn bad_training_configurations_are_refused() {
     assert!(zero.contains("run.steps") && zero.contains("at least 1"), "{zero}");
     let patch = refused(&MOTION.replace("patch = [2, 2, 2]", "patch = [3, 2, 2]"), &[]);
     assert!(patch.contains("patch"), "{patch}");
+    let both = refused(MOTION, &["--set", "stage.form=flow"]);
+    assert!(both.contains("stage.model") && both.contains("got both"), "{both}");
     let none = refused(&MOTION.replace("ae/model", "no/model"), &[]);
     assert!(none.contains("no/model.safetensors"), "{none}");
     assert!(!place.at("bad").join("model.safetensors").exists());
@@ -194,9 +196,9 @@ fn bad_training_configurations_are_refused() {
 fn samples_of_the_world_are_written_and_are_always_the_same() {
     let place = Place::new();
     for out in ["a", "b"] {
-        place.ok(&["world", "--out", out, "--count", "2", "--size", "48", "--quiet"]);
+        place.ok(&["world", "--out", out, "--count", "2", "--size", "48", "--flow", "--quiet"]);
     }
-    for name in ["test-000001.mp4", "test-000001.masks.mp4", "sheet.png"] {
+    for name in ["test-000001.mp4", "test-000001.masks.mp4", "test-000001.flow.mp4", "sheet.png"] {
         assert!(place.read(&format!("a/{name}")) == place.read(&format!("b/{name}")), "{name}");
     }
     let plan: serde_json::Value =

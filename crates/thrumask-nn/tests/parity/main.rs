@@ -1,7 +1,7 @@
 //! Our operators, layers and block against public reference implementations.
 //!
-//! Each folder holds the exporter that ran the reference (PyTorch, diffusers, transformers; versions
-//! in `requirements.txt`), what it wrote, and the test. To make a fixture anew:
+//! Each folder holds the exporter that ran the reference (PyTorch, diffusers, transformers, flow_vis;
+//! versions in `requirements.txt`), what it wrote, and the test. To make a fixture anew:
 //! `pip install -r requirements.txt && python attention/export.py`.
 #![allow(clippy::unwrap_used)]
 
@@ -11,6 +11,7 @@ mod attention_layer;
 mod dit_block;
 mod fixture;
 mod flow;
+mod flow_colors;
 mod lpips;
 mod norms;
 mod optimiser;

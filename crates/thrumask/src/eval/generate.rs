@@ -317,6 +317,7 @@ impl Maker<'_> {
             .map(|(i, (case, plan))| VideoRequest {
                 picture: &case.truth.clip.frames()[0],
                 trajectory: trajectories.map(|t| t[i]),
+                flow: None,
                 plan,
                 seed: self.seed(case),
                 fps: case.truth.clip.fps(),

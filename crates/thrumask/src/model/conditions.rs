@@ -1,7 +1,11 @@
 //! From pictures, masks and prompts to what a denoiser sees; training and inference share it.
 
+use std::borrow::Cow;
+
 use burn::tensor::Tensor;
-use thrumask_core::{LabelMap, Picture, PromptPlan, Trajectory, trajectory::colored};
+use thrumask_core::{
+    FlowField, LabelMap, Picture, PromptPlan, Trajectory, flow::advect_all, trajectory::colored,
+};
 use thrumask_nn::{
     autoencoder::Autoencoder,
     backbone::{DenoiserInput, ObjectContext, ObjectGrid},
@@ -10,7 +14,7 @@ use thrumask_nn::{
     pixels::pixels_from_frames,
 };
 
-use super::{Network, StageConfig, StageKind};
+use super::{MotionForm, Network, StageConfig, StageKind, flow_wheel};
 use crate::{Result, plan::in_known_words};
 
 /// The conditions of one sample, all at the model's size.
@@ -18,12 +22,57 @@ use crate::{Result, plan::in_known_words};
 pub struct SceneConditions<'a> {
     /// x(0).
     pub picture: &'a Picture,
-    /// s(0); needed by stage 1.
+    /// s(0); needed by stage 1, and by stage 2 when it follows flow.
     pub masks: &'a LabelMap,
-    /// ŝ; needed by stage 2.
+    /// ŝ; needed by stage 2 when it follows masks.
     pub trajectory: Option<&'a Trajectory>,
+    /// The flow of each frame to the next; needed by stage 2 when it follows flow.
+    pub flow: Option<&'a [FlowField]>,
     /// Caption, motion prompt and object prompts.
     pub plan: &'a PromptPlan,
+}
+
+impl<'a> SceneConditions<'a> {
+    /// The motion as a video: what stage 1 learns to make and stage 2 follows.
+    ///
+    /// # Errors
+    /// When the motion is missing in this form, or does not have the model's length.
+    pub fn motion_video(&self, config: &StageConfig) -> Result<Vec<Picture>> {
+        match config.form {
+            MotionForm::Masks => Ok(self.given()?.frames().iter().map(colored).collect()),
+            MotionForm::Flow => {
+                let flow = self.given_flow(config)?;
+                Ok(flow_wheel(config.video.size)?.clip(flow, 1.0)?.frames().to_vec())
+            }
+        }
+    }
+
+    /// The objects' masks in every frame, which masked attention follows: ŝ, or the first masks moved
+    /// along the flow.
+    fn moved(&self, config: &StageConfig) -> Result<Cow<'a, Trajectory>> {
+        match config.form {
+            MotionForm::Masks => Ok(Cow::Borrowed(self.given()?)),
+            MotionForm::Flow => {
+                let (flow, objects) = (self.given_flow(config)?, self.plan.objects.len());
+                Ok(Cow::Owned(advect_all(self.masks, objects, flow, 1.0)?))
+            }
+        }
+    }
+
+    fn given(&self) -> Result<&'a Trajectory> {
+        self.trajectory.ok_or_else(|| missing("a trajectory"))
+    }
+
+    fn given_flow(&self, config: &StageConfig) -> Result<&'a [FlowField]> {
+        let flow = self.flow.ok_or_else(|| missing("flow"))?;
+        let expected = config.video.frames.saturating_sub(1);
+        match flow.len() == expected {
+            true => Ok(flow),
+            false => {
+                Err(thrumask_core::Error::mismatch("flow fields", expected, flow.len()).into())
+            }
+        }
+    }
 }
 
 /// The conditions of a batch, ready for any number of denoising steps.
@@ -100,7 +149,8 @@ impl Prepared {
     }
 }
 
-/// E(x0) repeated over time, with E(s0) repeated (stage 1) or E(ŝ) (stage 2) behind it on channels.
+/// E(x0) repeated over time, with E(s0) repeated (stage 1) or the latents of the motion video (stage 2)
+/// behind it on channels.
 ///
 /// # Shapes
 /// - returns `[B, Cc, T, H, W]`
@@ -124,11 +174,9 @@ fn visual_latents(
             repeated(masks.iter().map(std::slice::from_ref).collect())?
         }
         StageKind::Video => {
-            let colored_frames = scenes
-                .iter()
-                .map(|s| Ok(needed(s)?.frames().iter().map(colored).collect::<Vec<Picture>>()))
-                .collect::<Result<Vec<_>>>()?;
-            let videos: Vec<&[Picture]> = colored_frames.iter().map(Vec::as_slice).collect();
+            let frames =
+                scenes.iter().map(|s| s.motion_video(config)).collect::<Result<Vec<_>>>()?;
+            let videos: Vec<&[Picture]> = frames.iter().map(Vec::as_slice).collect();
             autoencoder.encode(pixels_from_frames(&videos, &device)?)?
         }
     };
@@ -148,9 +196,9 @@ fn objects(
         .iter()
         .zip(keep)
         .map(|(scene, keep)| {
-            let trajectory = needed(scene)?;
+            let trajectory = scene.moved(config)?;
             let grid = match keep.image {
-                true => ObjectGrid::new(trajectory, grid, config.visibility)?,
+                true => ObjectGrid::new(&trajectory, grid, config.visibility)?,
                 false => ObjectGrid::background(trajectory.objects(), grid),
             };
             Ok(grid)
@@ -184,10 +232,6 @@ fn objects(
             KeyMask::Prompts(visibility),
         ),
     })
-}
-
-fn needed<'a>(scene: &SceneConditions<'a>) -> Result<&'a Trajectory> {
-    scene.trajectory.ok_or_else(|| missing("a trajectory for stage 2"))
 }
 
 fn missing(what: &str) -> crate::Error {

@@ -197,6 +197,7 @@ impl Run<'_> {
         let request = VideoRequest {
             picture: &picture,
             trajectory: Some(&held),
+            flow: None,
             plan,
             seed: config.seed,
             fps: config.fps,

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use thrumask_core::Error;
 use thrumask_nn::{
-    autoencoder::AutoencoderConfig, diffusion::path::TimeSampling,
+    autoencoder::AutoencoderConfig, backbone::dit::ObjectLayer, diffusion::path::TimeSampling,
     perception::grounded::GroundedConfig,
 };
 
 use crate::{
     Result,
-    model::{Sampling, StageConfig, StageKind},
+    model::{MotionForm, Sampling, StageConfig, StageKind, Variant},
     world::WorldConfig,
 };
 
@@ -170,6 +170,15 @@ pub struct StageTraining {
     /// The whole model; the stage's nano configuration when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<StageConfig>,
+    /// Without `model`: what stage 1 makes and stage 2 follows, masks when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<MotionForm>,
+    /// Without `model`: what stands in the place of masked self-attention; as usual when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_attention: Option<ObjectLayer>,
+    /// Without `model`: what stands in the place of masked cross-attention; as usual when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_attention: Option<ObjectLayer>,
     /// How training times are drawn.
     pub time: TimeSampling,
     /// Weight of latents that belong to an object; 1 treats all alike.
@@ -182,6 +191,14 @@ pub struct StageTraining {
     pub drop_both: f32,
     /// How validation samples.
     pub sampling: Sampling,
+}
+
+impl StageTraining {
+    /// How the stage differs from its usual nano configuration.
+    pub fn variant(&self) -> Variant {
+        let Self { form, self_attention, cross_attention, .. } = *self;
+        Variant { form, self_attention, cross_attention }
+    }
 }
 
 impl TrainConfig {
@@ -235,6 +252,14 @@ impl TrainConfig {
             }
         }
         self.world.validate()?;
+        if let Some(stage) = &self.stage
+            && stage.model.is_some()
+            && stage.variant() != Variant::default()
+        {
+            let reason =
+                "expected stage.model, or form and attention in the section [stage]; got both";
+            return Err(Error::invalid("training configuration", reason).into());
+        }
         let (needed, there) = match self.task {
             TaskName::Autoencoder => ("autoencoder", self.autoencoder.is_some()),
             TaskName::Motion | TaskName::Video | TaskName::Ti2v => ("stage", self.stage.is_some()),

@@ -15,6 +15,8 @@ mod referring;
 mod run;
 mod segmenter;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 pub use autoencoder::AutoencoderTask;
 pub use config::{

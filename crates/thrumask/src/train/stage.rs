@@ -6,7 +6,8 @@ use burn::{
     module::Module,
     tensor::{Device, Tensor, TensorData},
 };
-use thrumask_core::{Error, MaskSet, Picture, trajectory::colored};
+use rayon::prelude::*;
+use thrumask_core::{Error, FlowField, MaskSet, Picture};
 use thrumask_nn::{
     autoencoder::Autoencoder,
     backbone::Denoiser,
@@ -24,14 +25,22 @@ use super::{RunConfig, StageTraining, Task, TrainConfig};
 use crate::{
     Result,
     model::{
-        Network, Prepared, SceneConditions, StageConfig, StageKind, StageModel, VideoShape,
-        read_autoencoder, write_stage,
+        MotionForm, Network, Prepared, SceneConditions, StageConfig, StageKind, StageModel,
+        VideoShape, read_autoencoder, write_stage,
     },
     motion::{MotionRequest, generate_trajectories},
     progress::Silent,
     video::{VideoRequest, generate_videos},
     world::{self, Sample, Split, WorldConfig, judge},
 };
+
+/// A sample and what the stage needs beside it.
+#[derive(Clone)]
+struct Example {
+    sample: Sample,
+    /// The true flow, for a stage that makes or follows flow.
+    flow: Option<Vec<FlowField>>,
+}
 
 /// Training of one stage on the world.
 pub struct StageTask {
@@ -46,7 +55,7 @@ pub struct StageTask {
 
 /// What one step looks at.
 pub struct StageBatch {
-    samples: Vec<Sample>,
+    examples: Vec<Example>,
     /// X₁, `[B, C, T, H, W]`.
     data: Tensor<5>,
     /// X₀, `[B, C, T, H, W]`.
@@ -74,7 +83,10 @@ impl StageTask {
         let video = VideoShape { size: config.world.size, frames: config.world.frames };
         let stage = match training.model.clone() {
             Some(model) => model,
-            None => StageConfig::nano(kind, autoencoder.config(), video)?,
+            None => {
+                let variant = training.variant();
+                StageConfig::nano_variant(kind, autoencoder.config(), video, &variant)?
+            }
         };
         if stage.kind != kind || stage.video != video {
             let expected = format!("{kind:?} at {video:?}");
@@ -97,35 +109,43 @@ impl StageTask {
         step * self.run.batch as u64 + row as u64
     }
 
-    /// A batch from samples, with noise and times from the streams that `name` begins.
-    fn assemble(&self, samples: Vec<Sample>, name: &str, step: u64) -> Result<StageBatch> {
+    /// Example `index` of a split.
+    fn example(&self, split: Split, index: u64) -> Result<Example> {
+        let scene = world::scene(&self.world, split, index)?;
+        let size = self.world.size;
+        let flow = match (self.config.kind, self.config.form) {
+            (StageKind::Ti2v, _) | (_, MotionForm::Masks) => None,
+            (_, MotionForm::Flow) => Some(scene.flow(size)?),
+        };
+        Ok(Example { sample: scene.sample(size)?, flow })
+    }
+
+    /// A batch from examples, with noise and times from the streams that `name` begins.
+    fn assemble(&self, examples: Vec<Example>, name: &str, step: u64) -> Result<StageBatch> {
         let seed = self.run.seed;
         let stream = |what: &str| Noise::new(seed, &format!("{name}/{what}"));
         let (time, drop, noise) = (stream("time"), stream("drop"), stream("noise"));
         let [t, h, w] = self.config.denoiser.latent_size;
-        let shape = [samples.len(), self.config.denoiser.latent_channels, t, h, w];
+        let shape = [examples.len(), self.config.denoiser.latent_channels, t, h, w];
         let count: usize = shape.iter().skip(1).product();
-        let mut values = Vec::with_capacity(count * samples.len());
+        let mut values = Vec::with_capacity(count * examples.len());
         let (mut times, mut keep) = (Vec::new(), Vec::new());
-        for row in 0..samples.len() {
+        for row in 0..examples.len() {
             let position = self.position(step, row);
             values.extend(noise.normals(position * count as u64, count));
             times.push(self.training.time.draw(&time, position));
             keep.push(self.keep(drop.uniform(position)));
         }
-        let videos: Vec<Vec<Picture>> = match self.config.kind {
-            StageKind::Motion => {
-                samples.iter().map(|s| s.masks.frames().iter().map(colored).collect()).collect()
-            }
-            StageKind::Video | StageKind::Ti2v => {
-                samples.iter().map(|s| s.clip.frames().to_vec()).collect()
-            }
+        let video = |example: &Example| match self.config.kind {
+            StageKind::Motion => self.conditions(example).motion_video(&self.config),
+            StageKind::Video | StageKind::Ti2v => Ok(example.sample.clip.frames().to_vec()),
         };
+        let videos = examples.iter().map(video).collect::<Result<Vec<Vec<Picture>>>>()?;
         let videos: Vec<&[Picture]> = videos.iter().map(Vec::as_slice).collect();
         let data = self.autoencoder.encode(pixels_from_frames(&videos, &self.device)?)?;
         let noise = Tensor::from_data(TensorData::new(values, shape), &self.device);
-        let weight = self.weights(&samples);
-        Ok(StageBatch { samples, data, noise, weight, times, keep })
+        let weight = self.weights(&examples);
+        Ok(StageBatch { examples, data, noise, weight, times, keep })
     }
 
     /// Which conditions a uniform number in [0, 1) keeps.
@@ -138,12 +158,12 @@ impl StageTask {
     }
 
     /// More weight where an object is, in each latent frame; mean 1 over the batch.
-    fn weights(&self, samples: &[Sample]) -> Tensor<5> {
+    fn weights(&self, examples: &[Example]) -> Tensor<5> {
         let [t, h, w] = self.config.denoiser.latent_size;
         let VideoShape { size, frames } = self.config.video;
-        let mut weights = vec![1f32; samples.len() * t * h * w];
-        for (b, sample) in samples.iter().enumerate() {
-            for (f, frame) in sample.masks.frames().iter().enumerate() {
+        let mut weights = vec![1f32; examples.len() * t * h * w];
+        for (b, example) in examples.iter().enumerate() {
+            for (f, frame) in example.sample.masks.frames().iter().enumerate() {
                 for (i, _) in frame.ids().iter().enumerate().filter(|&(_, &id)| id != 0) {
                     let (x, y) = (i % size * w / size, i / size * h / size);
                     let cell = ((b * t + f * t / frames) * h + y) * w + x;
@@ -153,15 +173,18 @@ impl StageTask {
         }
         let mean = weights.iter().map(|&v| f64::from(v)).sum::<f64>() / weights.len() as f64;
         weights.iter_mut().for_each(|v| *v /= mean as f32);
-        let shape = [samples.len(), 1, t, h, w];
+        let shape = [examples.len(), 1, t, h, w];
         Tensor::from_data(TensorData::new(weights, shape), &self.device)
     }
 
-    fn conditions<'a>(&self, sample: &'a Sample) -> SceneConditions<'a> {
+    /// What is known of an example; a stage looks at what it needs.
+    fn conditions<'a>(&self, example: &'a Example) -> SceneConditions<'a> {
+        let Example { sample, flow } = example;
         SceneConditions {
             picture: &sample.clip.frames()[0],
             masks: &sample.masks.frames()[0],
-            trajectory: (self.config.kind == StageKind::Video).then_some(&sample.masks),
+            trajectory: Some(&sample.masks),
+            flow: flow.as_deref(),
             plan: &sample.plan,
         }
     }
@@ -175,9 +198,9 @@ impl StageTask {
     }
 
     /// The fixed validation set.
-    fn validation_set(&self) -> Result<Vec<Sample>> {
+    fn validation_set(&self) -> Result<Vec<Example>> {
         let count = self.run.validation_samples as u64;
-        Ok(world::samples(&self.world, Split::Validation, 0..count)?)
+        (0..count).into_par_iter().map(|i| self.example(Split::Validation, i)).collect()
     }
 }
 
@@ -196,13 +219,12 @@ impl Task for StageTask {
     fn batch(&self, step: u64) -> Result<StageBatch> {
         let first = step * self.run.batch as u64;
         let indices = first..first + self.run.batch as u64;
-        let make = |i: u64| world::scene(&self.world, Split::Train, i)?.sample(self.world.size);
-        let samples = indices.map(make).collect::<thrumask_core::Result<Vec<_>>>()?;
-        self.assemble(samples, "train", step)
+        let make = |i: u64| self.example(Split::Train, i);
+        self.assemble(indices.map(make).collect::<Result<Vec<_>>>()?, "train", step)
     }
 
     fn loss(&self, network: &Network, batch: StageBatch) -> Result<Tensor<1>> {
-        let scenes: Vec<_> = batch.samples.iter().map(|s| self.conditions(s)).collect();
+        let scenes: Vec<_> = batch.examples.iter().map(|e| self.conditions(e)).collect();
         let prepared = Prepared::new(
             network,
             &self.config,
@@ -224,17 +246,18 @@ impl Task for StageTask {
     }
 
     fn validate(&self, network: &Network) -> Result<(BTreeMap<String, f64>, Picture)> {
-        let samples = self.validation_set()?;
+        let examples = self.validation_set()?;
         let model = self.model(network);
         let mut scores = BTreeMap::new();
         let mut shown = Vec::new();
         let (mut losses, mut batches) = (0.0, 0);
         let mut tally = Tally::default();
-        for (number, chunk) in samples.chunks(self.run.batch).enumerate() {
+        for (number, chunk) in examples.chunks(self.run.batch).enumerate() {
             let batch = self.assemble(chunk.to_vec(), "validation", number as u64)?;
             losses += f64::from(self.loss(network, batch)?.into_scalar::<f32>());
             batches += 1;
-            for (mut made, truth) in self.generate(&model, chunk)?.into_iter().zip(chunk) {
+            let made = self.generate(&model, chunk)?;
+            for (mut made, Example { sample: truth, .. }) in made.into_iter().zip(chunk) {
                 match self.config.kind {
                     StageKind::Motion => tally.motion(&made, truth),
                     StageKind::Video | StageKind::Ti2v => tally.video(&made, truth),
@@ -256,20 +279,22 @@ impl Task for StageTask {
 }
 
 impl StageTask {
-    /// What the model makes of each sample's conditions, put in the place of the truth.
-    fn generate(&self, model: &StageModel, samples: &[Sample]) -> Result<Vec<Sample>> {
+    /// What the model makes of each example's conditions, put in the place of the truth.
+    fn generate(&self, model: &StageModel, examples: &[Example]) -> Result<Vec<Sample>> {
         let sampling = &self.training.sampling;
-        let mut made = samples.to_vec();
+        let mut made: Vec<Sample> = examples.iter().map(|e| e.sample.clone()).collect();
         if self.config.kind == StageKind::Motion {
-            let firsts = samples
+            let firsts = examples
                 .iter()
-                .map(|s| MaskSet::new(s.masks.frames()[0].clone(), s.masks.objects()))
+                .map(|Example { sample: s, .. }| {
+                    MaskSet::new(s.masks.frames()[0].clone(), s.masks.objects())
+                })
                 .collect::<thrumask_core::Result<Vec<_>>>()?;
-            let requests: Vec<MotionRequest<'_>> = samples
+            let requests: Vec<MotionRequest<'_>> = examples
                 .iter()
                 .zip(&firsts)
                 .enumerate()
-                .map(|(i, (s, masks))| MotionRequest {
+                .map(|(i, (Example { sample: s, .. }, masks))| MotionRequest {
                     picture: &s.clip.frames()[0],
                     masks,
                     plan: &s.plan,
@@ -283,17 +308,16 @@ impl StageTask {
                 generate_trajectories(model, autoencoder, &requests, sampling, &mut Silent)?;
             made.iter_mut().zip(masks).for_each(|(m, t)| m.masks = t);
         } else {
-            let request = |(i, s): (usize, &'_ Sample)| (i as u64, s.clip.fps());
-            let numbers: Vec<(u64, f32)> = samples.iter().enumerate().map(request).collect();
-            let requests: Vec<VideoRequest<'_>> = samples
+            let requests: Vec<VideoRequest<'_>> = examples
                 .iter()
-                .zip(numbers)
-                .map(|(s, (seed, fps))| VideoRequest {
+                .enumerate()
+                .map(|(i, Example { sample: s, flow })| VideoRequest {
                     picture: &s.clip.frames()[0],
                     trajectory: Some(&s.masks),
+                    flow: flow.as_deref(),
                     plan: &s.plan,
-                    seed,
-                    fps,
+                    seed: i as u64,
+                    fps: s.clip.fps(),
                 })
                 .collect();
             let clips =

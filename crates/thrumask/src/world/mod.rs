@@ -8,6 +8,7 @@
 mod backdrop;
 mod caption;
 mod cast;
+mod flow;
 pub(crate) mod font;
 pub mod judge;
 mod layout;

@@ -1,8 +1,9 @@
 //! A scene: everything about a sample before it is drawn.
 
-use thrumask_core::{Clip, Picture, PromptPlan, Result, Trajectory};
+use thrumask_core::{Clip, FlowField, Picture, PromptPlan, Result, Trajectory};
 
 use super::backdrop::Backdrop;
+use super::flow;
 use super::render;
 use super::vocabulary::{Action, Color, Kind, SizeClass, Texture};
 
@@ -79,6 +80,16 @@ impl Scene {
     /// As [`Scene::masks`].
     pub fn amodal(&self, index: usize, size: usize) -> Result<Trajectory> {
         render::amodal(self, index, size)
+    }
+
+    /// The true optical flow of what is seen, of each frame to the next: one field fewer than frames.
+    /// The background does not move, and a point of an object moves by the change of its pose; that
+    /// wheels, legs, wings, tails, sails and flames move of themselves is left out.
+    ///
+    /// # Errors
+    /// As [`Scene::masks`].
+    pub fn flow(&self, size: usize) -> Result<Vec<FlowField>> {
+        flow::flow(self, size)
     }
 
     /// All frames in colour at `size` × `size` pixels.

@@ -1,0 +1,170 @@
+//! The paper's ablations as training configurations.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use serde_json::json;
+use thrumask_nn::{
+    autoencoder::{Autoencoder, AutoencoderConfig},
+    backbone::dit::{FirstFrame, ObjectLayer, ObjectLayers},
+    layers::Init,
+    text::Vocabulary,
+    weights::parameters,
+};
+
+use super::*;
+use crate::{
+    model::{
+        MotionForm, Network, StageConfig, StageKind, VideoShape, read_stage, write_autoencoder,
+    },
+    world,
+};
+
+/// A few steps on small scenes, with the nano network.
+const VIDEO: &str = r#"
+task = "video"
+run = { seed = 3, steps = 2, batch = 2, checkpoint_every = 2, validate_every = 2, validation_samples = 2 }
+world = { size = 24, frames = 9 }
+[stage]
+autoencoder = "autoencoder.safetensors"
+object_weight = 2.0
+drop_image = 0.1
+drop_text = 0.1
+drop_both = 0.1
+time = { mean = -1.0, std = 1.0, pure_noise = 0.1 }
+sampling = { steps = 2, schedule = { kind = "uniform" }, guidance = { image = 1.5, text = 2.0 } }
+"#;
+
+const LATENTS: AutoencoderConfig = AutoencoderConfig {
+    frames: 1,
+    patch: 4,
+    latent_channels: 4,
+    encoder_width: 16,
+    decoder_width: 8,
+    decoder_blocks: 1,
+};
+
+fn read(overrides: &[&str]) -> crate::Result<TrainConfig> {
+    let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
+    TrainConfig::from_toml("video.toml", VIDEO, &overrides)
+}
+
+fn stage(overrides: &[&str]) -> crate::Result<StageConfig> {
+    let config = read(overrides)?;
+    let video = VideoShape { size: config.world.size, frames: config.world.frames };
+    let variant = config.stage.unwrap().variant();
+    StageConfig::nano_variant(config.task.stage().unwrap(), &LATENTS, video, &variant)
+}
+
+fn count(config: &StageConfig) -> usize {
+    let vocabulary = Vocabulary::new(world::words()).unwrap();
+    let network = Network::new(&mut Init::new(0, &Device::flex()), config, &vocabulary).unwrap();
+    parameters(&network).iter().map(|p| p.shape.iter().product::<usize>()).sum()
+}
+
+/// The four ablations of masked attention: none, cross only, self only, both.
+const ATTENTION: [&[&str]; 4] = [
+    &["stage.self_attention=unmasked", "stage.cross_attention=unmasked"],
+    &["stage.self_attention=unmasked"],
+    &["stage.cross_attention=unmasked"],
+    &[],
+];
+
+#[test]
+fn unmasked_attention_in_the_place_of_masked_has_as_many_parameters() {
+    let all: Vec<StageConfig> = ATTENTION.iter().map(|o| stage(o).unwrap()).collect();
+    let layers = |c: &StageConfig| {
+        let layers = c.denoiser.object_layers;
+        [layers.self_attention, layers.cross_attention]
+    };
+    let (masked, unmasked) = (ObjectLayer::Masked, ObjectLayer::Unmasked);
+    let expected = [[unmasked; 2], [unmasked, masked], [masked, unmasked], [masked; 2]];
+    assert_eq!(all.iter().map(layers).collect::<Vec<_>>(), expected);
+    let counts: Vec<usize> = all.iter().map(count).collect();
+    assert_eq!(counts, [counts[0]; 4]);
+    let flow = stage(&["stage.form=flow"]).unwrap();
+    assert_eq!((flow.form, count(&flow)), (MotionForm::Flow, counts[0]));
+
+    let absent = ["stage.self_attention=absent", "stage.cross_attention=absent"];
+    let none = stage(&absent).unwrap();
+    assert_eq!(none.denoiser.object_layers, ObjectLayers::NONE);
+    assert!(count(&none) < counts[0]);
+}
+
+#[test]
+fn what_is_left_out_is_as_ever_and_is_not_written() {
+    let config = read(&[]).unwrap();
+    let written = serde_json::to_value(&config).unwrap();
+    let stage_keys = written["stage"].as_object().unwrap();
+    for field in ["form", "self_attention", "cross_attention"] {
+        assert!(!stage_keys.contains_key(field), "{field}");
+    }
+    let usual = stage(&[]).unwrap();
+    let nano = StageConfig::nano(StageKind::Video, &LATENTS, usual.video).unwrap();
+    assert_eq!(usual, nano);
+    let written = serde_json::to_value(&usual).unwrap();
+    assert!(written.get("form").is_none(), "{written}");
+    assert_eq!(serde_json::from_value::<StageConfig>(written).unwrap(), usual);
+
+    let changed = read(&["stage.form=flow", "stage.self_attention=unmasked"]).unwrap();
+    let written = serde_json::to_value(&changed).unwrap();
+    assert_eq!(written["stage"]["form"], json!("flow"));
+    assert_eq!(written["stage"]["self_attention"], json!("unmasked"));
+    let form = serde_json::to_value(stage(&["stage.form=flow"]).unwrap()).unwrap();
+    assert_eq!(form["form"], json!("flow"));
+}
+
+#[test]
+fn variants_that_make_no_sense_are_refused() {
+    assert!(read(&["stage.form=fluid"]).is_err());
+    assert!(read(&["stage.self_attention=half"]).is_err());
+    assert!(stage(&["task=motion", "stage.self_attention=unmasked"]).is_err());
+    assert!(stage(&["task=ti2v", "stage.cross_attention=masked"]).is_err());
+    let ti2v = stage(&["task=ti2v", "stage.form=flow"]).unwrap();
+    assert_eq!(ti2v, stage(&["task=ti2v"]).unwrap());
+    let motion = stage(&["task=motion", "stage.form=flow"]).unwrap();
+    assert_eq!(motion.denoiser.first_frame, FirstFrame::None);
+}
+
+/// Trains a configuration, and gives the model with its last validation.
+fn trained(
+    overrides: &[&str],
+    base: &Path,
+) -> (StageConfig, std::collections::BTreeMap<String, f64>) {
+    let config = read(overrides).unwrap();
+    let folder = base.join(overrides.join("+"));
+    let mut scores = None;
+    let mut hear = |report| {
+        if let Report::Validation { scores: found, .. } = report {
+            scores = Some(found);
+        }
+    };
+    let device = Device::flex().autodiff();
+    let outcome = train_configured(&config, base, &folder, &device, &|| false, &mut hear).unwrap();
+    assert_eq!(outcome, Outcome::Finished);
+    let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
+    let model = read_stage("trained", &bytes, &Device::flex()).unwrap();
+    (model.config, scores.unwrap())
+}
+
+#[test]
+fn every_variant_trains_and_validates() {
+    let base = tempfile::tempdir().unwrap();
+    let autoencoder = Autoencoder::new(&mut Init::new(1, &Device::flex()), &LATENTS).unwrap();
+    let bytes = write_autoencoder(&autoencoder).unwrap();
+    std::fs::write(base.path().join("autoencoder.safetensors"), bytes).unwrap();
+    let absent = ["stage.self_attention=absent", "stage.cross_attention=absent"];
+    for overrides in ATTENTION.into_iter().chain([&absent[..], &["stage.form=flow"]]) {
+        let (config, scores) = trained(overrides, base.path());
+        assert_eq!(config, stage(overrides).unwrap());
+        assert!(scores["loss"].is_finite() && scores["psnr"].is_finite(), "{scores:?}");
+    }
+    let flow = ["task=motion", "stage.form=flow"];
+    let (config, scores) = trained(&flow, base.path());
+    assert_eq!(config.form, MotionForm::Flow);
+    for score in ["loss", "mean_iou", "action_accuracy"] {
+        assert!(scores[score].is_finite(), "{scores:?}");
+    }
+    // The first masks moved along whatever flow overlap the true ones somewhere.
+    assert!(scores["mean_iou"] > 0.0, "{scores:?}");
+}
