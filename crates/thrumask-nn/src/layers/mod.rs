@@ -1,6 +1,7 @@
 //! What every network is built from: thin modules over the fused operators of `thrumask-kernels`.
 
 pub mod attention;
+pub mod block;
 pub mod context;
 pub mod convolution;
 pub mod embedding;
@@ -10,6 +11,7 @@ pub mod norm;
 pub mod rotary;
 
 pub use attention::Attention;
+pub use block::EncoderBlock;
 pub use context::{Context, KeyMask};
 pub use convolution::Convolution;
 pub use embedding::{LearnedPositions, TimeEmbedding};

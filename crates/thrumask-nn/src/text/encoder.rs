@@ -7,7 +7,7 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use super::Vocabulary;
-use crate::layers::{Attention, Context, Init, KeyMask, LayerNorm, Mlp};
+use crate::layers::{Context, EncoderBlock, Init, KeyMask, LayerNorm};
 
 /// Sizes of a [`TextEncoder`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,21 +30,12 @@ impl TextEncoderConfig {
     }
 }
 
-/// One block: self-attention, then a perceptron, each after a norm and with a residual.
-#[derive(Module, Debug)]
-struct TextBlock {
-    attention_norm: LayerNorm,
-    attention: Attention,
-    mlp_norm: LayerNorm,
-    mlp: Mlp,
-}
-
 /// Words to embeddings.
 #[derive(Module, Debug)]
 pub struct TextEncoder {
     words: Param<Tensor<2>>,
     positions: Param<Tensor<2>>,
-    blocks: Vec<TextBlock>,
+    blocks: Vec<EncoderBlock>,
     norm: LayerNorm,
     #[module(skip)]
     max_tokens: usize,
@@ -59,12 +50,7 @@ impl TextEncoder {
             words: init.normal([vocabulary, width], 0.5),
             positions: init.normal([config.max_tokens, width], 0.3),
             blocks: (0..config.depth)
-                .map(|_| TextBlock {
-                    attention_norm: LayerNorm::new(init, width),
-                    attention: Attention::new(init, width, config.heads, gain),
-                    mlp_norm: LayerNorm::new(init, width),
-                    mlp: Mlp::new(init, width, 3 * width, gain),
-                })
+                .map(|_| EncoderBlock::new(init, width, config.heads, 3 * width, gain))
                 .collect(),
             norm: LayerNorm::new(init, width),
             max_tokens: config.max_tokens,
@@ -92,9 +78,7 @@ impl TextEncoder {
         let x = words.select(0, ids).reshape([rows.len(), length, width]); // [B, L, D]
         let mut x = x + self.positions.val().narrow(0, 0, length).unsqueeze::<3>(); // [B, L, D]
         for block in &self.blocks {
-            let h = block.attention_norm.forward(x.clone());
-            x = x + block.attention.among(h, None, None, Some(&lengths));
-            x = x.clone() + block.mlp.forward(block.mlp_norm.forward(x));
+            x = block.forward(x, None, Some(&lengths));
         }
         Context::new(self.norm.forward(x), KeyMask::Lengths(lengths))
     }

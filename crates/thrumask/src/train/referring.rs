@@ -6,10 +6,12 @@
 //! or counted from the left ("first ball", "second ball"), uncommon words, and absent objects.
 
 use thrumask_core::{LabelMap, ObjectPrompt, Picture, PixelBox, Result, Size};
-use thrumask_nn::diffusion::noise::Noise;
 
-use super::SegmenterTraining;
+use super::{SegmenterTraining, draw::Draw};
 use crate::world::{Color, Kind, Scene};
+
+/// The stream that the choices about asks come from.
+pub const STREAM: &str = "train/referring";
 
 /// Words beyond the world's own that asks use.
 pub const MORE_WORDS: [&str; 42] = [
@@ -56,41 +58,6 @@ pub const MORE_WORDS: [&str; 42] = [
     "thing",
     "object",
 ];
-
-/// Random numbers that depend on the sample alone.
-pub struct Draw {
-    noise: Noise,
-    next: u64,
-}
-
-impl Draw {
-    /// The numbers of sample `index`.
-    pub fn new(seed: u64, index: u64) -> Self {
-        // No sample needs as many as 2^14 numbers.
-        Self { noise: Noise::new(seed, "train/referring"), next: index << 14 }
-    }
-
-    fn uniform(&mut self) -> f32 {
-        self.next += 1;
-        self.noise.uniform(self.next - 1)
-    }
-
-    fn chance(&mut self, share: f32) -> bool {
-        self.uniform() < share
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        ((self.uniform() * n as f32) as usize).min(n.saturating_sub(1))
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-
-    fn range(&mut self, low: f32, high: f32) -> f32 {
-        low + (high - low) * self.uniform()
-    }
-}
 
 /// A picture and what is asked of it.
 #[derive(Debug, Clone)]
@@ -377,7 +344,7 @@ mod tests {
         for index in 0..40 {
             let make = || {
                 let scene = scene(&config, Split::Train, index).unwrap();
-                varied(&all(0.5), scene, 96, &mut Draw::new(4, index)).unwrap()
+                varied(&all(0.5), scene, 96, &mut Draw::new(4, STREAM, index)).unwrap()
             };
             let (a, b) = (make(), make());
             assert_eq!((&a.picture, &a.labels, &a.objects), (&b.picture, &b.labels, &b.objects));
@@ -400,7 +367,7 @@ mod tests {
         let mut checked = 0;
         for index in 0..150 {
             let scene = scene(&config, Split::Train, index).unwrap();
-            let asked = varied(&only_alike, scene, 96, &mut Draw::new(4, index)).unwrap();
+            let asked = varied(&only_alike, scene, 96, &mut Draw::new(4, STREAM, index)).unwrap();
             let named = |word: &str| {
                 let i = asked.objects.iter().position(|o| o.name.starts_with(word))?;
                 asked.labels.box_of(asked.answers[i]?).map(|b| b.center())

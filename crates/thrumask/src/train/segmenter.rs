@@ -17,7 +17,8 @@ use thrumask_nn::{
 
 use super::{
     RunConfig, SegmenterTraining, Task, TrainConfig,
-    referring::{Asked, Draw, MORE_WORDS, plain, varied},
+    draw::Draw,
+    referring::{Asked, MORE_WORDS, STREAM, plain, varied},
 };
 use crate::{
     Result,
@@ -131,7 +132,12 @@ impl Task for SegmenterTask {
         let batch = self.run.batch as u64;
         let make = |index: u64| {
             let scene = world::scene(&self.world, Split::Train, index)?;
-            varied(&self.training, scene, self.world.size, &mut Draw::new(self.run.seed, index))
+            varied(
+                &self.training,
+                scene,
+                self.world.size,
+                &mut Draw::new(self.run.seed, STREAM, index),
+            )
         };
         let asked = (step * batch..(step + 1) * batch).map(make);
         let asked = asked.collect::<thrumask_core::Result<Vec<_>>>()?;
@@ -171,7 +177,7 @@ impl Task for SegmenterTask {
         let mut asked = Vec::new();
         for index in samples {
             let scene = world::scene(&self.world, Split::Validation, index)?;
-            let mut draw = Draw::new(self.run.seed, index);
+            let mut draw = Draw::new(self.run.seed, STREAM, index);
             asked.push(varied(&varied_alike, scene, self.world.size, &mut draw)?);
         }
         named.extend(score(&segmenter, &asked)?.0.named("asked_"));

@@ -10,3 +10,4 @@ mod patch;
 pub use block::{BlockContext, DitBlock};
 pub use config::{DitConfig, FirstFrame, ObjectLayer, ObjectLayers};
 pub use model::Dit;
+pub use patch::tokens_from_latents;

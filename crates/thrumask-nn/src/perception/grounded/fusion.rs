@@ -8,40 +8,10 @@ use burn::{
 use thrumask_kernels::RopeTable;
 
 use super::GroundedConfig;
-use crate::layers::{Attention, Context, Init, KeyMask, LayerNorm, Linear, Mlp};
+use crate::layers::{Attention, Context, EncoderBlock, Init, KeyMask, LayerNorm, Linear, Mlp};
 
 /// An object covers about one token in twenty.
 const FIRST_MATCH_LOGIT: f32 = -3.0;
-
-/// Self-attention with rotary positions and a perceptron, each after a norm and with a residual.
-#[derive(Module, Debug)]
-pub(super) struct ImageBlock {
-    attention_norm: LayerNorm,
-    attention: Attention,
-    mlp_norm: LayerNorm,
-    mlp: Mlp,
-}
-
-impl ImageBlock {
-    pub(super) fn new(init: &mut Init, config: &GroundedConfig, gain: f32) -> Self {
-        let width = config.width;
-        Self {
-            attention_norm: LayerNorm::new(init, width),
-            attention: Attention::new(init, width, config.heads, gain),
-            mlp_norm: LayerNorm::new(init, width),
-            mlp: Mlp::new(init, width, config.mlp_ratio * width, gain),
-        }
-    }
-
-    /// # Shapes
-    /// - `x`: `[B, N, C]`
-    /// - returns `[B, N, C]`
-    pub(super) fn forward(&self, x: Tensor<3>, rope: &RopeTable) -> Tensor<3> {
-        let h = self.attention_norm.forward(x.clone());
-        let x = x + self.attention.among(h, Some(rope), None, None);
-        x.clone() + self.mlp.forward(self.mlp_norm.forward(x))
-    }
-}
 
 /// Where each object may be, by comparing its query with every token, and a mark of it there.
 #[derive(Module, Debug)]
@@ -102,7 +72,7 @@ pub(super) struct FusionBlock {
     look: Attention,
     mlp_norm: LayerNorm,
     mlp: Mlp,
-    image: ImageBlock,
+    image: EncoderBlock,
 }
 
 /// The state of picture and objects between blocks.
@@ -126,7 +96,7 @@ impl FusionBlock {
             look: Attention::with_context(init, width, width, heads, gain),
             mlp_norm: LayerNorm::new(init, width),
             mlp: Mlp::new(init, width, width, gain),
-            image: ImageBlock::new(init, config, gain),
+            image: EncoderBlock::new(init, width, heads, config.mlp_ratio * width, gain),
         }
     }
 
@@ -148,7 +118,7 @@ impl FusionBlock {
         let seen = whole(image.clone());
         let queries = queries.clone() + self.look.to(self.look_norm.forward(queries), &seen);
         let queries = queries.clone() + self.mlp.forward(self.mlp_norm.forward(queries));
-        Turn { image: self.image.forward(image, rope), queries, matches }
+        Turn { image: self.image.forward(image, Some(rope), None), queries, matches }
     }
 }
 

@@ -4,6 +4,7 @@
 use burn::tensor::{Tensor, activation::sigmoid};
 
 use super::GroundedOutput;
+use crate::perception::cross_entropy;
 
 /// How much a pixel of an object counts beside one of the background.
 const OBJECT_WEIGHT: f32 = 2.0;
@@ -75,14 +76,4 @@ fn mask_loss(logits: Tensor<2>, truth: Tensor<2>, present: Tensor<2>) -> Tensor<
     let total = seen.sum_dim(1) + truth.sum_dim(1); // [R, 1]
     let dice = (overlap * 2.0 + DICE_SMOOTHING) / (total + DICE_SMOOTHING);
     entropy * PIXEL_WEIGHT + (dice * -1.0 + 1.0) * present
-}
-
-/// −log of the probability of the truth, from logits, without overflow:
-/// max(x, 0) − x·y + log(1 + exp(−|x|)).
-///
-/// # Shapes
-/// - all `[R, P]`
-fn cross_entropy(logits: Tensor<2>, truth: Tensor<2>) -> Tensor<2> {
-    let distance = logits.clone().abs();
-    logits.clone().clamp_min(0.0) - logits * truth + (distance * -1.0).exp().log1p()
 }

@@ -24,11 +24,11 @@ use burn::{
 pub use config::GroundedConfig;
 pub use loss::{GroundedTargets, grounded_loss};
 
-use fusion::{FusionBlock, ImageBlock, Turn, whole};
+use fusion::{FusionBlock, Turn, whole};
 
 use crate::{
     Error, Result,
-    layers::{Attention, Init, LayerNorm, LearnedPositions, Linear, Mlp},
+    layers::{Attention, EncoderBlock, Init, LayerNorm, LearnedPositions, Linear, Mlp},
     text::{TextEncoder, Vocabulary},
 };
 
@@ -54,7 +54,7 @@ pub struct Grounded {
     cell_mlp: Mlp,
     token: Linear,
     positions: LearnedPositions,
-    image_blocks: Vec<ImageBlock>,
+    image_blocks: Vec<EncoderBlock>,
     fusion_blocks: Vec<FusionBlock>,
     look_norm: LayerNorm,
     look: Attention,
@@ -88,6 +88,7 @@ impl Grounded {
         config.check()?;
         let (width, cell, grid) = (config.width, config.cell_width, config.grid());
         let merged = config.merge * config.merge * cell;
+        let hidden = config.mlp_ratio * width;
         let gain = 1.0 / (2.0 * (config.image_blocks + config.fusion_blocks) as f32).sqrt();
         let pixels = config.cell * config.cell * config.mask_channels;
         Ok(Self {
@@ -99,7 +100,7 @@ impl Grounded {
             token: Linear::new(init, merged, width, 1.0),
             positions: LearnedPositions::new(init, [1, grid, grid], width),
             image_blocks: (0..config.image_blocks)
-                .map(|_| ImageBlock::new(init, config, gain))
+                .map(|_| EncoderBlock::new(init, width, config.heads, hidden, gain))
                 .collect(),
             fusion_blocks: (0..config.fusion_blocks)
                 .map(|_| FusionBlock::new(init, config, gain))
@@ -158,7 +159,7 @@ impl Grounded {
         let mut image = tokens + self.positions.forward().expand([batch, grid * grid, width]);
         let rope = self.config.rotary.table([1, grid, grid]);
         for block in &self.image_blocks {
-            image = block.forward(image, &rope);
+            image = block.forward(image, Some(&rope), None);
         }
         let asked = asked(&counts, objects, &image.device()); // [B, S, 1]
         let mut turn = Turn { image, queries, matches: Vec::new() };
