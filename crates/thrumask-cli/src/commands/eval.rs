@@ -1,5 +1,7 @@
 //! `thrumask eval`: measures models.
 
+mod classifier;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Result, anyhow, bail};
@@ -27,7 +29,8 @@ pub struct Eval {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    World(World),
+    World(Box<World>),
+    Classifier(classifier::Classifier),
 }
 
 /// Judge the models on held-out scenes of the procedural world.
@@ -135,8 +138,10 @@ words!(Objects => Crowd { Single = "single", Multi = "multi" });
 impl Eval {
     /// Does it.
     pub fn run(self) -> Result<()> {
-        let What::World(world) = self.what;
-        world.run()
+        match self.what {
+            What::World(world) => world.run(),
+            What::Classifier(classifier) => classifier.run(),
+        }
     }
 }
 
@@ -163,7 +168,7 @@ impl World {
             pipeline::merge(&mut set, &pipeline::nested(key, value.clone()));
         }
         let config: EvalConfig = serde_json::from_value(set).map_err(|e| anyhow!("--set: {e}"))?;
-        let mut bars = Bars { inner: self.talk.reporter(), stage: String::new() };
+        let mut bars = Bars::new(self.talk.reporter());
         let report = run(&config, &subjects, self.out.as_deref(), &mut bars)?;
         if self.talk.json {
             return terminal::print_json(&report);
@@ -212,9 +217,16 @@ impl World {
 }
 
 /// Shows one bar for each group of scenes.
-struct Bars {
+pub struct Bars {
     inner: terminal::Terminal,
     stage: String,
+}
+
+impl Bars {
+    /// Bars on a terminal.
+    pub fn new(inner: terminal::Terminal) -> Self {
+        Self { inner, stage: String::new() }
+    }
 }
 
 impl Progress for Bars {

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use thrumask_nn::diffusion::noise::Noise;
 
 /// One scene's share of a figure: the figure is the sum of `sum` over that of `count`.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tally {
     /// Sum of the values.
     pub sum: f64,
@@ -45,10 +46,20 @@ pub struct Resamples {
 impl Resamples {
     /// `count` resamples of `scenes` scenes.
     pub fn new(scenes: usize, count: usize, seed: u64) -> Self {
-        let noise = Noise::new(seed, "bootstrap");
+        Self::named(scenes, count, seed, "bootstrap")
+    }
+
+    /// The same from the random stream of a name, for draws that do not depend on each other.
+    pub fn named(scenes: usize, count: usize, seed: u64, name: &str) -> Self {
+        let noise = Noise::new(seed, name);
         let draw = |i: u64| ((noise.uniform(i) * scenes as f32) as u32).min(scenes as u32 - 1);
         let total = if scenes == 0 { 0 } else { scenes * count };
         Self { scenes, draws: (0..total as u64).map(draw).collect() }
+    }
+
+    /// The scenes of each resample.
+    pub fn draws(&self) -> impl Iterator<Item = &[u32]> {
+        self.draws.chunks_exact(self.scenes.max(1))
     }
 
     /// The figure of one tally per scene, or `None` when nothing was counted.
@@ -61,28 +72,29 @@ impl Resamples {
         };
         let all = total(&mut tallies.iter());
         let whole = ratio(all)?;
-        let mut means: Vec<f64> = self
-            .draws
-            .chunks_exact(self.scenes.max(1))
-            .filter_map(|draw| {
-                ratio(total(&mut draw.iter().filter_map(|&i| tallies.get(i as usize))))
-            })
-            .collect();
-        means.sort_by(f64::total_cmp);
-        // Between the two nearest ranks.
-        let quantile = |q: f64| {
-            let at = q * means.len().saturating_sub(1) as f64;
-            let (low, part) = (at.floor() as usize, at.fract());
-            let a = means.get(low).copied().unwrap_or(whole);
-            let b = means.get(low + 1).copied().unwrap_or(a);
-            a + (b - a) * part
-        };
-        let (low, high) = (quantile(0.025), quantile(0.975));
-        // No figure is known to more digits than these, and so short numbers survive JSON exactly.
-        let rounded = |v: f64| (v * 1e6).round() / 1e6;
-        let [mean, low, high] = [whole, low, high].map(rounded);
-        Some(Estimate { mean, low, high, count: all.count as usize })
+        let drawn =
+            |draw: &[u32]| ratio(total(&mut draw.iter().filter_map(|&i| tallies.get(i as usize))));
+        let means = self.draws().filter_map(drawn).collect();
+        Some(interval(whole, means, all.count as usize))
     }
+}
+
+/// A figure that is `whole` over everything and `means` over each resample.
+pub fn interval(whole: f64, mut means: Vec<f64>, count: usize) -> Estimate {
+    means.sort_by(f64::total_cmp);
+    // Between the two nearest ranks.
+    let quantile = |q: f64| {
+        let at = q * means.len().saturating_sub(1) as f64;
+        let (low, part) = (at.floor() as usize, at.fract());
+        let a = means.get(low).copied().unwrap_or(whole);
+        let b = means.get(low + 1).copied().unwrap_or(a);
+        a + (b - a) * part
+    };
+    let (low, high) = (quantile(0.025), quantile(0.975));
+    // No figure is known to more digits than these, and so short numbers survive JSON exactly.
+    let rounded = |v: f64| (v * 1e6).round() / 1e6;
+    let [mean, low, high] = [whole, low, high].map(rounded);
+    Estimate { mean, low, high, count }
 }
 
 #[cfg(test)]

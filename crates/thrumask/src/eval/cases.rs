@@ -4,7 +4,7 @@ use std::ops::{Range, RangeInclusive};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use thrumask_core::{Clip, Result, Trajectory};
+use thrumask_core::{Clip, FlowField, Result, Trajectory};
 use thrumask_nn::diffusion::noise::Noise;
 
 use super::{
@@ -58,6 +58,8 @@ pub struct Case {
     pub ceiling: Trajectory,
     /// The same objects in other motions; see [`Selection`].
     pub random: (Clip, Trajectory),
+    /// The true flow of each frame to the next.
+    pub flow: Vec<FlowField>,
     /// The masks of the same words, drawn again; see [`world::another_draw`].
     pub another: Trajectory,
     /// The scene in opposite words, when there is anything to turn round.
@@ -102,7 +104,17 @@ impl Selection {
             let another = another.masks(world.size)?;
             let opposite = Opposite::of(&world, self.split, index, &scene)?;
             let paraphrase = paraphrase_of(&world, self.split, self.crowd, index);
-            Ok(Case { index, truth, resegmenter, ceiling, random, another, opposite, paraphrase })
+            Ok(Case {
+                index,
+                truth,
+                resegmenter,
+                ceiling,
+                random,
+                flow: scene.flow(world.size)?,
+                another,
+                opposite,
+                paraphrase,
+            })
         };
         indices.into_par_iter().map(case).collect()
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::{module::Module, tensor::Device};
-use thrumask_core::{Clip, Error, LabelMap, MaskSet, Picture, PromptPlan, Trajectory};
+use thrumask_core::{Clip, Error, FlowField, LabelMap, MaskSet, Picture, PromptPlan, Trajectory};
 use thrumask_nn::{
     autoencoder::Autoencoder,
     pixels::{clips_from_pixels, pixels_from_frames},
@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     Result,
-    model::StageModel,
-    motion::{MotionRequest, generate_mask_videos},
+    model::{MotionForm, StageModel},
+    motion::{FlowMotion, MotionRequest, generate_flows, generate_mask_videos},
     plan::{Planner, RulePlanner},
     progress::Progress,
     video::{VideoRequest, generate_own_videos},
@@ -39,6 +39,8 @@ pub struct Chain {
     pub plan: PromptPlan,
     /// What stage 1 made of the plan.
     pub trajectory: Trajectory,
+    /// Stage 2's own frame 0.
+    pub own_first: Picture,
     /// What stage 2 made of the trajectory.
     pub clip: Clip,
 }
@@ -82,9 +84,9 @@ pub struct Made {
 ///
 /// # Errors
 /// When there is a stage without autoencoder, a model fails, or `progress` stops the run.
-pub fn make(
+pub fn make<'a>(
     subjects: &Subjects,
-    cases: &[Case],
+    cases: &'a [Case],
     config: &EvalConfig,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Made>> {
@@ -116,15 +118,17 @@ pub fn make(
     if let (Some(motion), true) = (&subjects.motion, wants(Part::Motion) || wants(Part::Words)) {
         let plans = maker.true_plans();
         let masks = maker.true_masks(&plans)?;
-        let drawn = maker.trajectories(motion, &plans, &masks)?;
+        let moved = maker.trajectories(motion, &plans, &masks)?;
+        let drawn = moved.into_iter().map(|m| (m.video, m.trajectory));
         all.iter_mut().zip(drawn).for_each(|(made, drawn)| made.motion = Some(drawn));
         if wants(Part::Words) {
             in_other_words(subjects, config, cases, &mut all, maker.progress)?;
         }
     }
     if let (Some(video), true) = (&subjects.video, wants(Part::Video)) {
-        let trajectories: Vec<&Trajectory> = cases.iter().map(|c| &c.truth.masks).collect();
-        let drawn = maker.videos(video, &maker.true_plans(), Some(&trajectories))?;
+        let truth = |c: &'a Case| Followed { trajectory: &c.truth.masks, flow: Some(&c.flow) };
+        let truth: Vec<Followed<'_>> = cases.iter().map(truth).collect();
+        let drawn = maker.videos(video, &maker.true_plans(), Some(&truth))?;
         all.iter_mut().zip(drawn).for_each(|(made, drawn)| made.video = Some(drawn));
     }
     if let (Some(ti2v), true) = (&subjects.ti2v, wants(Part::Video) || wants(Part::Chained)) {
@@ -193,7 +197,7 @@ fn in_other_words(
     let mut maker = Maker { subjects, cases: &some, config, progress };
     let masks = maker.true_masks(&plans)?;
     let drawn = maker.trajectories(motion, &plans, &masks)?;
-    turned.iter().zip(drawn).for_each(|(&i, (_, made))| all[i].opposite = Some(made));
+    turned.iter().zip(drawn).for_each(|(&i, made)| all[i].opposite = Some(made.trajectory));
 
     let (spoken, captions): (Vec<usize>, Vec<&str>) = cases
         .iter()
@@ -223,6 +227,28 @@ fn autoencoder_of(subjects: &Subjects) -> Result<&Autoencoder> {
     let reason = "expected one beside the stage models, got none";
     let missing = || Error::invalid("autoencoder", reason).into();
     subjects.autoencoder.as_ref().ok_or_else(missing)
+}
+
+/// What stage 1 made.
+struct Moved {
+    /// The network's own video.
+    video: Clip,
+    /// The trajectory in it.
+    trajectory: Trajectory,
+    /// The flow in it, when that is what the network makes.
+    flow: Option<Vec<FlowField>>,
+}
+
+impl Moved {
+    fn followed(&self) -> Followed<'_> {
+        Followed { trajectory: &self.trajectory, flow: self.flow.as_deref() }
+    }
+}
+
+/// What stage 2 is to follow.
+struct Followed<'a> {
+    trajectory: &'a Trajectory,
+    flow: Option<&'a [FlowField]>,
 }
 
 /// Calls the stages on a batch.
@@ -260,7 +286,7 @@ impl Maker<'_> {
         model: &StageModel,
         plans: &[PromptPlan],
         masks: &[MaskSet],
-    ) -> Result<Vec<(Clip, Trajectory)>> {
+    ) -> Result<Vec<Moved>> {
         if plans.is_empty() {
             return Ok(Vec::new());
         }
@@ -277,12 +303,21 @@ impl Maker<'_> {
             .collect();
         let autoencoder = autoencoder_of(self.subjects)?;
         let sampling = &self.config.motion;
+        if model.config.form == MotionForm::Flow {
+            let made = generate_flows(model, autoencoder, &requests, sampling, self.progress)?;
+            let moved = |FlowMotion { video, flow, trajectory }| Moved {
+                video,
+                flow: Some(flow),
+                trajectory,
+            };
+            return Ok(made.into_iter().map(moved).collect());
+        }
         let clips = generate_mask_videos(model, autoencoder, &requests, sampling, self.progress)?;
-        let drawn = requests.iter().zip(clips).map(|(request, clip)| {
-            let trajectory = request.trajectory_from(&clip)?;
-            Ok((clip, trajectory))
+        let moved = requests.iter().zip(clips).map(|(request, video)| {
+            let trajectory = request.trajectory_from(&video)?;
+            Ok(Moved { video, trajectory, flow: None })
         });
-        drawn.collect()
+        moved.collect()
     }
 
     /// From captions to trajectories: planner, masks by name, stage 1.
@@ -299,8 +334,8 @@ impl Maker<'_> {
         let masks = masks.collect::<thrumask_core::Result<Vec<_>>>()?;
         let made = self.trajectories(model, &plans, &masks)?;
         let parts = self.cases.iter().zip(&found).zip(made);
-        let one = |((case, found), (_, made)): ((&&Case, &Vec<Option<usize>>), (_, Trajectory))| {
-            let trajectory = words::true_ids(&made, found, case.truth.objects.len())?;
+        let one = |((case, found), made): ((&&Case, &Vec<Option<usize>>), Moved)| {
+            let trajectory = words::true_ids(&made.trajectory, found, case.truth.objects.len())?;
             Ok(Paraphrased { named: found.iter().flatten().count(), trajectory })
         };
         parts.map(one).collect()
@@ -310,14 +345,14 @@ impl Maker<'_> {
         &mut self,
         model: &StageModel,
         plans: &[PromptPlan],
-        trajectories: Option<&[&Trajectory]>,
+        followed: Option<&[Followed<'_>]>,
     ) -> Result<Vec<Drawn>> {
         let scenes = self.cases.iter().zip(plans).enumerate();
         let requests: Vec<VideoRequest<'_>> = scenes
             .map(|(i, (case, plan))| VideoRequest {
                 picture: &case.truth.clip.frames()[0],
-                trajectory: trajectories.map(|t| t[i]),
-                flow: None,
+                trajectory: followed.map(|f| f[i].trajectory),
+                flow: followed.and_then(|f| f[i].flow),
                 plan,
                 seed: self.seed(case),
                 fps: case.truth.clip.fps(),
@@ -340,13 +375,14 @@ impl Maker<'_> {
         plans: &[PromptPlan],
         masks: &[MaskSet],
     ) -> Result<Vec<Chain>> {
-        let trajectories = self.trajectories(motion, plans, masks)?;
-        let made: Vec<&Trajectory> = trajectories.iter().map(|(_, t)| t).collect();
-        let videos = self.videos(video, plans, Some(&made))?;
-        let parts = plans.iter().zip(trajectories).zip(videos);
-        let chain = |((plan, (_, trajectory)), drawn): ((&PromptPlan, _), Drawn)| Chain {
+        let moved = self.trajectories(motion, plans, masks)?;
+        let followed: Vec<Followed<'_>> = moved.iter().map(Moved::followed).collect();
+        let videos = self.videos(video, plans, Some(&followed))?;
+        let parts = plans.iter().zip(moved).zip(videos);
+        let chain = |((plan, moved), drawn): ((&PromptPlan, Moved), Drawn)| Chain {
             plan: plan.clone(),
-            trajectory,
+            trajectory: moved.trajectory,
+            own_first: drawn.own_first,
             clip: drawn.clip,
         };
         Ok(parts.map(chain).collect())

@@ -7,9 +7,10 @@ use thrumask_core::{Clip, LabelMap, Picture, Trajectory, palette};
 
 use super::{
     bootstrap::Tally,
+    classifier::{Look, answers},
     metrics::{Colors, boundary_f, boundary_tolerance, psnr, region, ssim},
 };
-use crate::world::{Action, Sample, judge};
+use crate::world::{Action, ObjectTruth, Sample, judge};
 
 /// Declares the measures with their words.
 macro_rules! measures {
@@ -64,6 +65,22 @@ measures! {
     /// Share of objects whose mask overlaps the true mask of the object it stands for more than
     /// that of any other.
     RightObject = "right object",
+    /// Fréchet distance of the classifier's features from those of the true videos; of a set of
+    /// videos, not of one. Less is better.
+    Distance = "world classifier distance",
+    /// Share of what the words say of an object (kind, colour, action) that the classifier sees.
+    Alignment = "alignment",
+    /// Share of objects whose kind the classifier sees.
+    KindSeen = "kind seen",
+    /// Share of objects whose colour the classifier sees.
+    ColorSeen = "colour seen",
+    /// Share of objects whose action the classifier sees.
+    ActionSeen = "action seen",
+    /// Mean cosine between the classifier's features of one stretch of time and the next.
+    Consistency = "consistency",
+    /// How far an object's centre moves from frame to frame, in percent of the picture's side. Neither
+    /// more nor less than the true video's is good.
+    Displacement = "displacement",
     /// Share of scenes in which the planner gives the true motion prompt and object prompts.
     Plan = "plan equal",
     /// Share of the objects that were told to go the opposite way, and that do.
@@ -144,6 +161,43 @@ impl Scores {
         }
     }
 
+    /// Measures how far objects move, where they are seen in a frame and the next.
+    pub fn displacement(&mut self, found: &Trajectory) {
+        let size = found.size();
+        let least = (SEEN * size.area() as f32).ceil() as usize;
+        let side = size.width.max(size.height) as f32;
+        for id in 1..=found.objects() as u8 {
+            let centers = found.frames().iter().map(|frame| center(frame, id, least));
+            let centers: Vec<Option<[f32; 2]>> = centers.collect();
+            let steps = centers.windows(2).filter_map(|pair| {
+                let ([x0, y0], [x1, y1]) = (pair[0]?, pair[1]?);
+                Some((x1 - x0).hypot(y1 - y0) * 100.0 / side)
+            });
+            self.add_some(Measure::Displacement, mean(steps));
+        }
+    }
+
+    /// Scores what the classifier sees of a video.
+    pub fn look(&mut self, look: &Look, truth: &Sample) {
+        self.seen(look, truth, |_| true);
+        self.add(Measure::Consistency, look.consistency());
+    }
+
+    /// Scores what the classifier sees of the objects of which `whom` is true: of one that is not
+    /// found it sees nothing.
+    pub fn seen(&mut self, look: &Look, truth: &Sample, whom: impl Fn(&ObjectTruth) -> bool) {
+        let measures = [Measure::KindSeen, Measure::ColorSeen, Measure::ActionSeen];
+        for (i, object) in truth.objects.iter().enumerate().filter(|(_, object)| whom(object)) {
+            let seen = look.objects.get(i).copied().flatten();
+            for (question, answer) in answers(object).into_iter().enumerate() {
+                let right = seen.is_some_and(|seen| seen[question] == answer);
+                let right = f32::from(u8::from(right));
+                self.add(measures[question], right);
+                self.add(Measure::Alignment, right);
+            }
+        }
+    }
+
     /// Scores the network's own first frame.
     pub fn first_frame(&mut self, own: &Picture, given: &Picture) {
         self.add(Measure::FirstPsnr, psnr(own, given));
@@ -207,6 +261,17 @@ impl Scores {
 pub fn mean_region(a: &Trajectory, b: &Trajectory, id: u8) -> Option<f32> {
     let pairs = a.frames().iter().zip(b.frames()).skip(1);
     mean(pairs.filter_map(|(a, b)| region(a, b, id)))
+}
+
+/// Centre of an object's pixels, of which there are at least `least`.
+fn center(frame: &LabelMap, id: u8, least: usize) -> Option<[f32; 2]> {
+    let width = frame.size().width;
+    let (mut sum, mut count) = ([0f32; 2], 0usize);
+    for (i, _) in frame.ids().iter().enumerate().filter(|&(_, &v)| v == id) {
+        sum = [sum[0] + (i % width) as f32, sum[1] + (i / width) as f32];
+        count += 1;
+    }
+    (count >= least.max(1)).then(|| sum.map(|v| v / count as f32))
 }
 
 fn mean(values: impl Iterator<Item = f32>) -> Option<f32> {

@@ -13,7 +13,9 @@
 
 pub mod bootstrap;
 pub mod cases;
-mod generate;
+pub mod classifier;
+pub mod frechet;
+pub(crate) mod generate;
 pub mod measure;
 pub mod metrics;
 pub mod report;
@@ -262,11 +264,11 @@ fn write_sheets(
 }
 
 /// Passes on that the work should stop, and shows how many scenes are done.
-struct Within<'a> {
-    outer: &'a mut dyn Progress,
-    stage: &'a str,
-    done: usize,
-    total: usize,
+pub(crate) struct Within<'a> {
+    pub(crate) outer: &'a mut dyn Progress,
+    pub(crate) stage: &'a str,
+    pub(crate) done: usize,
+    pub(crate) total: usize,
 }
 
 impl Progress for Within<'_> {

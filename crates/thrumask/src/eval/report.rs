@@ -249,12 +249,7 @@ impl Report {
             let _ = writeln!(text, "- the written rule reads {word} off the true masks");
         }
         for group in &self.groups {
-            let split = match group.split {
-                Split::Train => "training",
-                Split::Validation => "validation",
-                Split::Test => "held-out",
-                Split::Compositional => "compositional",
-            };
+            let split = group.split.word();
             let (scenes, objects) = (group.scenes, group.objects);
             let crowd = group.crowd.words();
             let _ = writeln!(text, "\n## {split}, {crowd} ({scenes} scenes, {objects} objects)");

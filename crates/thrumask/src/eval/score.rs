@@ -114,7 +114,7 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
         (Candidate::FoundMasks, &made.found_chain, "chain, found masks"),
     ];
     for (candidate, chain, name) in chains {
-        if let Some(Chain { plan, trajectory, clip }) = chain {
+        if let Some(Chain { plan, trajectory, clip, .. }) = chain {
             let (mut scores, found) = judged.video(clip, trajectory, None)?;
             scores.add(Measure::Plan, f32::from(u8::from(*plan == truth.plan)));
             table.insert((Part::Chained, candidate), scores);

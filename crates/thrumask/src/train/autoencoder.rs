@@ -1,12 +1,12 @@
-//! Training of the autoencoder on frames and on mask frames.
+//! Training of the autoencoder on frames, on mask frames and, for models of flow, on flow.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use burn::{
     module::Module,
     tensor::{Device, Tensor, TensorData},
 };
-use thrumask_core::{Clip, Error, Picture, trajectory::colored};
+use thrumask_core::{Clip, Error, Picture, Trajectory, trajectory::colored};
 use thrumask_nn::{
     autoencoder::Autoencoder,
     diffusion::noise::Noise,
@@ -17,8 +17,8 @@ use thrumask_nn::{
 use super::{AutoencoderTraining, RunConfig, Task, TrainConfig};
 use crate::{
     Result,
-    model::write_autoencoder,
-    world::{self, Sample, Split, WorldConfig},
+    model::{flow_wheel, write_autoencoder},
+    world::{self, Split, WorldConfig},
 };
 
 /// Videos that the latent statistics are taken from.
@@ -34,7 +34,7 @@ pub struct AutoencoderTask {
 
 /// What one step looks at.
 pub struct AutoencoderBatch {
-    /// `[B, 3, f, H, W]`, half of them frames, half mask frames.
+    /// `[B, 3, f, H, W]`: frames, mask frames and, where they are learned too, flow in turn.
     pixels: Tensor<5>,
     /// Standard normal, as many as raw latents, `[B, T', H', W', C]`.
     noise: Tensor<5>,
@@ -60,30 +60,31 @@ impl AutoencoderTask {
         })
     }
 
-    /// `f` consecutive frames from each sample, of the clip for even indices, of the coloured masks
-    /// for odd ones.
-    fn frames(&self, samples: &[Sample], start: impl Fn(usize) -> f32) -> Result<Tensor<5>> {
-        let f = self.training.model.frames;
-        let videos: Vec<Vec<Picture>> = samples
-            .iter()
-            .enumerate()
-            .map(|(i, sample)| {
-                let windows = self.world.frames / f;
-                let first = ((start(i) * windows as f32) as usize).min(windows - 1) * f;
-                match i % 2 {
-                    0 => sample.clip.frames()[first..first + f].to_vec(),
-                    _ => sample.masks.frames()[first..first + f].iter().map(colored).collect(),
-                }
-            })
-            .collect();
+    /// `f` consecutive frames of each of some training scenes: of its clip, its coloured masks and, where
+    /// they are learned too, its flow, in turn.
+    fn frames(&self, indices: Range<u64>, start: impl Fn(usize) -> f32) -> Result<Tensor<5>> {
+        let (f, size) = (self.training.model.frames, self.world.size);
+        let kinds = if self.training.flow { 3 } else { 2 };
+        let video = |(i, index): (usize, u64)| -> Result<Vec<Picture>> {
+            let scene = world::scene(&self.world, Split::Train, index)?;
+            let windows = self.world.frames / f;
+            let first = ((start(i) * windows as f32) as usize).min(windows - 1) * f;
+            let frames = match i % kinds {
+                0 => scene.clip(size)?.frames().to_vec(),
+                1 => scene.masks(size)?.frames().iter().map(colored).collect(),
+                _ => flow_wheel(size)?.clip(&scene.flow(size)?, self.world.fps)?.frames().to_vec(),
+            };
+            Ok(frames[first..first + f].to_vec())
+        };
+        let videos = indices.enumerate().map(video).collect::<Result<Vec<_>>>()?;
         let videos: Vec<&[Picture]> = videos.iter().map(Vec::as_slice).collect();
         Ok(pixels_from_frames(&videos, &self.device)?)
     }
 
     /// The network with normalisation from the raw latents of training videos.
     fn normalised(&self, network: Autoencoder) -> Result<Autoencoder> {
-        let samples = world::samples(&self.world, Split::Train, 0..STATISTICS_SAMPLES)?;
-        let pixels = self.frames(&samples, |i| i as f32 / STATISTICS_SAMPLES as f32)?;
+        let pixels =
+            self.frames(0..STATISTICS_SAMPLES, |i| i as f32 / STATISTICS_SAMPLES as f32)?;
         let raw = host_values(network.encode_raw(pixels)?);
         let channels = self.training.model.latent_channels;
         let n = (raw.len() / channels).max(1) as f64;
@@ -112,13 +113,11 @@ impl Task for AutoencoderTask {
     fn batch(&self, step: u64) -> Result<AutoencoderBatch> {
         let (batch, seed) = (self.run.batch as u64, self.run.seed);
         let indices = step * batch..(step + 1) * batch;
-        let make = |i: u64| world::scene(&self.world, Split::Train, i)?.sample(self.world.size);
-        let samples = indices.map(make).collect::<thrumask_core::Result<Vec<_>>>()?;
         let start = Noise::new(seed, "train/frame");
-        let pixels = self.frames(&samples, |i| start.uniform(step * batch + i as u64))?;
+        let pixels = self.frames(indices, |i| start.uniform(step * batch + i as u64))?;
         let model = &self.training.model;
         let [t, h, w] = model.latent_size([model.frames, self.world.size, self.world.size])?;
-        let shape = [samples.len(), t, h, w, model.latent_channels];
+        let shape = [self.run.batch, t, h, w, model.latent_channels];
         let count: usize = shape.iter().product();
         let noise = Noise::new(seed, "train/latent").normals(step * count as u64, count);
         let noise = Tensor::from_data(TensorData::new(noise, shape), &self.device);
@@ -142,14 +141,19 @@ impl Task for AutoencoderTask {
 
     fn validate(&self, network: &Autoencoder) -> Result<(BTreeMap<String, f64>, Picture)> {
         let count = self.run.validation_samples as u64;
-        let samples = world::samples(&self.world, Split::Validation, 0..count)?;
+        let size = self.world.size;
         let mut scores = BTreeMap::new();
         let mut shown = Vec::new();
-        let mut errors = [(0.0f64, 0usize); 2];
-        for sample in samples {
-            let masks = sample.masks.to_clip()?;
+        let mut errors = [(0.0f64, 0usize); 3];
+        for index in 0..count {
+            let scene = world::scene(&self.world, Split::Validation, index)?;
+            let sample = scene.sample(size)?;
+            let mut clips = vec![sample.clip.clone(), sample.masks.to_clip()?];
+            if self.training.flow {
+                clips.push(flow_wheel(size)?.clip(&scene.flow(size)?, sample.clip.fps())?);
+            }
             let mut made = sample.clone();
-            for (kind, clip) in [&sample.clip, &masks].into_iter().enumerate() {
+            for (kind, clip) in clips.iter().enumerate() {
                 let pixels = pixels_from_frames(&[clip.frames()], &self.device)?;
                 let back = network.decode_raw(network.encode_raw(pixels)?);
                 let back: Clip = clips_from_pixels(back, clip.fps())?.remove(0);
@@ -159,16 +163,16 @@ impl Task for AutoencoderTask {
                     }
                     errors[kind].1 += a.rgb().len();
                 }
-                if kind == 0 {
-                    made.clip = back;
-                } else {
-                    let objects = sample.masks.objects();
-                    made.masks = thrumask_core::Trajectory::from_clip(&back, objects)?;
+                match kind {
+                    0 => made.clip = back,
+                    1 => made.masks = Trajectory::from_clip(&back, sample.masks.objects())?,
+                    _ => {}
                 }
             }
             shown.extend([sample, made]);
         }
-        for (name, (sum, n)) in ["psnr_frames", "psnr_masks"].into_iter().zip(errors) {
+        let names = ["psnr_frames", "psnr_masks", "psnr_flow"];
+        for (name, (sum, n)) in names.into_iter().zip(errors).filter(|(_, (_, n))| *n > 0) {
             let mean = sum / n.max(1) as f64;
             scores.insert(name.to_owned(), 10.0 * (255.0f64.powi(2) / mean.max(1e-9)).log10());
         }

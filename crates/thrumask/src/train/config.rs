@@ -1,10 +1,12 @@
 //! The training configuration file (TOML).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thrumask_core::Error;
 use thrumask_nn::{
-    autoencoder::AutoencoderConfig, backbone::dit::ObjectLayer, diffusion::path::TimeSampling,
-    perception::grounded::GroundedConfig,
+    autoencoder::AutoencoderConfig,
+    backbone::dit::ObjectLayer,
+    diffusion::path::TimeSampling,
+    perception::{classifier::ClassifierConfig, grounded::GroundedConfig},
 };
 
 use crate::{
@@ -21,6 +23,8 @@ pub enum TaskName {
     Autoencoder,
     /// Finds named objects in a picture.
     Segmenter,
+    /// Tells what objects of a video are and do.
+    Classifier,
     /// Stage 1.
     Motion,
     /// Stage 2.
@@ -36,7 +40,7 @@ impl TaskName {
             Self::Motion => Some(StageKind::Motion),
             Self::Video => Some(StageKind::Video),
             Self::Ti2v => Some(StageKind::Ti2v),
-            Self::Autoencoder | Self::Segmenter => None,
+            Self::Autoencoder | Self::Segmenter | Self::Classifier => None,
         }
     }
 }
@@ -61,6 +65,9 @@ pub struct TrainConfig {
     /// For the task "segmenter".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segmenter: Option<SegmenterTraining>,
+    /// For the task "classifier".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<ClassifierTraining>,
     /// For the tasks "motion", "video" and "ti2v".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<StageTraining>,
@@ -136,6 +143,9 @@ pub struct AutoencoderTraining {
     /// Noise added to the latents, in shares of their standard deviation, so that the decoder
     /// forgives the small errors that denoisers make.
     pub latent_noise: f32,
+    /// Whether it learns flow as colours too, for models that make it in the place of masks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flow: bool,
 }
 
 /// What a segmenter learns. All shares are of the pictures, 0 to 1.
@@ -159,6 +169,19 @@ pub struct SegmenterTraining {
     pub altered: f32,
     /// Pictures in which a kind has an uncommon word, or one that is not known.
     pub reworded: f32,
+}
+
+/// What a classifier learns. Shares are of the videos, 0 to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifierTraining {
+    /// Its sizes; the nano configuration when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ClassifierConfig>,
+    /// Videos made softer, as generated ones are.
+    pub softened: f32,
+    /// Videos whose masks are less exact, as masks found again are.
+    pub inexact: f32,
 }
 
 /// What a stage model learns.
@@ -208,19 +231,7 @@ impl TrainConfig {
     /// [`Error::Format`] when the text is malformed or holds unknown keys; [`Error::Invalid`] when
     /// a value is out of range.
     pub fn from_toml(what: &str, text: &str, overrides: &[String]) -> Result<Self> {
-        let refuse = |e: String| crate::Error::from(Error::format(what, e));
-        let mut table: toml::Table = text.parse().map_err(|e| refuse(format!("{e}")))?;
-        for item in overrides {
-            let (key, value) = item.split_once('=').ok_or_else(|| {
-                let reason = format!("expected key=value, got {item:?}");
-                crate::Error::from(Error::invalid("override", reason))
-            })?;
-            let value =
-                format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
-            let text = item.split_once('=').map_or("", |(_, v)| v).to_owned();
-            set(&mut table, key.trim(), value.unwrap_or(toml::Value::String(text)))?;
-        }
-        let config: Self = table.try_into().map_err(|e| refuse(format!("{e}")))?;
+        let config: Self = from_toml(what, text, overrides)?;
         config.check()?;
         Ok(config)
     }
@@ -264,6 +275,7 @@ impl TrainConfig {
             TaskName::Autoencoder => ("autoencoder", self.autoencoder.is_some()),
             TaskName::Motion | TaskName::Video | TaskName::Ti2v => ("stage", self.stage.is_some()),
             TaskName::Segmenter => ("segmenter", self.segmenter.is_some()),
+            TaskName::Classifier => ("classifier", self.classifier.is_some()),
         };
         match there {
             true => Ok(()),
@@ -273,6 +285,26 @@ impl TrainConfig {
             }
         }
     }
+}
+
+/// Reads TOML text, with dotted overrides such as `run.steps=100`; a value that is no TOML is a text.
+///
+/// # Errors
+/// [`Error::Format`] when the text is malformed or does not fit; [`Error::Invalid`] for an override
+/// without `=`, or of what is no section.
+pub fn from_toml<T: DeserializeOwned>(what: &str, text: &str, overrides: &[String]) -> Result<T> {
+    let refuse = |e: String| crate::Error::from(Error::format(what, e));
+    let mut table: toml::Table = text.parse().map_err(|e| refuse(format!("{e}")))?;
+    for item in overrides {
+        let (key, text) = item.split_once('=').ok_or_else(|| {
+            let reason = format!("expected key=value, got {item:?}");
+            crate::Error::from(Error::invalid("override", reason))
+        })?;
+        let value =
+            format!("v = {text}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
+        set(&mut table, key.trim(), value.unwrap_or(toml::Value::String(text.to_owned())))?;
+    }
+    table.try_into().map_err(|e| refuse(format!("{e}")))
 }
 
 /// Sets a dotted key in a table, making tables on the way.

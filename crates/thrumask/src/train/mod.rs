@@ -8,7 +8,9 @@
 mod autoencoder;
 mod batches;
 mod checkpoint;
+mod classifier;
 mod config;
+mod draw;
 mod log;
 mod optimizer;
 mod referring;
@@ -19,9 +21,10 @@ mod stage;
 mod tests;
 
 pub use autoencoder::AutoencoderTask;
+pub use classifier::ClassifierTask;
 pub use config::{
-    AutoencoderTraining, OptimizerConfig, RunConfig, SegmenterTraining, StageTraining, TaskName,
-    TrainConfig,
+    AutoencoderTraining, ClassifierTraining, OptimizerConfig, RunConfig, SegmenterTraining,
+    StageTraining, TaskName, TrainConfig, from_toml,
 };
 pub use optimizer::Optimizer;
 pub use run::{Outcome, Report, Task, train, train_configured};

@@ -14,7 +14,7 @@ use thrumask_core::{
 use thrumask_nn::weights::{gradients, parameters, with_values};
 
 use super::{
-    AutoencoderTask, Optimizer, SegmenterTask, StageTask, TaskName, TrainConfig,
+    AutoencoderTask, ClassifierTask, Optimizer, SegmenterTask, StageTask, TaskName, TrainConfig,
     batches::with_batches, checkpoint, log::Log,
 };
 use crate::Result;
@@ -109,6 +109,9 @@ pub fn train_configured(
         }
         TaskName::Segmenter => {
             train(&SegmenterTask::new(config, device)?, config, folder, device, stop, report)
+        }
+        TaskName::Classifier => {
+            train(&ClassifierTask::new(config, device)?, config, folder, device, stop, report)
         }
         TaskName::Motion | TaskName::Video | TaskName::Ti2v => {
             train(&StageTask::new(config, base, device)?, config, folder, device, stop, report)

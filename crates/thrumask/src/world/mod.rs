@@ -107,6 +107,18 @@ pub enum Split {
     Compositional,
 }
 
+impl Split {
+    /// Its word in a table.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Train => "training",
+            Self::Validation => "validation",
+            Self::Test => "held-out",
+            Self::Compositional => "compositional",
+        }
+    }
+}
+
 /// Who an object is, beside what the plan says of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ObjectTruth {
