@@ -8,6 +8,7 @@
 //! - [`segment`]: the objects of the picture.
 //! - [`model`]: the trained networks and how they are sampled.
 //! - [`pipeline`]: all of it on a run directory; [`nano`]: the models built into the program.
+//! - [`train`], [`eval`], [`paper`]: training, figures, and the paper's comparisons.
 //! - [`world`]: the procedural videos that the nano models learn from.
 
 pub mod error;
@@ -15,6 +16,7 @@ pub mod eval;
 pub mod model;
 pub mod motion;
 pub mod nano;
+pub mod paper;
 pub mod pipeline;
 pub mod plan;
 pub mod progress;

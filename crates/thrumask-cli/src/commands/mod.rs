@@ -1,6 +1,7 @@
 //! The subcommands.
 
 mod animate;
+mod bench;
 mod eval;
 mod motion;
 mod plan;
@@ -47,6 +48,7 @@ enum Command {
     Video(video::Video),
     Train(train::Train),
     Eval(eval::Eval),
+    Bench(bench::Bench),
     World(world::World),
     Schema(schema::Schema),
 }
@@ -63,6 +65,7 @@ impl Cli {
             Some(Command::Video(command)) => command.run(),
             Some(Command::Train(command)) => command.run(),
             Some(Command::Eval(command)) => command.run(),
+            Some(Command::Bench(command)) => command.run(),
             Some(Command::World(command)) => command.run(),
             Some(Command::Schema(command)) => command.run(),
         }

@@ -54,23 +54,12 @@ impl Train {
         let text = fsio::read_text_limited(&self.config, MAX_CONFIG_BYTES)?;
         let what = self.config.display().to_string();
         let config = TrainConfig::from_toml(&what, &text, &self.set)?;
-        let bar = self.bar(config.run.steps);
-        let mut smooth = None;
+        let mut bar = StepBar::new("", config.run.steps, self.talk.quiet);
         let mut last = json!(null);
-        let mut hear = |report: Report| match report {
-            Report::Step { step, loss, .. } => {
-                let mean = smooth.map_or(loss, |mean: f32| mean + 0.02 * (loss - mean));
-                smooth = Some(mean);
-                bar.set_position(step);
-                bar.set_message(format!("{mean:.4}"));
-            }
-            Report::Validation { step, scores } => {
+        let mut hear = |report: Report| {
+            bar.hear(&report);
+            if let Report::Validation { step, scores } = report {
                 last = json!({"step": step, "scores": scores});
-                if !self.talk.quiet {
-                    let scores = scores.iter().map(|(name, value)| format!("{name} {value:.4}"));
-                    let line = scores.collect::<Vec<_>>().join(", ");
-                    bar.suspend(|| eprintln!("step {step}: {line}"));
-                }
             }
         };
         let base = std::env::current_dir()?;
@@ -78,7 +67,7 @@ impl Train {
         let stop = terminal::interrupted;
         let outcome =
             on_threads(|| train_configured(&config, &base, &self.out, &device, &stop, &mut hear))?;
-        bar.finish_and_clear();
+        drop(bar);
         if outcome == Outcome::Interrupted {
             return Err(thrumask_core::Error::Interrupted.into());
         }
@@ -88,16 +77,54 @@ impl Train {
             false => terminal::print(&format!("{}\n", model.display())),
         }
     }
+}
 
-    fn bar(&self, steps: u64) -> ProgressBar {
-        let hidden = self.talk.quiet;
+/// How far a training is.
+pub struct StepBar {
+    bar: ProgressBar,
+    /// Running mean of the loss.
+    smooth: Option<f32>,
+    name: String,
+    quiet: bool,
+}
+
+impl StepBar {
+    /// A bar of so many steps; `name` tells trainings apart and may be empty.
+    pub fn new(name: &str, steps: u64, quiet: bool) -> Self {
         let target =
-            if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+            if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(steps), target);
-        let template = "{wide_bar} {pos}/{len} steps, loss {msg}, {eta} left";
+        let template = "{prefix}{wide_bar} {pos}/{len} steps, loss {msg}, {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar
+        let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
+        bar.set_prefix(name.clone());
+        Self { bar, smooth: None, name, quiet }
+    }
+
+    /// Shows what the training tells.
+    pub fn hear(&mut self, report: &Report) {
+        match report {
+            Report::Step { step, loss, .. } => {
+                let mean = self.smooth.map_or(*loss, |mean| mean + 0.02 * (loss - mean));
+                self.smooth = Some(mean);
+                self.bar.set_position(*step);
+                self.bar.set_message(format!("{mean:.4}"));
+            }
+            Report::Validation { step, scores } if !self.quiet => {
+                let scores = scores.iter().map(|(name, value)| format!("{name} {value:.4}"));
+                let line = scores.collect::<Vec<_>>().join(", ");
+                let name = &self.name;
+                self.bar.suspend(|| eprintln!("{name}step {step}: {line}"));
+            }
+            Report::Validation { .. } => {}
+        }
+    }
+}
+
+impl Drop for StepBar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }

@@ -1,5 +1,5 @@
 //! Optical flow: how far each pixel moves from one frame to the next. [`FlowWheel`] draws it in the
-//! colours of the Middlebury benchmark and reads it back; [`advect`] moves label maps along it.
+//! colours of the Middlebury benchmark and reads it back; [`advect()`] moves label maps along it.
 
 mod advect;
 mod wheel;

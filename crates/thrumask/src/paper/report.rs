@@ -1,0 +1,302 @@
+//! The report of a comparison, as JSON, Markdown and HTML.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Method, PaperConfig, Training,
+    judging::PARTS,
+    page::Page,
+    published::{Published, ablation, figure},
+    tables::{COLUMNS, Group, REFERENCE},
+};
+use crate::{
+    eval::{Measure, Part, bootstrap::Estimate},
+    world::WorldConfig,
+};
+
+/// Version of the report's JSON; it counts up when a field or the meaning of a figure changes.
+pub const VERSION: u32 = 1;
+
+/// Everything that was measured, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Version of the program.
+    pub program: String,
+    /// What was compared.
+    pub config: PaperConfig,
+    /// The scenes.
+    pub world: WorldConfig,
+    /// The figures.
+    pub groups: Vec<Group>,
+}
+
+impl Report {
+    pub(super) fn new(config: &PaperConfig, world: &WorldConfig, groups: Vec<Group>) -> Self {
+        let program = env!("CARGO_PKG_VERSION").to_owned();
+        let (config, world) = (config.clone(), world.clone());
+        Self { version: VERSION, program, config, world, groups }
+    }
+
+    /// The report in Markdown.
+    pub fn to_markdown(&self) -> String {
+        self.page().to_markdown()
+    }
+
+    /// The report as one page of HTML; contact sheets are files beside it.
+    pub fn to_html(&self) -> String {
+        self.page().to_html()
+    }
+
+    fn page(&self) -> Page {
+        let mut page = Page::default();
+        page.heading(1, "The paper's comparisons on the world");
+        page.list(self.preamble());
+        for group in &self.groups {
+            let (crowd, scenes) = (group.crowd.words(), group.scenes);
+            page.heading(2, format!("{crowd} ({scenes} scenes)"));
+            for part in PARTS {
+                figures(&mut page, group, part);
+                differences(&mut page, group, part);
+            }
+            if self.config.shown > 0 {
+                page.paragraph("The first scenes, from the caption, with the first seed:");
+                let name = format!("sheet-{:?}.png", group.crowd).to_lowercase();
+                page.image(format!("the first scenes with {crowd}"), name);
+            }
+        }
+        page.heading(2, "Beside the paper");
+        beside_the_paper(&mut page, &self.groups);
+        ablations(&mut page, &self.groups);
+        page
+    }
+
+    fn preamble(&self) -> Vec<String> {
+        let (config, world) = (&self.config, &self.world);
+        let seeds: Vec<String> = config.seeds.iter().map(u64::to_string).collect();
+        let told = |name: &str, t: &Training| {
+            let with = if t.set.is_empty() { "" } else { " with " };
+            format!("{name}: {}{with}{}", t.config.display(), t.set.join(", "))
+        };
+        vec![
+            told("stage 1", &config.motion),
+            told("stage 2, its ablations and TI2V", &config.video),
+            told("the classifier of the world", &config.classifier),
+            told("the flow variant's autoencoder, on flow too", &config.flow_autoencoder),
+            format!(
+                "training seeds {}; {} frames of {} pixels; held-out scenes; every method has the \
+                 true first masks, and the same noise in a scene",
+                seeds.join(", "),
+                world.frames,
+                world.size
+            ),
+            "in brackets 95 % intervals (bootstrap over scenes and training seeds); p from a paired \
+             permutation test over scenes (of the distance: from the bootstrap), corrected by Holm's \
+             method for all of a table"
+                .into(),
+            "the distance is the Fréchet distance of features of a classifier trained on this world. \
+             It is not FVD, and no figure here can be compared with one of the paper's by its size"
+                .into(),
+        ]
+    }
+}
+
+fn title(part: Part) -> &'static str {
+    match part {
+        Part::Video => "Stage 2 alone, on true trajectories",
+        _ => "From the caption to the video",
+    }
+}
+
+/// The columns of which a part has figures.
+fn columns(group: &Group, part: Part) -> Vec<Measure> {
+    let rows = || group.rows.iter().filter(|r| r.part == part);
+    let has = |m: &Measure| rows().any(|r| r.figures.contains_key(m));
+    COLUMNS.into_iter().filter(has).collect()
+}
+
+/// A table's head: an empty corner and the measures.
+fn head(columns: &[Measure]) -> Vec<String> {
+    let words = columns.iter().map(|m| m.word().to_owned());
+    [String::new()].into_iter().chain(words).collect()
+}
+
+fn figures(page: &mut Page, group: &Group, part: Part) {
+    let columns = columns(group, part);
+    let rows = group.rows.iter().filter(|r| r.part == part).map(|row| {
+        let cell = |m: &Measure| row.figures.get(m).map_or(String::new(), |e| number(*m, e));
+        [row.method.words().to_owned()].into_iter().chain(columns.iter().map(cell)).collect()
+    });
+    page.heading(3, title(part));
+    page.table(head(&columns), rows.collect());
+}
+
+fn differences(page: &mut Page, group: &Group, part: Part) {
+    let columns = columns(group, part);
+    let mut rows = Vec::new();
+    for method in Method::ALL {
+        let cell = |m: &Measure| {
+            group.comparison(part, method, *m).map_or(String::new(), |c| {
+                let (agree, of) = c.difference.seeds_agree;
+                let p = match c.corrected {
+                    p if p < 0.001 => "p < .001".to_owned(),
+                    p => format!("p = {p:.3}"),
+                };
+                format!("{}; {p}; {agree}/{of}", signed(*m, &c.difference.by))
+            })
+        };
+        let cells: Vec<String> = columns.iter().map(cell).collect();
+        if cells.iter().any(|c| !c.is_empty()) {
+            rows.push([method.words().to_owned()].into_iter().chain(cells).collect());
+        }
+    }
+    page.paragraph(format!(
+        "Less the figure of {} (in brackets the interval; p; training seeds of which the difference \
+         has this sign):",
+        REFERENCE.words()
+    ));
+    page.table(head(&columns), rows);
+}
+
+fn digits(measure: Measure) -> usize {
+    match measure {
+        Measure::Displacement | Measure::Distance => 2,
+        _ => 3,
+    }
+}
+
+fn number(measure: Measure, e: &Estimate) -> String {
+    let n = digits(measure);
+    format!("{:.n$} [{:.n$}, {:.n$}]", e.mean, e.low, e.high)
+}
+
+fn signed(measure: Measure, e: &Estimate) -> String {
+    let n = digits(measure);
+    format!("{:+.n$} [{:+.n$}, {:+.n$}]", e.mean, e.low, e.high)
+}
+
+/// Our measure that stands beside one of the paper's.
+fn ours(measure: Published) -> Measure {
+    match measure {
+        Published::Fvd => Measure::Distance,
+        Published::Frames => Measure::Consistency,
+        Published::Text => Measure::Alignment,
+        Published::Picture => Measure::FirstSsim,
+    }
+}
+
+/// What our difference, a method's figure less that of TTM, says of TTM.
+fn verdict(
+    group: &Group,
+    method: Method,
+    measure: Measure,
+    smaller_is_better: bool,
+) -> Option<Verdict> {
+    let c = group.comparison(Part::Chained, method, measure)?;
+    if !c.difference.is_clear() {
+        return Some(Verdict::Unclear);
+    }
+    let better = (c.difference.by.mean > 0.0) == smaller_is_better;
+    Some(if better { Verdict::Better } else { Verdict::Worse })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Better,
+    Worse,
+    Unclear,
+}
+
+impl Verdict {
+    fn of(better: bool) -> Self {
+        if better { Self::Better } else { Self::Worse }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Unclear => "no clear difference",
+        }
+    }
+
+    fn agreement(self, paper: Self) -> &'static str {
+        match (self, paper) {
+            (Self::Unclear, _) => "undecided",
+            (a, b) if a == b => "agrees",
+            _ => "**disagrees**",
+        }
+    }
+}
+
+fn beside_the_paper(page: &mut Page, groups: &[Group]) {
+    page.paragraph(
+        "Its DiT, TI2V against Through-The-Mask (Table 1), and which of our measures stands in the \
+         place of each of its own. TTM is:",
+    );
+    let mut rows = Vec::new();
+    for group in groups {
+        for measure in Published::ALL {
+            let of = |method| figure(method, group.crowd, measure);
+            let (Some(a), Some(b)) = (of(Method::Ti2v), of(REFERENCE)) else { continue };
+            let small = measure.smaller_is_better();
+            let there = Verdict::of((b < a) == small);
+            let Some(here) = verdict(group, Method::Ti2v, ours(measure), small) else { continue };
+            rows.push(vec![
+                group.crowd.words().to_owned(),
+                measure.word().to_owned(),
+                a.to_string(),
+                b.to_string(),
+                there.words().to_owned(),
+                ours(measure).word().to_owned(),
+                here.words().to_owned(),
+                here.agreement(there).to_owned(),
+            ]);
+        }
+    }
+    let head = ["objects", "its measure", "TI2V", "TTM", "there", "our measure", "here", "sign"];
+    page.table(head.map(str::to_owned).to_vec(), rows);
+}
+
+fn ablations(page: &mut Page, groups: &[Group]) {
+    page.paragraph(
+        "The ablations (Table 4; FVD of its U-Net and DiT, all scenes together) beside our distance. \
+         TTM against each:",
+    );
+    let Some((unet_both, dit_both)) = ablation(REFERENCE) else { return };
+    let mut rows = Vec::new();
+    for method in Method::ALL {
+        let Some((unet, dit)) = ablation(method) else { continue };
+        let better = match (dit, dit_both) {
+            (Some(dit), Some(both)) => both < dit,
+            _ => unet_both < unet,
+        };
+        for group in groups {
+            let row = group.row(Part::Chained, method);
+            let Some(e) = row.and_then(|r| r.figures.get(&Measure::Distance)) else { continue };
+            let (there, here) = match method == REFERENCE {
+                true => (None, None),
+                false => {
+                    let here = verdict(group, method, Measure::Distance, true);
+                    (Some(Verdict::of(better)), here)
+                }
+            };
+            let word = |v: Option<Verdict>| v.map_or("", Verdict::words).to_owned();
+            let sign = here.zip(there).map_or("", |(here, there)| here.agreement(there));
+            rows.push(vec![
+                method.words().to_owned(),
+                unet.to_string(),
+                dit.map_or("–".to_owned(), |v| v.to_string()),
+                word(there),
+                group.crowd.words().to_owned(),
+                number(Measure::Distance, e),
+                word(here),
+                sign.to_owned(),
+            ]);
+        }
+    }
+    let head = ["", "FVD, U-Net", "FVD, DiT", "there", "objects", "distance here", "here", "sign"];
+    page.table(head.map(str::to_owned).to_vec(), rows);
+}
