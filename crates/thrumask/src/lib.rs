@@ -16,6 +16,7 @@ pub mod eval;
 pub mod model;
 pub mod motion;
 pub mod nano;
+mod page;
 pub mod paper;
 pub mod pipeline;
 pub mod plan;

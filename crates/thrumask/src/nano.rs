@@ -9,18 +9,18 @@ use std::{
 
 use burn::tensor::Device;
 use safetensors::SafeTensors;
-use thrumask_core::{fingerprint::sha256_hex, fsio};
+use thrumask_core::fingerprint::sha256_hex;
 use thrumask_nn::{Error, autoencoder::Autoencoder};
 
 use crate::{
     Result,
-    model::{StageConfig, StageKind, StageModel, VideoShape, read_autoencoder, read_stage},
+    model::{
+        StageConfig, StageKind, StageModel, VideoShape, files::read_bytes, read_autoencoder,
+        read_stage,
+    },
     pipeline::Settings,
     segment::{NanoSegmenter, read_segmenter},
 };
-
-/// The longest model file that is read, in bytes.
-const MAX_BYTES: u64 = 4 << 30;
 
 /// The model that turns pixels into latents and back.
 pub const AUTOENCODER: &str = "autoencoder";
@@ -83,7 +83,7 @@ impl Models {
     /// has this name.
     pub fn bytes(&self, name: &str) -> Result<Cow<'static, [u8]>> {
         if let Some(folder) = &self.folder {
-            return Ok(Cow::Owned(fsio::read_limited(file_in(folder, name), MAX_BYTES)?));
+            return Ok(Cow::Owned(read_bytes(&file_in(folder, name))?));
         }
         let bytes: &'static [u8] = match name {
             AUTOENCODER => embedded!("autoencoder"),

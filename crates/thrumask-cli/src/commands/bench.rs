@@ -9,16 +9,12 @@ use thrumask::{
     paper::{self, Job, PaperConfig},
     train::Report,
 };
-use thrumask_core::fsio;
 
 use crate::{
     commands::{eval::Bars, train::StepBar},
     options::{TalkOptions, on_threads, start_threads},
     terminal,
 };
-
-/// The longest configuration file that is read, in bytes.
-const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// Train and measure whole comparisons.
 #[derive(Debug, Args)]
@@ -35,7 +31,8 @@ enum What {
 /// Repeat the paper's comparisons on the procedural world.
 ///
 /// Trains TI2V, Through-The-Mask, its ablations and its optical-flow variant at equal parameters, data,
-/// steps and sampling, each with several seeds, and a classifier that judges their videos; then measures
+/// steps and sampling, each with several seeds (and, unless the configuration names one, a classifier that
+/// judges their videos); then measures
 /// all of them on the same held-out scenes. Writes report.json, report.md, report.html and contact
 /// sheets. What is finished is kept: the same command goes on where it was, and --only lets several
 /// processes share the training.
@@ -82,9 +79,7 @@ impl Paper {
         if let Some(threads) = self.threads {
             start_threads(threads)?;
         }
-        let text = fsio::read_text_limited(&self.config, MAX_CONFIG_BYTES)?;
-        let what = self.config.display().to_string();
-        let config = PaperConfig::from_toml(&what, &text, &self.set)?;
+        let config = PaperConfig::read(&self.config, &self.set)?;
         let (base, device) = (std::env::current_dir()?, Device::flex());
         let stop = terminal::interrupted;
         let mut bar: Option<(String, StepBar)> = None;

@@ -8,15 +8,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use thrumask::train::{Outcome, Report, TrainConfig, train_configured};
-use thrumask_core::fsio;
 
 use crate::{
     options::{TalkOptions, on_threads, start_threads},
     terminal,
 };
-
-/// The longest configuration file that is read, in bytes.
-const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// Train a network from a configuration file (autoencoder, segmenter, motion, video, ti2v).
 ///
@@ -51,9 +47,7 @@ impl Train {
         if let Some(threads) = self.threads {
             start_threads(threads)?;
         }
-        let text = fsio::read_text_limited(&self.config, MAX_CONFIG_BYTES)?;
-        let what = self.config.display().to_string();
-        let config = TrainConfig::from_toml(&what, &text, &self.set)?;
+        let config = TrainConfig::read(&self.config, &self.set)?;
         let mut bar = StepBar::new("", config.run.steps, self.talk.quiet);
         let mut last = json!(null);
         let mut hear = |report: Report| {

@@ -123,7 +123,10 @@ fn a_comparison_trains_measures_and_reports_and_goes_on_after_kills() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    bench(&place, "cut", &[]);
+    // The same with the classifier named, in place of one trained here.
+    fs::remove_dir_all(place.at("cut/classifier")).unwrap();
+    bench(&place, "cut", &["--set", "classifier_model=whole/classifier/model.safetensors"]);
+    assert!(!place.at("cut/classifier").exists());
     for name in ["scores-single.jsonl", "scores-multi.jsonl", "report.md", "sheet-multi.png"] {
         let same = place.read(&format!("whole/{name}")) == place.read(&format!("cut/{name}"));
         assert!(same, "{name}");

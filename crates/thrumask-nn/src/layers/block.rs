@@ -26,6 +26,8 @@ impl EncoderBlock {
         }
     }
 
+    /// Tokens that have looked at each other.
+    ///
     /// # Shapes
     /// - `x`: `[B, N, C]`
     /// - `lengths`: valid tokens of each batch row, all when `None`

@@ -40,7 +40,7 @@ pub struct ClassifierConfig {
 }
 
 impl ClassifierConfig {
-    /// The nano size: tokens of 3 frames of 8 × 8 pixels, about 0.6 M parameters.
+    /// The nano size: tokens of 3 frames of 8 × 8 pixels, about 0.5 M parameters.
     pub fn nano(video: [usize; 3], classes: Vec<usize>) -> Self {
         Self { video, patch: [3, 8, 8], width: 96, heads: 4, depth: 4, classes }
     }

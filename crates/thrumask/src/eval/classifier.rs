@@ -135,6 +135,11 @@ impl Classifier {
             let reason = format!("expected the classes {ours}, got others");
             return Err(thrumask_nn::Error::weights(what, reason).into());
         }
+        if config.classes != classes() {
+            let (expected, got) = (classes(), &config.classes);
+            let reason = format!("expected {expected:?} classes, got {got:?}");
+            return Err(thrumask_nn::Error::weights(what, reason).into());
+        }
         let network = VideoClassifier::new(&mut Init::new(0, device), &config)?;
         Ok(Self::new(file.load_into(what, "", network)?, device))
     }

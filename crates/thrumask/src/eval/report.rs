@@ -1,6 +1,6 @@
 //! The report: every figure with its interval, as JSON and as a table to read.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,10 @@ use super::{
     cases::Crowd,
     measure::{Measure, Scores},
 };
-use crate::world::{Action, Split};
+use crate::{
+    page::Page,
+    world::{Action, Split},
+};
 
 /// Version of the report's JSON; it counts up when a field or the meaning of a figure changes.
 pub const VERSION: u32 = 2;
@@ -235,48 +238,45 @@ impl Report {
 
     /// The report in Markdown.
     pub fn to_markdown(&self) -> String {
-        let mut text = String::from("# Evaluation on the world\n\n");
-        for (role, hash) in &self.models {
-            let _ = writeln!(text, "- {role}: sha256:{hash}");
-        }
-        let _ = writeln!(
-            text,
-            "- seed {}, {} scenes a group; in brackets 95 % intervals (bootstrap over scenes)",
+        let mut page = Page::default();
+        page.heading(1, "Evaluation on the world");
+        let mut facts: Vec<String> =
+            self.models.iter().map(|(role, hash)| format!("{role}: sha256:{hash}")).collect();
+        facts.push(format!(
+            "seed {}, {} scenes a group; in brackets 95 % intervals (bootstrap over scenes)",
             self.config.seed, self.config.scenes
-        );
+        ));
         if let Some(agrees) = self.rule_agrees() {
             let word = if agrees { "every action" } else { "NOT every action" };
-            let _ = writeln!(text, "- the written rule reads {word} off the true masks");
+            facts.push(format!("the written rule reads {word} off the true masks"));
         }
+        page.list(facts);
         for group in &self.groups {
-            let split = group.split.word();
+            let (split, crowd) = (group.split.word(), group.crowd.words());
             let (scenes, objects) = (group.scenes, group.objects);
-            let crowd = group.crowd.words();
-            let _ = writeln!(text, "\n## {split}, {crowd} ({scenes} scenes, {objects} objects)");
+            page.heading(2, format!("{split}, {crowd} ({scenes} scenes, {objects} objects)"));
             for &part in Part::ALL {
                 let rows: Vec<&Row> = group.rows.iter().filter(|r| r.part == part).collect();
                 if !rows.is_empty() {
-                    table(&mut text, part, &rows);
+                    table(&mut page, part, &rows);
                 }
             }
         }
-        text
+        page.to_markdown()
     }
 }
 
 /// One table, and below it the accuracy by action.
-fn table(text: &mut String, part: Part, rows: &[&Row]) {
+fn table(page: &mut Page, part: Part, rows: &[&Row]) {
     let shown = |m: &&Measure| rows.iter().any(|r| r.figures.contains_key(*m));
     let columns: Vec<Measure> = part.columns().iter().filter(shown).copied().collect();
-    let _ = writeln!(text, "\n### {}\n", part.title());
-    let heads: Vec<&str> = columns.iter().map(|m| m.word()).collect();
-    let _ = writeln!(text, "| | {} |", heads.join(" | "));
-    let _ = writeln!(text, "|---|{}", "---|".repeat(columns.len()));
-    for row in rows {
+    page.heading(3, part.title());
+    let row = |row: &&Row| {
         let cell = |m: &Measure| row.figures.get(m).map_or(String::new(), |e| figure(*m, e));
-        let cells: Vec<String> = columns.iter().map(cell).collect();
-        let _ = writeln!(text, "| {} | {} |", row.candidate.words(part), cells.join(" | "));
-    }
+        let name = row.candidate.words(part).to_owned();
+        [name].into_iter().chain(columns.iter().map(cell)).collect()
+    };
+    page.table(measure_heads(&columns), rows.iter().map(row).collect());
     for row in rows {
         if matches!(row.candidate, Candidate::Model | Candidate::FoundMasks | Candidate::Ti2v)
             && !row.actions.is_empty()
@@ -285,9 +285,15 @@ fn table(text: &mut String, part: Part, rows: &[&Row]) {
                 |(a, e): (&Action, &Estimate)| format!("{} {:.2} ({})", a.word(), e.mean, e.count);
             let list: Vec<String> = row.actions.iter().map(one).collect();
             let name = row.candidate.words(part).replace('*', "");
-            let _ = writeln!(text, "\nActions of {name}: {}.", list.join(", "));
+            page.paragraph(format!("Actions of {name}: {}.", list.join(", ")));
         }
     }
+}
+
+/// The head of a table: an empty corner and the measures.
+pub(crate) fn measure_heads(columns: &[Measure]) -> Vec<String> {
+    let words = columns.iter().map(|m| m.word().to_owned());
+    [String::new()].into_iter().chain(words).collect()
 }
 
 /// A figure with its interval.

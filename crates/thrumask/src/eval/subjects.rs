@@ -6,7 +6,7 @@ use std::{
 };
 
 use burn::tensor::Device;
-use thrumask_core::{Error, fingerprint::sha256_hex, fsio};
+use thrumask_core::{Error, fingerprint::sha256_hex};
 use thrumask_nn::{
     autoencoder::Autoencoder,
     perception::lpips::{Lpips, LpipsConfig, merged},
@@ -15,12 +15,9 @@ use thrumask_nn::{
 
 use crate::{
     Result,
-    model::{StageKind, StageModel, VideoShape, read_autoencoder, read_stage},
+    model::{StageKind, StageModel, VideoShape, files::read_bytes, read_autoencoder, read_stage},
     segment::{NanoSegmenter, Segmenter, read_segmenter},
 };
-
-/// The longest model file that is read, in bytes.
-const MAX_BYTES: u64 = 4 << 30;
 
 /// What a model is for, by the names of the files in a folder of models (`motion.safetensors`).
 pub const ROLES: [&str; 5] = ["autoencoder", "motion", "video", "ti2v", "segmenter"];
@@ -59,7 +56,7 @@ impl Subjects {
     pub fn read(files: &BTreeMap<String, PathBuf>, device: &Device) -> Result<Self> {
         let mut subjects = Self::default();
         for (role, path) in files {
-            let bytes = fsio::read_limited(path, MAX_BYTES)?;
+            let bytes = read_bytes(path)?;
             subjects.add(role, &path.display().to_string(), &bytes, device)?;
         }
         Ok(subjects)
@@ -111,7 +108,7 @@ impl Subjects {
         let mut read = Vec::new();
         let mut hashes = Vec::new();
         for path in &files {
-            let bytes = fsio::read_limited(path, MAX_BYTES)?;
+            let bytes = read_bytes(path)?;
             hashes.push(sha256_hex(&bytes));
             read.push(WeightFile::read_torch(&path.display().to_string(), &bytes)?);
         }

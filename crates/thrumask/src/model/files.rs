@@ -1,7 +1,10 @@
 //! Model files: safetensors whose metadata holds the configuration, so that a file explains itself.
 
+use std::path::Path;
+
 use burn::{module::Module, tensor::Device};
 use serde::{Serialize, de::DeserializeOwned};
+use thrumask_core::fsio;
 use thrumask_nn::{
     Error,
     autoencoder::{Autoencoder, AutoencoderConfig},
@@ -12,6 +15,18 @@ use thrumask_nn::{
 
 use super::{Network, StageConfig, StageModel};
 use crate::Result;
+
+/// The longest model file that is read, in bytes.
+const MAX_BYTES: u64 = 4 << 30;
+
+/// The bytes of a model file.
+///
+/// # Errors
+/// [`thrumask_core::Error::Io`] when it cannot be read; [`thrumask_core::Error::Format`] when it is
+/// longer than 4 GiB.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    Ok(fsio::read_limited(path, MAX_BYTES)?)
+}
 
 /// Reads one entry of a weight file's metadata.
 ///

@@ -3,16 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use thrumask_core::{Error, fsio};
+use thrumask_core::Error;
 
 use super::{MODEL, Trained, flow_autoencoder_folder, methods::Base};
 use crate::{
     Result,
     train::{self, TrainConfig},
 };
-
-/// The longest configuration file that is read, in bytes.
-const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 /// A comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +29,10 @@ pub struct PaperConfig {
     pub motion: Training,
     /// How stage 2, its ablations and TI2V are trained.
     pub video: Training,
+    /// A trained classifier of the world to judge with; one is trained when left out. Distances are
+    /// comparable by one classifier only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier_model: Option<PathBuf>,
     /// How the classifier of the world is trained.
     pub classifier: Training,
     /// How the autoencoder of the flow variant is trained: the others' never saw flow, and pales it.
@@ -55,10 +56,8 @@ impl Training {
     /// # Errors
     /// As [`TrainConfig::from_toml`], and [`Error::Io`] when the file cannot be read.
     pub fn read(&self, base: &Path, more: &[String]) -> Result<TrainConfig> {
-        let path = base.join(&self.config);
-        let text = fsio::read_text_limited(&path, MAX_CONFIG_BYTES)?;
         let set: Vec<String> = self.set.iter().chain(more).cloned().collect();
-        TrainConfig::from_toml(&path.display().to_string(), &text, &set)
+        TrainConfig::read(&base.join(&self.config), &set)
     }
 }
 
@@ -70,6 +69,16 @@ impl PaperConfig {
     /// a value is out of range.
     pub fn from_toml(what: &str, text: &str, overrides: &[String]) -> Result<Self> {
         let config: Self = train::from_toml(what, text, overrides)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Reads a configuration file; see [`PaperConfig::from_toml`].
+    ///
+    /// # Errors
+    /// As [`PaperConfig::from_toml`], and [`Error::Io`] when the file cannot be read.
+    pub fn read(path: &Path, overrides: &[String]) -> Result<Self> {
+        let config: Self = train::read_toml(path, overrides)?;
         config.validate()?;
         Ok(config)
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use burn::tensor::Device;
 use rayon::prelude::*;
-use thrumask_core::{Clip, Error, Picture, Trajectory, fingerprint::Fingerprint, fsio};
+use thrumask_core::{Clip, Error, Picture, Trajectory, fingerprint::Fingerprint};
 
 use super::{
     MODEL, Method, PaperConfig, Report, Trained, classifier_folder, flow_autoencoder_folder,
@@ -22,13 +22,16 @@ use crate::{
         measure::Scores,
         sheets::{self, Exhibit, Strip},
     },
-    model::Sampling,
+    model::{
+        Sampling,
+        files::{read_bytes, to_json},
+    },
     progress::Progress,
     world::{Split, WorldConfig},
 };
 
-/// The longest model file that is read, in bytes.
-const MAX_BYTES: u64 = 4 << 30;
+/// Version of the scores; it counts up when a measure changes, so that old and new are not mixed.
+const SCORES: u32 = 1;
 /// The groups of scenes.
 pub const CROWDS: [Crowd; 2] = [Crowd::Single, Crowd::Multi];
 /// What each method is judged at: the way from the caption, and its second stage alone.
@@ -90,19 +93,24 @@ impl Models {
             let reason = "expected the same world for both stages, got two";
             return Err(Error::invalid("training configuration", reason).into());
         }
-        let autoencoder = fsio::read_limited(base.join(&video_stage.autoencoder), MAX_BYTES)?;
-        let of_flow = fsio::read_limited(flow_autoencoder_folder(folder).join(MODEL), MAX_BYTES)?;
-        let path = classifier_folder(folder).join(MODEL);
-        let bytes = fsio::read_limited(&path, MAX_BYTES)?;
+        let autoencoder = read_bytes(&base.join(&video_stage.autoencoder))?;
+        let of_flow = read_bytes(&flow_autoencoder_folder(folder).join(MODEL))?;
+        let path = match &config.classifier_model {
+            Some(path) => base.join(path),
+            None => classifier_folder(folder).join(MODEL),
+        };
+        let bytes = read_bytes(&path)?;
         let classifier = Classifier::read(&path.display().to_string(), &bytes, device)?;
-        let sampling = serde_json::to_string(&(&motion_stage.sampling, &video_stage.sampling))
-            .unwrap_or_default();
+        let how = to_json(
+            "how it is judged",
+            &(&motion_stage.sampling, &video_stage.sampling, &video.world),
+        )?;
         let mut print = Fingerprint::new("paper")
             .bytes("autoencoder", &autoencoder)
             .bytes("autoencoder of flow", &of_flow)
             .bytes("classifier", &bytes)
-            .text("batch", config.batch)
-            .text("sampling", sampling);
+            .text("scores", SCORES)
+            .text("how", how);
         let mut subjects = BTreeMap::new();
         for &seed in &config.seeds {
             for method in Method::ALL {
@@ -112,7 +120,7 @@ impl Models {
                 models.add("autoencoder", "autoencoder", autoencoder, device)?;
                 for model in first.into_iter().chain([last]) {
                     let path = model_folder(folder, model, seed).join(MODEL);
-                    let bytes = fsio::read_limited(&path, MAX_BYTES)?;
+                    let bytes = read_bytes(&path)?;
                     let role = match model {
                         Trained::Masks | Trained::Flow => "motion",
                         Trained::Ti2v => "ti2v",

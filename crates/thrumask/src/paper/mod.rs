@@ -7,12 +7,11 @@
 //!
 //! - [`config`], [`methods`]: what is compared; [`published`]: what the paper found.
 //! - `judging`, `records`: videos and their scores; [`statistics`]: what can be said of them.
-//! - [`report`], [`page`]: what a person reads.
+//! - [`report`]: what a person reads.
 
 pub mod config;
 mod judging;
 pub mod methods;
-pub mod page;
 pub mod published;
 mod records;
 pub mod report;
@@ -112,7 +111,8 @@ impl Job {
 pub fn jobs(config: &PaperConfig) -> Vec<Job> {
     let models =
         config.seeds.iter().flat_map(|&seed| Trained::ALL.map(|model| Job::Model(model, seed)));
-    [Job::Classifier, Job::FlowAutoencoder].into_iter().chain(models).collect()
+    let classifier = config.classifier_model.is_none().then_some(Job::Classifier);
+    classifier.into_iter().chain([Job::FlowAutoencoder]).chain(models).collect()
 }
 
 /// Trains what is not trained yet of `jobs`; the models are in their folders within `folder`. Paths in

@@ -39,9 +39,7 @@ impl Published {
     }
 }
 
-/// The paper's figure for the DiT on SA-V-128; `None` where it gives none.
-///
-/// The ablations' table gives FVD alone, and not by number of objects; it stands for both.
+/// The paper's figure for the DiT on SA-V-128 (Table 1); `None` where it gives none.
 pub fn figure(method: Method, crowd: Crowd, measure: Published) -> Option<f64> {
     let single = crowd == Crowd::Single;
     let main = |single_row: [f64; 4], multi_row: [f64; 4]| {
@@ -55,7 +53,8 @@ pub fn figure(method: Method, crowd: Crowd, measure: Published) -> Option<f64> {
     }
 }
 
-/// The FVD of the ablations (Table 4), of the U-Net and of the DiT.
+/// The FVD of the ablations (Table 4), of the U-Net and of the DiT: not by number of objects. Of the flow
+/// variant the paper gives the U-Net's alone; `None` for what it does not have.
 pub fn ablation(method: Method) -> Option<(f64, Option<f64>)> {
     Some(match method {
         Method::Ti2v => (974.07, Some(1199.86)),

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     Method, PaperConfig, Training,
     judging::PARTS,
-    page::Page,
     published::{Published, ablation, figure},
     tables::{COLUMNS, Group, REFERENCE},
 };
 use crate::{
-    eval::{Measure, Part, bootstrap::Estimate},
+    eval::{Measure, Part, bootstrap::Estimate, report::measure_heads},
+    page::Page,
     world::WorldConfig,
 };
 
@@ -93,8 +93,8 @@ impl Report {
                 world.size
             ),
             "in brackets 95 % intervals (bootstrap over scenes and training seeds); p from a paired \
-             permutation test over scenes (of the distance: from the bootstrap), corrected by Holm's \
-             method for all of a table"
+             permutation test over scenes, corrected by Holm's method for all of a table; none of the \
+             distance, for which so many exchanges would take hours"
                 .into(),
             "the distance is the Fréchet distance of features of a classifier trained on this world. \
              It is not FVD, and no figure here can be compared with one of the paper's by its size"
@@ -117,12 +117,6 @@ fn columns(group: &Group, part: Part) -> Vec<Measure> {
     COLUMNS.into_iter().filter(has).collect()
 }
 
-/// A table's head: an empty corner and the measures.
-fn head(columns: &[Measure]) -> Vec<String> {
-    let words = columns.iter().map(|m| m.word().to_owned());
-    [String::new()].into_iter().chain(words).collect()
-}
-
 fn figures(page: &mut Page, group: &Group, part: Part) {
     let columns = columns(group, part);
     let rows = group.rows.iter().filter(|r| r.part == part).map(|row| {
@@ -130,7 +124,7 @@ fn figures(page: &mut Page, group: &Group, part: Part) {
         [row.method.words().to_owned()].into_iter().chain(columns.iter().map(cell)).collect()
     });
     page.heading(3, title(part));
-    page.table(head(&columns), rows.collect());
+    page.table(measure_heads(&columns), rows.collect());
 }
 
 fn differences(page: &mut Page, group: &Group, part: Part) {
@@ -141,10 +135,11 @@ fn differences(page: &mut Page, group: &Group, part: Part) {
             group.comparison(part, method, *m).map_or(String::new(), |c| {
                 let (agree, of) = c.difference.seeds_agree;
                 let p = match c.corrected {
-                    p if p < 0.001 => "p < .001".to_owned(),
-                    p => format!("p = {p:.3}"),
+                    None => String::new(),
+                    Some(p) if p < 0.001 => "p < .001; ".to_owned(),
+                    Some(p) => format!("p = {p:.3}; "),
                 };
-                format!("{}; {p}; {agree}/{of}", signed(*m, &c.difference.by))
+                format!("{}; {p}{agree}/{of}", signed(*m, &c.difference.by))
             })
         };
         let cells: Vec<String> = columns.iter().map(cell).collect();
@@ -157,7 +152,7 @@ fn differences(page: &mut Page, group: &Group, part: Part) {
          has this sign):",
         REFERENCE.words()
     ));
-    page.table(head(&columns), rows);
+    page.table(measure_heads(&columns), rows);
 }
 
 fn digits(measure: Measure) -> usize {

@@ -50,8 +50,8 @@ pub struct Row {
     pub method: Method,
     /// By measure.
     pub figures: BTreeMap<Measure, Estimate>,
-    /// The mean of each training seed, by measure.
-    pub by_seed: BTreeMap<Measure, Vec<f64>>,
+    /// The mean of each training seed, by measure; `None` where nothing was counted.
+    pub by_seed: BTreeMap<Measure, Vec<Option<f64>>>,
 }
 
 /// How a method differs from [`REFERENCE`].
@@ -66,8 +66,8 @@ pub struct Comparison {
     pub measure: Measure,
     /// The method's figure less that of [`REFERENCE`].
     pub difference: Difference,
-    /// Its probability, corrected for all comparisons of this part and group.
-    pub corrected: f64,
+    /// Its probability, corrected for all that were tested of this part and group.
+    pub corrected: Option<f64>,
 }
 
 /// The figures of one group of scenes.
@@ -119,7 +119,8 @@ pub fn group(config: &PaperConfig, crowd: Crowd, records: &[Record]) -> Group {
             }
             if let Some(distance) = distances.get(method) {
                 row.figures.insert(Measure::Distance, distance.estimate());
-                row.by_seed.insert(Measure::Distance, distance.by_seed.clone());
+                let by_seed = distance.by_seed.iter().map(|d| Some(*d)).collect();
+                row.by_seed.insert(Measure::Distance, by_seed);
             }
             rows.push(row);
         }
@@ -138,22 +139,19 @@ pub fn group(config: &PaperConfig, crowd: Crowd, records: &[Record]) -> Group {
                 found.push((*method, Measure::Distance, a.difference(b)));
             }
         }
-        let corrected = holm(&found.iter().map(|(_, _, d)| d.p).collect::<Vec<_>>());
-        let whole = found.into_iter().zip(corrected);
-        comparisons.extend(whole.map(|((method, measure, difference), corrected)| Comparison {
-            part,
-            method,
-            measure,
-            difference,
-            corrected,
+        let tested: Vec<f64> = found.iter().filter_map(|(_, _, d)| d.p).collect();
+        let mut corrected = holm(&tested).into_iter();
+        comparisons.extend(found.into_iter().map(|(method, measure, difference)| {
+            let corrected = difference.p.and_then(|_| corrected.next());
+            Comparison { part, method, measure, difference, corrected }
         }));
     }
     Group { crowd, scenes: config.scenes, rows, comparisons }
 }
 
-fn mean(tallies: &[Tally]) -> f64 {
+fn mean(tallies: &[Tally]) -> Option<f64> {
     let (sum, count) = tallies.iter().fold((0.0, 0.0), |(s, c), t| (s + t.sum, c + t.count));
-    if count > 0.0 { sum / count } else { f64::NAN }
+    (count > 0.0).then(|| sum / count)
 }
 
 /// The records, looked up.
@@ -276,14 +274,11 @@ impl Distance {
     fn difference(&self, other: &Self) -> Difference {
         let whole = self.mean() - other.mean();
         let drawn: Vec<f64> = self.drawn.iter().zip(&other.drawn).map(|(a, b)| a - b).collect();
-        let beyond = drawn.iter().filter(|d| **d * whole <= 0.0).count();
-        // Of 100 draws none beyond zero says no more than this.
-        let p = (2.0 * (beyond + 1) as f64 / (drawn.len() + 1) as f64).min(1.0);
         let seeds = self.by_seed.len().min(other.by_seed.len());
         let pairs = self.by_seed.iter().zip(&other.by_seed);
         let agree = pairs.filter(|(a, b)| (*a - *b) * whole > 0.0).count();
         let count = self.count;
-        Difference { by: moved(whole, drawn, count), p, seeds_agree: (agree, seeds) }
+        Difference { by: moved(whole, drawn, count), p: None, seeds_agree: (agree, seeds) }
     }
 }
 

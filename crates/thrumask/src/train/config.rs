@@ -1,7 +1,9 @@
 //! The training configuration file (TOML).
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use thrumask_core::Error;
+use thrumask_core::{Error, fsio};
 use thrumask_nn::{
     autoencoder::AutoencoderConfig,
     backbone::dit::ObjectLayer,
@@ -236,6 +238,16 @@ impl TrainConfig {
         Ok(config)
     }
 
+    /// Reads a configuration file; see [`TrainConfig::from_toml`].
+    ///
+    /// # Errors
+    /// As [`TrainConfig::from_toml`], and [`Error::Io`] when the file cannot be read.
+    pub fn read(path: &Path, overrides: &[String]) -> Result<Self> {
+        let config: Self = read_toml(path, overrides)?;
+        config.check()?;
+        Ok(config)
+    }
+
     fn check(&self) -> Result<()> {
         let at_least_1 = [
             ("run.steps", self.run.steps),
@@ -285,6 +297,18 @@ impl TrainConfig {
             }
         }
     }
+}
+
+/// The longest configuration file that is read, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Reads a TOML file; see [`from_toml`].
+///
+/// # Errors
+/// As [`from_toml`], and [`Error::Io`] when the file cannot be read.
+pub fn read_toml<T: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<T> {
+    let text = fsio::read_text_limited(path, MAX_BYTES)?;
+    from_toml(&path.display().to_string(), &text, overrides)
 }
 
 /// Reads TOML text, with dotted overrides such as `run.steps=100`; a value that is no TOML is a text.

@@ -24,7 +24,7 @@ pub use autoencoder::AutoencoderTask;
 pub use classifier::ClassifierTask;
 pub use config::{
     AutoencoderTraining, ClassifierTraining, OptimizerConfig, RunConfig, SegmenterTraining,
-    StageTraining, TaskName, TrainConfig, from_toml,
+    StageTraining, TaskName, TrainConfig, from_toml, read_toml,
 };
 pub use optimizer::Optimizer;
 pub use run::{Outcome, Report, Task, train, train_configured};

@@ -7,18 +7,15 @@ use burn::tensor::Device;
 use clap::Args;
 use thrumask::{
     eval::classifier::{Classifier as Network, ceiling, ceiling_table},
+    model::files::read_bytes,
     world::WorldConfig,
 };
-use thrumask_core::fsio;
 
 use super::{Bars, Splits};
 use crate::{
     options::{TalkOptions, start_threads},
     terminal,
 };
-
-/// The longest model file that is read, in bytes.
-const MAX_BYTES: u64 = 4 << 30;
 
 /// Show true videos with their true masks to a classifier of the world (`thrumask train` with the task
 /// "classifier").
@@ -53,7 +50,7 @@ impl Classifier {
         if let Some(threads) = self.threads {
             start_threads(threads)?;
         }
-        let bytes = fsio::read_limited(&self.model, MAX_BYTES)?;
+        let bytes = read_bytes(&self.model)?;
         let what = self.model.display().to_string();
         let network = Network::read(&what, &bytes, &Device::flex())?;
         let mut bars = Bars::new(self.talk.reporter());

@@ -1,7 +1,7 @@
 //! How often the classifier is right about true videos with their true masks. Nothing that it says of
 //! other videos can be trusted further than that.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,7 @@ use crate::{
         bootstrap::{Estimate, Resamples, Tally},
         measure::Scores,
     },
+    page::Page,
     progress::Progress,
     world::{self, ObjectTruth, Split, WorldConfig, held_out},
 };
@@ -95,23 +96,16 @@ pub fn ceiling(
 
 /// The ceilings as a table in Markdown: shares with their 95 % intervals, consistency as a cosine.
 pub fn ceiling_table(rows: &[Ceiling]) -> String {
-    let mut text = String::from("| true videos | objects |");
-    MEASURES.iter().for_each(|m| {
-        let _ = write!(text, " {} |", m.word());
-    });
-    text.push_str("\n|---|---|");
-    text.push_str(&"---|".repeat(MEASURES.len()));
-    text.push('\n');
-    for row in rows {
+    let head = ["true videos", "objects"].into_iter().chain(MEASURES.map(Measure::word));
+    let row = |row: &Ceiling| {
         let novel = if row.novel_pairs_only { ", novel pairs only" } else { "" };
-        let _ = write!(text, "| {}{novel} | {} |", row.split.word(), row.objects);
-        for measure in MEASURES {
-            let cell = row.figures.get(&measure).map_or(String::new(), |e| figure(measure, e));
-            let _ = write!(text, " {cell} |");
-        }
-        text.push('\n');
-    }
-    text
+        let name = format!("{}{novel}", row.split.word());
+        let cell = |m: Measure| row.figures.get(&m).map_or(String::new(), |e| figure(m, e));
+        [name, row.objects.to_string()].into_iter().chain(MEASURES.map(cell)).collect()
+    };
+    let mut page = Page::default();
+    page.table(head.map(str::to_owned).collect(), rows.iter().map(row).collect());
+    page.to_markdown()
 }
 
 fn figure(measure: Measure, e: &Estimate) -> String {

@@ -14,7 +14,7 @@ enum Block {
 
 /// A page.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Page {
+pub(crate) struct Page {
     blocks: Vec<Block>,
 }
 
@@ -25,32 +25,32 @@ tr:nth-child(even){background:#f6f6f6}img{max-width:100%}";
 
 impl Page {
     /// Adds a heading of level 1 (the page's title) to 6.
-    pub fn heading(&mut self, level: usize, text: impl Into<String>) {
+    pub(crate) fn heading(&mut self, level: usize, text: impl Into<String>) {
         self.blocks.push(Block::Heading(level.clamp(1, 6), text.into()));
     }
 
     /// Adds a paragraph. `**` stands around what is stressed, here and in all other texts.
-    pub fn paragraph(&mut self, text: impl Into<String>) {
+    pub(crate) fn paragraph(&mut self, text: impl Into<String>) {
         self.blocks.push(Block::Paragraph(text.into()));
     }
 
     /// Adds a list.
-    pub fn list(&mut self, items: Vec<String>) {
+    pub(crate) fn list(&mut self, items: Vec<String>) {
         self.blocks.push(Block::List(items));
     }
 
     /// Adds a table.
-    pub fn table(&mut self, head: Vec<String>, rows: Vec<Vec<String>>) {
+    pub(crate) fn table(&mut self, head: Vec<String>, rows: Vec<Vec<String>>) {
         self.blocks.push(Block::Table { head, rows });
     }
 
     /// Adds a picture from a file beside the page.
-    pub fn image(&mut self, alt: impl Into<String>, file: impl Into<String>) {
+    pub(crate) fn image(&mut self, alt: impl Into<String>, file: impl Into<String>) {
         self.blocks.push(Block::Image { alt: alt.into(), file: file.into() });
     }
 
     /// The page in Markdown.
-    pub fn to_markdown(&self) -> String {
+    pub(crate) fn to_markdown(&self) -> String {
         let mut text = String::new();
         for (i, block) in self.blocks.iter().enumerate() {
             if i > 0 {
@@ -78,7 +78,7 @@ impl Page {
     }
 
     /// The page in HTML, whole and without scripts.
-    pub fn to_html(&self) -> String {
+    pub(crate) fn to_html(&self) -> String {
         let title = self.blocks.iter().find_map(|b| match b {
             Block::Heading(_, words) => Some(escaped(words)),
             _ => None,
