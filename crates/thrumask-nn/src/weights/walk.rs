@@ -59,6 +59,30 @@ pub fn parameters<M: Module>(module: &M) -> Vec<Parameter> {
     walk.found
 }
 
+struct VisitShapes<F> {
+    path: Path,
+    seen: F,
+}
+
+impl<F: FnMut(&str, &[usize])> ModuleVisitor for VisitShapes<F> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.0.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.0.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        (self.seen)(&self.path.name(), param.lazy_shape().as_slice());
+    }
+}
+
+/// Shows name and shape of every float parameter, in the order of declaration, without its values.
+pub fn visit_shapes<M: Module>(module: &M, seen: impl FnMut(&str, &[usize])) {
+    module.visit(&mut VisitShapes { path: Path::default(), seen });
+}
+
 struct CollectGradients<'a> {
     gradients: &'a mut Gradients,
     found: Vec<Option<Vec<f32>>>,

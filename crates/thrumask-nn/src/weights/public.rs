@@ -1,0 +1,250 @@
+//! Public checkpoints against our modules: other names, other layouts.
+//!
+//! PyTorch keeps an affine map as `[outputs, inputs]` and calls the gain of a norm `weight`. Ours are
+//! `[inputs, outputs]` and `gamma`. What differs at the last step of a path is the same everywhere and
+//! stands here; how the modules on the way are called is told by a function beside each network.
+
+use std::collections::{BTreeMap, HashSet};
+
+use burn::module::Module;
+
+use super::{LoadReport, Parameter, WeightFile, parameters, with_values};
+use crate::{Error, Result};
+
+/// Named tensors, wherever they lie.
+pub trait TensorSource {
+    /// The shape of every tensor by its name.
+    fn shapes(&self) -> BTreeMap<&str, &[usize]>;
+
+    /// The values of a tensor, row-major.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] when there is no such tensor or it cannot be read.
+    fn values(&self, name: &str) -> Result<Vec<f32>>;
+}
+
+impl TensorSource for WeightFile {
+    fn shapes(&self) -> BTreeMap<&str, &[usize]> {
+        self.tensors.iter().map(|(name, (shape, _))| (name.as_str(), shape.as_slice())).collect()
+    }
+
+    fn values(&self, name: &str) -> Result<Vec<f32>> {
+        let found = self.tensors.get(name).map(|(_, values)| values.clone());
+        found.ok_or_else(|| Error::weights(name, "no tensor of this name"))
+    }
+}
+
+/// How the values of a parameter lie in public files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// As ours do.
+    Same,
+    /// `[outputs, inputs]` where ours are `[inputs, outputs]`.
+    Transposed,
+    /// A 1×1 convolution `[outputs, inputs, 1, 1]` where ours are `[inputs, outputs]`.
+    Pointwise,
+}
+
+/// The public name and layout of a parameter. `rename` gives the public path of the module that holds
+/// it; an empty path stays empty.
+fn public(path: &str, rank: usize, rename: &dyn Fn(&str) -> String) -> (String, Layout) {
+    let (module, leaf) = path.rsplit_once('.').unwrap_or(("", path));
+    let (leaf, layout) = match (leaf, rank) {
+        ("gamma" | "table", _) => ("weight", Layout::Same),
+        ("beta", _) => ("bias", Layout::Same),
+        ("weight", 2) => ("weight", Layout::Transposed),
+        ("kernel", 2) => ("weight", Layout::Pointwise),
+        (leaf, _) => (leaf, Layout::Same),
+    };
+    let module = if module.is_empty() { String::new() } else { rename(module) };
+    let dot = if module.is_empty() { "" } else { "." };
+    (format!("{module}{dot}{leaf}"), layout)
+}
+
+impl Layout {
+    /// The public shape of a parameter.
+    fn public_shape(self, ours: &[usize]) -> Vec<usize> {
+        match (self, ours) {
+            (Self::Transposed, &[inputs, outputs]) => vec![outputs, inputs],
+            (Self::Pointwise, &[inputs, outputs]) => vec![outputs, inputs, 1, 1],
+            _ => ours.to_vec(),
+        }
+    }
+
+    /// Whether values of the shape `got` can be taken: an affine map may be written as a 1×1 convolution
+    /// and the other way round.
+    fn fits(self, ours: &[usize], got: &[usize]) -> bool {
+        let expected = self.public_shape(ours);
+        match self {
+            Self::Same => got == expected,
+            Self::Transposed | Self::Pointwise => {
+                got.len() >= 2 && got[..2] == expected[..2] && got[2..].iter().all(|&n| n == 1)
+            }
+        }
+    }
+}
+
+/// The transpose of `[rows, columns]`.
+fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    // Squares of a side that stays in the first cache: a large matrix is read and written once.
+    const SIDE: usize = 32;
+    let mut out = vec![0.0; values.len()];
+    for r0 in (0..rows).step_by(SIDE) {
+        for c0 in (0..columns).step_by(SIDE) {
+            for r in r0..(r0 + SIDE).min(rows) {
+                for c in c0..(c0 + SIDE).min(columns) {
+                    out[c * rows + r] = values[r * columns + c];
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Names and shapes of a module's parameters as public files have them.
+pub fn public_shapes<M: Module>(
+    module: &M,
+    rename: impl Fn(&str) -> String,
+) -> BTreeMap<String, Vec<usize>> {
+    let mut found = BTreeMap::new();
+    super::walk::visit_shapes(module, |path, shape| {
+        let (name, layout) = public(path, shape.len(), &rename);
+        found.insert(name, layout.public_shape(shape));
+    });
+    found
+}
+
+/// A module's parameters under their public names, in their public layout.
+pub fn public_tensors<M: Module>(module: &M, rename: impl Fn(&str) -> String) -> WeightFile {
+    let mut file = WeightFile::default();
+    for Parameter { name, shape, values } in parameters(module) {
+        let (name, layout) = public(&name, shape.len(), &rename);
+        let values = match (layout, shape.as_slice()) {
+            (Layout::Transposed | Layout::Pointwise, &[inputs, outputs]) => {
+                transposed(&values, inputs, outputs)
+            }
+            _ => values,
+        };
+        file.tensors.insert(name, (layout.public_shape(&shape), values));
+    }
+    file
+}
+
+/// Puts public tensors into a module, and tells what happened; parameters without a tensor keep their
+/// values.
+///
+/// `rename` gives the public path of a module from ours: `blocks.0.attention.query` to
+/// `transformer_blocks.0.attn1.to_q`, say.
+///
+/// # Errors
+/// [`Error::Weights`] when a tensor cannot be read.
+pub fn public_report<M: Module>(
+    source: &dyn TensorSource,
+    module: M,
+    rename: impl Fn(&str) -> String,
+) -> Result<(M, LoadReport)> {
+    let shapes = source.shapes();
+    let (mut report, mut seen, mut failure) = (LoadReport::default(), HashSet::new(), None);
+    let module = with_values(module, |_, path, shape| {
+        let (name, layout) = public(path, shape.len(), &rename);
+        seen.insert(name.clone());
+        match shapes.get(name.as_str()) {
+            None => report.missing.push(name),
+            Some(got) if !layout.fits(shape, got) => {
+                report.mis_shaped.push((name, layout.public_shape(shape), got.to_vec()));
+            }
+            Some(_) => match source.values(&name) {
+                Err(error) => failure = failure.take().or(Some(error)),
+                Ok(values) => {
+                    report.applied.push(name);
+                    return Some(match (layout, shape) {
+                        (Layout::Transposed | Layout::Pointwise, &[inputs, outputs]) => {
+                            transposed(&values, outputs, inputs)
+                        }
+                        _ => values,
+                    });
+                }
+            },
+        }
+        None
+    });
+    report.unused = shapes.keys().filter(|n| !seen.contains(**n)).map(|n| n.to_string()).collect();
+    match failure {
+        Some(error) => Err(error),
+        None => Ok((module, report)),
+    }
+}
+
+/// As [`public_report`], but strict.
+///
+/// # Errors
+/// [`Error::Weights`] with the whole report unless every parameter fits and none is left over, or when
+/// a tensor cannot be read.
+pub fn load_public<M: Module>(
+    what: &str,
+    source: &dyn TensorSource,
+    module: M,
+    rename: impl Fn(&str) -> String,
+) -> Result<M> {
+    let (module, report) = public_report(source, module, rename)?;
+    match report.is_complete() {
+        true => Ok(module),
+        false => Err(Error::weights(what, report.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::{Init, LayerNorm, Linear};
+    use burn::tensor::Device;
+
+    #[derive(Module, Debug)]
+    struct Pair {
+        map: Linear,
+        norms: Vec<LayerNorm>,
+    }
+
+    fn pair(seed: u64) -> Pair {
+        let mut init = Init::new(seed, &Device::flex());
+        Pair { map: Linear::new(&mut init, 3, 2, 1.0), norms: vec![LayerNorm::new(&init, 2)] }
+    }
+
+    fn rename(path: &str) -> String {
+        path.replace("map", "to_q").replace("norms", "net")
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_lies_as_the_public_files_have_it() {
+        let file = public_tensors(&pair(1), rename);
+        let ours = parameters(&pair(1));
+        let (shape, values) = &file.tensors["to_q.weight"];
+        assert_eq!(shape, &[2, 3]);
+        for (o, i) in (0..2).flat_map(|o| (0..3).map(move |i| (o, i))) {
+            assert_eq!(values[o * 3 + i], ours[0].values[i * 2 + o]);
+        }
+        let names: Vec<_> = file.tensors.keys().map(String::as_str).collect();
+        assert_eq!(names, ["net.0.bias", "net.0.weight", "to_q.bias", "to_q.weight"]);
+        let shapes = public_shapes(&pair(1), rename);
+        assert!(
+            shapes.iter().eq(file.tensors.iter().map(|(n, (s, _))| (n, s)).collect::<Vec<_>>())
+        );
+        let back = load_public("pair", &file, pair(2), rename).unwrap();
+        assert_eq!(parameters(&back), ours);
+    }
+
+    #[test]
+    fn a_map_may_be_a_convolution_but_nothing_else_may_differ() {
+        let mut file = public_tensors(&pair(1), rename);
+        file.tensors.get_mut("to_q.weight").unwrap().0 = vec![2, 3, 1, 1];
+        let back = load_public("pair", &file, pair(2), rename).unwrap();
+        assert_eq!(parameters(&back), parameters(&pair(1)));
+        file.tensors.get_mut("to_q.weight").unwrap().0 = vec![3, 2];
+        let bias = file.tensors.remove("net.0.bias").unwrap();
+        file.tensors.insert("more".into(), bias);
+        let error = load_public("pair", &file, pair(2), rename).unwrap_err().to_string();
+        for part in ["2 applied", "net.0.bias", "1 unused: more", "[3, 2] where [2, 3]"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+    }
+}
