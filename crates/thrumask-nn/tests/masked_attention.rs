@@ -46,7 +46,7 @@ impl Case {
     }
 
     fn predict(&self, latents: Tensor<5>, prompts: Tensor<3>) -> Tensor<5> {
-        let objects = Some(self.objects.context(prompts));
+        let objects = vec![self.objects.context(prompts)];
         self.network.predict(&DenoiserInput { latents, objects, ..self.input.clone() }).unwrap()
     }
 

@@ -11,8 +11,8 @@ use thrumask_core::{LabelMap, Size, Trajectory};
 use thrumask_nn::{
     autoencoder::{Autoencoder, AutoencoderConfig},
     backbone::{
-        Denoiser, DenoiserInput, ObjectContext, ObjectGrid,
-        dit::{Dit, DitConfig, FirstFrame, ObjectLayers},
+        Denoiser, DenoiserInput, ObjectContext, ObjectGrid, ObjectLayers,
+        dit::{Dit, DitConfig, FirstFrame},
         groups::Visibility,
     },
     layers::{Context, Init, KeyMask},
@@ -236,7 +236,7 @@ fn a_sample_does_not_depend_on_its_neighbours() {
             time: rows.iter().map(|&b| all.time[b]).collect(),
             conditions: pick(&all.conditions, rows),
             text: Context::new(text, KeyMask::Lengths(lengths)),
-            objects: Some(objects.rows(rows).context(pick(&prompts, rows))),
+            objects: vec![objects.rows(rows).context(pick(&prompts, rows))],
         };
         network.predict(&input).unwrap()
     };
@@ -357,7 +357,11 @@ fn keys_and_values_of_texts_are_made_once_for_a_generation() {
     let fresh = input(&masked, 1, 1, Some(objects), &device);
     let kept = DenoiserInput {
         text: fresh.text.clone().kept(),
-        objects: fresh.objects.clone().map(|o| ObjectContext { prompts: o.prompts.kept(), ..o }),
+        objects: fresh
+            .objects
+            .iter()
+            .map(|o| ObjectContext { prompts: o.prompts.clone().kept(), ..o.clone() })
+            .collect(),
         ..fresh.clone()
     };
     let run = |network: &Dit, input: &DenoiserInput, time: f32| {

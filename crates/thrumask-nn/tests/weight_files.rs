@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use common::*;
 use proptest::prelude::*;
 use thrumask_nn::{
-    backbone::dit::ObjectLayers,
+    backbone::ObjectLayers,
     weights::{WeightFile, parameters},
 };
 

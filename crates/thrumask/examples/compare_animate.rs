@@ -24,8 +24,12 @@ use thrumask::{
 };
 use thrumask_core::{MaskSet, Picture, PromptPlan, Trajectory, trajectory::colored};
 use thrumask_nn::{
-    autoencoder::Autoencoder, backbone::ObjectGrid, diffusion::noise::Noise,
-    pixels::pixels_from_frames, text::Vocabulary, weights::WeightFile,
+    autoencoder::Autoencoder,
+    backbone::{Denoiser, ObjectGrid},
+    diffusion::noise::Noise,
+    pixels::pixels_from_frames,
+    text::Vocabulary,
+    weights::WeightFile,
 };
 
 /// The README's.
@@ -184,14 +188,15 @@ impl<'a> Job<'a> {
 
         for (model, sampling) in [(motion, &config.motion), (video, &config.video)] {
             let (name, denoiser) = (model.config.kind.name(), &model.config.denoiser);
-            let [t, h, w] = denoiser.latent_size;
+            let [t, h, w] = denoiser.latent_size();
             let noise = Noise::new(config.seed, &format!("noise/{name}"));
-            let shape = [1, denoiser.latent_channels, t, h, w];
+            let shape = [1, denoiser.latent_channels(), t, h, w];
             insert(file, &format!("{name}.noise"), noise.normal_tensor(shape, &Device::flex()));
             file.metadata.insert(name.into(), serde_json::to_string(sampling).unwrap());
         }
 
-        let (grid, visibility) = (video.config.denoiser.grid(), video.config.visibility);
+        let (grid, visibility) =
+            (video.network.denoiser.object_grids()[0], video.config.visibility);
         let grid = ObjectGrid::new(&self.trajectory, grid, visibility).unwrap();
         let groups = grid.ids.iter().map(|&id| f32::from(id)).collect();
         let visible = grid.in_box.iter().flatten().map(|&sees| f32::from(u8::from(sees))).collect();

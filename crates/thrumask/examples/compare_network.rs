@@ -175,7 +175,7 @@ impl Inputs {
             time: self.time.clone(),
             conditions: self.conditions.clone().to_device(device),
             text: Context::new(text, KeyMask::Lengths(self.lengths.clone())),
-            objects: (objects > 0).then(|| ObjectContext {
+            objects: Vec::from_iter((objects > 0).then(|| ObjectContext {
                 groups: TokenGroups::new(&self.ids, batch, config.tokens()),
                 prompts: Context::new(
                     self.prompts.clone().to_device(device),
@@ -186,7 +186,7 @@ impl Inputs {
                         PROMPT,
                     )),
                 ),
-            }),
+            })),
         }
     }
 

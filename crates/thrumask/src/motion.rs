@@ -186,7 +186,7 @@ fn pinned(
     if requests.iter().all(|r| r.given.is_none()) {
         return Ok(None);
     }
-    let [t, h, w] = model.config.denoiser.latent_size;
+    let [t, h, w] = model.config.denoiser.latent_size();
     let shape = model.config.video;
     let mut videos: Vec<Vec<Picture>> = Vec::new();
     let mut keep = vec![0f32; requests.len() * t * h * w];

@@ -6,8 +6,8 @@ use thrumask_kernels::{RopeTable, TokenGroups};
 
 use super::{Context, Init, KeyMask, Linear, RmsNorm};
 
-/// Multi-head attention with query-key norm and optional rotary positions: of tokens to each other,
-/// or to a context of other tokens.
+/// Multi-head attention with optional query-key norm and rotary positions: of tokens to each other, or
+/// to a context of other tokens.
 #[derive(Module, Debug)]
 pub struct Attention {
     /// `[C, C]`.
@@ -16,12 +16,12 @@ pub struct Attention {
     pub key: Linear,
     /// `[D, C]`.
     pub value: Linear,
-    /// `[C, C]`, without bias: a token that sees nothing passes through unchanged.
+    /// `[C, C]`; without bias a token that sees nothing passes through unchanged.
     pub output: Linear,
     /// Norm of the queries.
-    pub query_norm: RmsNorm,
+    pub query_norm: Option<RmsNorm>,
     /// Norm of the keys.
-    pub key_norm: RmsNorm,
+    pub key_norm: Option<RmsNorm>,
     /// Number of heads.
     #[module(skip)]
     pub heads: usize,
@@ -47,10 +47,39 @@ impl Attention {
             key: Linear::without_bias(init, context_width, width, 1.0),
             value: Linear::without_bias(init, context_width, width, 1.0),
             output: Linear::without_bias(init, width, width, output_gain),
-            query_norm: RmsNorm::new(init, width / heads),
-            key_norm: RmsNorm::new(init, width / heads),
+            query_norm: Some(RmsNorm::new(init, width / heads)),
+            key_norm: Some(RmsNorm::new(init, width / heads)),
             heads,
         }
+    }
+
+    /// As [`Self::with_context`] without norms of queries and keys, as the U-Net has it.
+    pub fn without_norms(
+        init: &mut Init,
+        width: usize,
+        context_width: usize,
+        heads: usize,
+        output_gain: f32,
+    ) -> Self {
+        let plain = Self::with_context(init, width, context_width, heads, output_gain);
+        Self { query_norm: None, key_norm: None, ..plain }
+    }
+
+    /// With a bias at the output, zero at first.
+    pub fn biased(mut self, init: &Init) -> Self {
+        let width = self.output.weight.lazy_shape()[1];
+        self.output.bias = Some(init.constant([width], 0.0));
+        self
+    }
+
+    /// Queries of tokens.
+    fn queries(&self, x: Tensor<3>) -> Tensor<3> {
+        normed(self.query_norm.as_ref(), self.query.forward(x))
+    }
+
+    /// Keys of tokens.
+    fn keys(&self, x: Tensor<3>) -> Tensor<3> {
+        normed(self.key_norm.as_ref(), self.key.forward(x))
     }
 
     /// Self-attention. With `groups`, a token attends to tokens of its own group only (eq. 3);
@@ -71,8 +100,8 @@ impl Attention {
             Some(table) => thrumask_kernels::rope(x, self.heads, table),
             None => x,
         };
-        let query = rotate(self.query_norm.forward(self.query.forward(x.clone())));
-        let key = rotate(self.key_norm.forward(self.key.forward(x.clone())));
+        let query = rotate(self.queries(x.clone()));
+        let key = rotate(self.keys(x.clone()));
         let value = self.value.forward(x);
         let mixed = match groups {
             Some(groups) => {
@@ -90,10 +119,9 @@ impl Attention {
     /// - `context.tokens`: `[B, L, D]`
     /// - returns `[B, N, C]`; exactly zero for a token that may see no key
     pub fn to(&self, x: Tensor<3>, context: &Context) -> Tensor<3> {
-        let query = self.query_norm.forward(self.query.forward(x));
+        let query = self.queries(x);
         let (key, value) = context.projected(self.key.weight.id, |tokens| {
-            let key = self.key_norm.forward(self.key.forward(tokens.clone()));
-            (key, self.value.forward(tokens)) // [B, L, C] each
+            (self.keys(tokens.clone()), self.value.forward(tokens)) // [B, L, C] each
         });
         let mixed = match &context.mask {
             KeyMask::Lengths(lengths) => {
@@ -104,5 +132,12 @@ impl Attention {
             }
         };
         self.output.forward(mixed)
+    }
+}
+
+fn normed(norm: Option<&RmsNorm>, x: Tensor<3>) -> Tensor<3> {
+    match norm {
+        Some(norm) => norm.forward(x),
+        None => x,
     }
 }

@@ -36,6 +36,59 @@ impl Linear {
     }
 }
 
+/// A 1×1 convolution, as an affine map of every token.
+#[derive(Module, Debug)]
+pub struct Pointwise {
+    /// `[inputs, outputs]`.
+    pub kernel: Param<Tensor<2>>,
+    /// `[outputs]`.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Pointwise {
+    /// Weights of standard deviation `gain / √inputs`, bias zero.
+    pub fn new(init: &mut Init, inputs: usize, outputs: usize, gain: f32) -> Self {
+        let kernel = init.normal([inputs, outputs], gain / (inputs as f32).sqrt());
+        Self { kernel, bias: init.constant([outputs], 0.0) }
+    }
+
+    /// # Shapes
+    /// - `x`: `[B, N, inputs]`
+    /// - returns `[B, N, outputs]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        thrumask_kernels::linear(x, self.kernel.val(), Some(self.bias.val()))
+    }
+}
+
+/// Linear, half of it times the GELU of the other half, linear (GEGLU, Shazeer 2020).
+#[derive(Module, Debug)]
+pub struct GatedMlp {
+    /// `[width, 2·hidden]`: values, then gates.
+    pub up: Linear,
+    /// `[hidden, width]`.
+    pub down: Linear,
+}
+
+impl GatedMlp {
+    /// A perceptron with `hidden` gated units.
+    pub fn new(init: &mut Init, width: usize, hidden: usize, output_gain: f32) -> Self {
+        Self {
+            up: Linear::new(init, width, 2 * hidden, 1.0),
+            down: Linear::new(init, hidden, width, output_gain),
+        }
+    }
+
+    /// # Shapes
+    /// - `x`: `[B, N, width]`
+    /// - returns `[B, N, width]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let h = self.up.forward(x);
+        let hidden = h.dims()[2] / 2;
+        let gate = thrumask_kernels::gelu(h.clone().narrow(2, hidden, hidden));
+        self.down.forward(h.narrow(2, 0, hidden) * gate)
+    }
+}
+
 /// Linear, GELU (tanh form), linear.
 #[derive(Module, Debug)]
 pub struct Mlp {

@@ -16,6 +16,6 @@ pub use context::{Context, KeyMask};
 pub use convolution::Convolution;
 pub use embedding::{LearnedPositions, TimeEmbedding};
 pub use init::Init;
-pub use linear::{Linear, Mlp};
-pub use norm::{LayerNorm, RmsNorm};
+pub use linear::{GatedMlp, Linear, Mlp, Pointwise};
+pub use norm::{GroupNorm, LayerNorm, RmsNorm};
 pub use rotary::Rotary;

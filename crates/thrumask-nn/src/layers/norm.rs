@@ -55,3 +55,42 @@ impl RmsNorm {
         thrumask_kernels::rms_norm(x, gamma, head_width, EPSILON)
     }
 }
+
+/// Normalisation over groups of channels and all positions.
+#[derive(Module, Debug)]
+pub struct GroupNorm {
+    /// `[C]`.
+    pub gamma: Param<Tensor<1>>,
+    /// `[C]`.
+    pub beta: Param<Tensor<1>>,
+    #[module(skip)]
+    groups: usize,
+    #[module(skip)]
+    epsilon: f32,
+}
+
+impl GroupNorm {
+    /// Gain one, shift zero; `groups` divides `channels`.
+    pub fn new(init: &Init, channels: usize, groups: usize, epsilon: f32) -> Self {
+        let (gamma, beta) = (init.constant([channels], 1.0), init.constant([channels], 0.0));
+        Self { gamma, beta, groups, epsilon }
+    }
+
+    /// # Shapes
+    /// - `x`: `[B, C, ..]`
+    /// - returns `[B, C, ..]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let (gamma, beta) = (self.gamma.val(), self.beta.val());
+        thrumask_kernels::group_norm(x, gamma, beta, self.groups, self.epsilon)
+    }
+
+    /// The SiLU of [`GroupNorm::forward`].
+    ///
+    /// # Shapes
+    /// - `x`: `[B, C, ..]`
+    /// - returns `[B, C, ..]`
+    pub fn forward_silu<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let (gamma, beta) = (self.gamma.val(), self.beta.val());
+        thrumask_kernels::group_norm_silu(x, gamma, beta, self.groups, self.epsilon)
+    }
+}

@@ -5,8 +5,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use thrumask_kernels::{PromptVisibility, TokenGroups};
 use thrumask_nn::{
     backbone::{
-        DenoiserInput, ObjectContext,
-        dit::{Dit, DitConfig, FirstFrame, ObjectLayer, ObjectLayers},
+        DenoiserInput, ObjectContext, ObjectLayer, ObjectLayers,
+        dit::{Dit, DitConfig, FirstFrame},
     },
     diffusion::noise::Noise,
     layers::{Context, Init, KeyMask, Rotary},
@@ -164,7 +164,7 @@ pub fn input(
             tensor(normal("text", seed, text), text, device),
             KeyMask::Lengths((0..batch).map(|b| text_tokens - b % 3).collect()),
         ),
-        objects,
+        objects: objects.into_iter().collect(),
     }
 }
 

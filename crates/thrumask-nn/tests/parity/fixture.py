@@ -34,10 +34,10 @@ def backward(output, random, inputs):
     return {"weights": weights} | {f"d_{n}": g for n, g in zip(names, gradients)}
 
 
-def save(exporter, tensors):
-    """Writes fixture.safetensors beside the exporter, as float32."""
+def save(exporter, tensors, metadata=None):
+    """Writes fixture.safetensors beside the exporter, as float32, with texts by name."""
     path = pathlib.Path(exporter).with_name("fixture.safetensors")
     plain = {n: t.detach().to(torch.float32).contiguous() for n, t in sorted(tensors.items())}
     assert all(torch.isfinite(t).all() for t in plain.values()), "a value is not finite"
-    save_file(plain, path)
+    save_file(plain, path, metadata)
     print(f"{path.parent.name}: {len(plain)} tensors, {path.stat().st_size} bytes")

@@ -7,6 +7,8 @@ use thrumask_nn::weights::WeightFile;
 pub const OPERATOR: f32 = 1e-5;
 /// How far a layer or block may.
 pub const BLOCK: f32 = 1e-4;
+/// How far a model may.
+pub const MODEL: f32 = 1e-3;
 
 /// What an exporter wrote.
 pub struct Fixture(pub WeightFile);

@@ -8,7 +8,7 @@ use thrumask_core::{
 };
 use thrumask_nn::{
     autoencoder::Autoencoder,
-    backbone::{DenoiserInput, ObjectContext, ObjectGrid},
+    backbone::{Denoiser, DenoiserInput, ObjectContext, ObjectGrid},
     diffusion::guidance::Keep,
     layers::{Context, KeyMask},
     pixels::pixels_from_frames,
@@ -80,7 +80,7 @@ impl<'a> SceneConditions<'a> {
 pub struct Prepared {
     conditions: Tensor<5>,
     text: Context,
-    objects: Option<ObjectContext>,
+    objects: Vec<ObjectContext>,
 }
 
 impl Prepared {
@@ -118,8 +118,8 @@ impl Prepared {
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let text = network.text.encode(vocabulary, &texts);
         let objects = match config.kind {
-            StageKind::Video => Some(objects(network, config, vocabulary, scenes, keep)?),
-            StageKind::Motion | StageKind::Ti2v => None,
+            StageKind::Video => objects(network, config, vocabulary, scenes, keep)?,
+            StageKind::Motion | StageKind::Ti2v => Vec::new(),
         };
         Ok(Self { conditions: conditions.to_device(&device), text, objects })
     }
@@ -127,9 +127,8 @@ impl Prepared {
     /// The same for one generation: keys and values of the texts are made in the first step alone.
     /// Only for parameters that do not change meanwhile.
     pub fn kept(self) -> Self {
-        let objects = self
-            .objects
-            .map(|objects| ObjectContext { prompts: objects.prompts.kept(), ..objects });
+        let kept = |o: ObjectContext| ObjectContext { prompts: o.prompts.kept(), ..o };
+        let objects = self.objects.into_iter().map(kept).collect();
         Self { text: self.text.kept(), objects, ..self }
     }
 
@@ -160,8 +159,8 @@ fn visual_latents(
     scenes: &[SceneConditions<'_>],
 ) -> Result<Tensor<5>> {
     let device = autoencoder_device(autoencoder);
-    let [t, h, w] = config.denoiser.latent_size;
-    let shape = [scenes.len(), config.denoiser.latent_channels, t, h, w];
+    let [t, h, w] = config.denoiser.latent_size();
+    let shape = [scenes.len(), config.denoiser.latent_channels(), t, h, w];
     let repeated = |pictures: Vec<&[Picture]>| -> Result<Tensor<5>> {
         let pixels = pixels_from_frames(&pictures, &device)?;
         Ok(autoencoder.encode_picture(pixels)?.expand(shape))
@@ -183,27 +182,15 @@ fn visual_latents(
     Ok(Tensor::cat(vec![image, motion], 1))
 }
 
-/// Groups, boxes and embedded prompts of every object.
+/// Groups, boxes and embedded prompts of every object, on each grid of the network's masked layers.
 fn objects(
     network: &Network,
     config: &StageConfig,
     vocabulary: &thrumask_nn::text::Vocabulary,
     scenes: &[SceneConditions<'_>],
     keep: &[Keep],
-) -> Result<ObjectContext> {
-    let grid = config.denoiser.grid();
-    let grids = scenes
-        .iter()
-        .zip(keep)
-        .map(|(scene, keep)| {
-            let trajectory = scene.moved(config)?;
-            let grid = match keep.image {
-                true => ObjectGrid::new(&trajectory, grid, config.visibility)?,
-                false => ObjectGrid::background(trajectory.objects(), grid),
-            };
-            Ok(grid)
-        })
-        .collect::<Result<Vec<_>>>()?;
+) -> Result<Vec<ObjectContext>> {
+    let moved = scenes.iter().map(|scene| scene.moved(config)).collect::<Result<Vec<_>>>()?;
     // One object more than none keeps the tensors non-empty; nobody sees its prompt.
     let most = scenes.iter().map(|s| s.plan.objects.len()).max().unwrap_or(0).max(1);
     let mut texts = Vec::with_capacity(scenes.len() * most);
@@ -224,14 +211,18 @@ fn objects(
             (0..most).map(|i| if exists(i) { lengths[i] } else { 0 }).collect()
         })
         .collect();
-    let visibility = ObjectGrid::visibility(&grids, &lengths, padded)?;
-    Ok(ObjectContext {
-        groups: ObjectGrid::groups(&grids)?,
-        prompts: Context::new(
-            tokens.reshape([scenes.len(), most * padded, width]), // [B, S·L, D]
-            KeyMask::Prompts(visibility),
-        ),
-    })
+    let tokens = tokens.reshape([scenes.len(), most * padded, width]); // [B, S·L, D]
+    let on = |grid: [usize; 3]| {
+        let place = |(trajectory, keep): (&Cow<'_, Trajectory>, &Keep)| match keep.image {
+            true => ObjectGrid::new(trajectory, grid, config.visibility),
+            false => Ok(ObjectGrid::background(trajectory.objects(), grid)),
+        };
+        let grids = moved.iter().zip(keep).map(place).collect::<thrumask_nn::Result<Vec<_>>>()?;
+        let visibility = ObjectGrid::visibility(&grids, &lengths, padded)?;
+        let prompts = Context::new(tokens.clone(), KeyMask::Prompts(visibility));
+        Ok(ObjectContext { groups: ObjectGrid::groups(&grids)?, prompts })
+    };
+    network.denoiser.object_grids().into_iter().map(on).collect()
 }
 
 fn missing(what: &str) -> crate::Error {

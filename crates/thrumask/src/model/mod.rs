@@ -6,9 +6,11 @@ mod config;
 pub mod files;
 mod form;
 mod stage;
+mod variant;
 
 pub use conditions::{Prepared, SceneConditions};
-pub use config::{StageConfig, StageKind, Variant, VideoShape};
+pub use config::{StageConfig, StageKind, VideoShape};
 pub use files::{read_autoencoder, read_stage, write_autoencoder, write_stage};
 pub use form::{FLOW_SPAN, MotionForm, flow_wheel};
 pub use stage::{Network, Pinned, Sampling, StageModel};
+pub use variant::Variant;

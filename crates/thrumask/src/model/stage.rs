@@ -7,7 +7,7 @@ use burn::{
 use serde::{Deserialize, Serialize};
 use thrumask_nn::{
     autoencoder::Autoencoder,
-    backbone::{Denoiser, dit::Dit},
+    backbone::{Backbone, Denoiser},
     diffusion::{
         guidance::{Guidance, Keep},
         noise::Noise,
@@ -27,7 +27,7 @@ pub struct Network {
     /// Reads the prompts.
     pub text: TextEncoder,
     /// Removes the noise.
-    pub denoiser: Dit,
+    pub denoiser: Backbone,
 }
 
 impl Network {
@@ -37,7 +37,7 @@ impl Network {
     /// [`thrumask_nn::Error::Config`] when the configuration does not fit together.
     pub fn new(init: &mut Init, config: &StageConfig, vocabulary: &Vocabulary) -> Result<Self> {
         let text = TextEncoder::new(init, &config.text, vocabulary.len());
-        Ok(Self { text, denoiser: Dit::new(init, &config.denoiser)? })
+        Ok(Self { text, denoiser: Backbone::new(init, &config.denoiser)? })
     }
 
     /// The device of the parameters.
@@ -105,8 +105,8 @@ impl StageModel {
     ) -> Result<Tensor<5>> {
         let device = self.network.device();
         let config = &self.config.denoiser;
-        let [t, h, w] = config.latent_size;
-        let shape = [1, config.latent_channels, t, h, w];
+        let [t, h, w] = config.latent_size();
+        let shape = [1, config.latent_channels(), t, h, w];
         let stream = format!("noise/{}", self.config.kind.name());
         let noise = seeds.iter().map(|&s| Noise::new(s, &stream).normal_tensor(shape, &device));
         let noise = Tensor::cat(noise.collect(), 0); // [B, C, T, H, W]

@@ -1,10 +1,7 @@
 //! What a run will take, before it is run.
 
 use serde::Serialize;
-use thrumask_nn::{
-    backbone::dit::{DitConfig, ObjectLayer},
-    diffusion::guidance::Guidance,
-};
+use thrumask_nn::{backbone::Cost, diffusion::guidance::Guidance};
 
 use super::settings::Settings;
 use crate::{
@@ -73,7 +70,7 @@ impl Estimate {
         ];
         for (kind, work, sampling) in generative {
             let config = models.stage_config(kind)?;
-            let (operations, floats) = cost(&config.denoiser);
+            let Cost { operations, floats } = config.denoiser.cost();
             let passes = passes(sampling);
             let decoding = 0.2;
             let (size, frames) = (config.video.size, config.video.frames);
@@ -103,22 +100,4 @@ impl Estimate {
 fn passes(sampling: &Sampling) -> usize {
     let Guidance { image, text } = sampling.guidance;
     [text, image - text, 1.0 - image].iter().filter(|&&w| w != 0.0).count().max(1)
-}
-
-/// Floating-point operations of one pass, and floats alive at its widest place.
-fn cost(config: &DitConfig) -> (f64, f64) {
-    let cells = (0..3).map(|i| config.latent_size[i] / config.patch[i]);
-    let tokens = cells.product::<usize>() as f64;
-    let width = config.width as f64;
-    let attention = |n: f64| 2.0 * n * 4.0 * width * width + 4.0 * n * n * width;
-    let cross = 2.0 * tokens * 2.0 * width * width;
-    let mlp = 2.0 * tokens * 2.0 * config.mlp_ratio as f64 * width * width;
-    let block = attention(tokens) + cross + mlp;
-    let layers = &config.object_layers;
-    let with = |layer| layer != ObjectLayer::Absent;
-    let objects = (f64::from(u8::from(with(layers.self_attention))) * attention(tokens)
-        + f64::from(u8::from(with(layers.cross_attention))) * cross)
-        * layers.blocks as f64;
-    let floats = tokens * width * (12.0 + 2.0 * config.mlp_ratio as f64);
-    (block * config.depth as f64 + objects, floats)
 }

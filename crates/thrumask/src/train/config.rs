@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thrumask_core::{Error, fsio};
 use thrumask_nn::{
     autoencoder::AutoencoderConfig,
-    backbone::dit::ObjectLayer,
+    backbone::{BackboneKind, ObjectLayer},
     diffusion::path::TimeSampling,
     perception::{classifier::ClassifierConfig, grounded::GroundedConfig},
 };
@@ -204,6 +204,9 @@ pub struct StageTraining {
     /// Without `model`: what stands in the place of masked cross-attention; as usual when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cross_attention: Option<ObjectLayer>,
+    /// Which network removes the noise: `dit` unless it says `unet`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<BackboneKind>,
     /// How training times are drawn.
     pub time: TimeSampling,
     /// Weight of latents that belong to an object; 1 treats all alike.
@@ -221,8 +224,8 @@ pub struct StageTraining {
 impl StageTraining {
     /// How the stage differs from its usual nano configuration.
     pub fn variant(&self) -> Variant {
-        let Self { form, self_attention, cross_attention, .. } = *self;
-        Variant { form, self_attention, cross_attention }
+        let Self { form, self_attention, cross_attention, backbone, .. } = *self;
+        Variant { form, self_attention, cross_attention, backbone }
     }
 }
 

@@ -125,8 +125,8 @@ impl StageTask {
         let seed = self.run.seed;
         let stream = |what: &str| Noise::new(seed, &format!("{name}/{what}"));
         let (time, drop, noise) = (stream("time"), stream("drop"), stream("noise"));
-        let [t, h, w] = self.config.denoiser.latent_size;
-        let shape = [examples.len(), self.config.denoiser.latent_channels, t, h, w];
+        let [t, h, w] = self.config.denoiser.latent_size();
+        let shape = [examples.len(), self.config.denoiser.latent_channels(), t, h, w];
         let count: usize = shape.iter().skip(1).product();
         let mut values = Vec::with_capacity(count * examples.len());
         let (mut times, mut keep) = (Vec::new(), Vec::new());
@@ -159,7 +159,7 @@ impl StageTask {
 
     /// More weight where an object is, in each latent frame; mean 1 over the batch.
     fn weights(&self, examples: &[Example]) -> Tensor<5> {
-        let [t, h, w] = self.config.denoiser.latent_size;
+        let [t, h, w] = self.config.denoiser.latent_size();
         let VideoShape { size, frames } = self.config.video;
         let mut weights = vec![1f32; examples.len() * t * h * w];
         for (b, example) in examples.iter().enumerate() {

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use serde_json::json;
 use thrumask_nn::{
     autoencoder::{Autoencoder, AutoencoderConfig},
-    backbone::dit::{FirstFrame, ObjectLayer, ObjectLayers},
+    backbone::{BackboneConfig, ObjectLayer, ObjectLayers, dit::FirstFrame},
     layers::Init,
     text::Vocabulary,
     weights::parameters,
@@ -74,7 +74,7 @@ const ATTENTION: [&[&str]; 4] = [
 fn unmasked_attention_in_the_place_of_masked_has_as_many_parameters() {
     let all: Vec<StageConfig> = ATTENTION.iter().map(|o| stage(o).unwrap()).collect();
     let layers = |c: &StageConfig| {
-        let layers = c.denoiser.object_layers;
+        let layers = c.denoiser.object_layers();
         [layers.self_attention, layers.cross_attention]
     };
     let (masked, unmasked) = (ObjectLayer::Masked, ObjectLayer::Unmasked);
@@ -87,7 +87,7 @@ fn unmasked_attention_in_the_place_of_masked_has_as_many_parameters() {
 
     let absent = ["stage.self_attention=absent", "stage.cross_attention=absent"];
     let none = stage(&absent).unwrap();
-    assert_eq!(none.denoiser.object_layers, ObjectLayers::NONE);
+    assert_eq!(none.denoiser.object_layers(), &ObjectLayers::NONE);
     assert!(count(&none) < counts[0]);
 }
 
@@ -123,7 +123,8 @@ fn variants_that_make_no_sense_are_refused() {
     let ti2v = stage(&["task=ti2v", "stage.form=flow"]).unwrap();
     assert_eq!(ti2v, stage(&["task=ti2v"]).unwrap());
     let motion = stage(&["task=motion", "stage.form=flow"]).unwrap();
-    assert_eq!(motion.denoiser.first_frame, FirstFrame::None);
+    let BackboneConfig::Dit(dit) = &motion.denoiser else { panic!("{motion:?}") };
+    assert_eq!(dit.first_frame, FirstFrame::None);
 }
 
 /// Trains a configuration, and gives the model with its last validation.

@@ -7,38 +7,14 @@ use burn::{
 };
 use thrumask_kernels::RopeTable;
 
-use super::config::{DitConfig, ObjectLayer};
+use super::config::DitConfig;
 use crate::{
-    backbone::ObjectContext,
+    backbone::{ObjectContext, ObjectCrossAttention, ObjectSelfAttention},
     layers::{Attention, Context, Init, LayerNorm, Mlp, norm::EPSILON},
 };
 
 /// Adaptive shift, scale and gate of one block, for the self-attention and for the perceptron.
 pub const MODULATIONS: usize = 6;
-
-/// z + tanh(γ)·SelfAttention(LayerNorm(z)), after GLIGEN and BlobGEN.
-#[derive(Module, Debug)]
-pub struct ObjectSelfAttention {
-    norm: LayerNorm,
-    attention: Attention,
-    /// γ, `[1]`.
-    gate: Param<Tensor<1>>,
-    /// Whether tokens keep to their own object.
-    #[module(skip)]
-    masked: bool,
-}
-
-/// z + tanh(γ)·CrossAttention(LayerNorm(z), object prompts).
-#[derive(Module, Debug)]
-pub struct ObjectCrossAttention {
-    norm: LayerNorm,
-    attention: Attention,
-    /// γ, `[1]`.
-    gate: Param<Tensor<1>>,
-    /// Whether tokens see object prompts through boxes rather than the global text.
-    #[module(skip)]
-    masked: bool,
-}
 
 /// What every block of one forward pass shares.
 pub struct BlockContext<'a> {
@@ -65,45 +41,26 @@ pub struct DitBlock {
     mlp: Mlp,
 }
 
-/// x + tanh(γ)·y.
-fn open(x: Tensor<3>, gate: &Param<Tensor<1>>, y: Tensor<3>) -> Tensor<3> {
-    let [batch, _, width] = y.dims();
-    let gate = gate.val().tanh().reshape([1, 1]).expand([batch, width]); // [B, C]
-    thrumask_kernels::gated_residual(x, gate, y)
-}
-
 impl DitBlock {
     /// Block number `index` of a network.
     pub fn new(init: &mut Init, config: &DitConfig, index: usize) -> Self {
         let (width, heads) = (config.width, config.heads);
         let layers = &config.object_layers;
         let gain = 1.0 / (2.0 * config.depth as f32).sqrt();
-        let gamma = layers.gate_start.atanh();
-        let kind = |layer: ObjectLayer| match layer {
-            ObjectLayer::Masked if index < layers.blocks => Some(true),
-            ObjectLayer::Unmasked if index < layers.blocks => Some(false),
-            _ => None,
-        };
+        let [among, across] = layers.of_block(index);
+        let attend = |init: &mut Init| Attention::new(init, width, heads, gain);
+        let read =
+            |init: &mut Init| Attention::with_context(init, width, config.text_width, heads, gain);
         Self {
             modulation: init.normal([1, MODULATIONS * width], 0.02),
-            attention: Attention::new(init, width, heads, gain),
-            object_attention: kind(layers.self_attention).map(|masked| ObjectSelfAttention {
-                norm: LayerNorm::new(init, width),
-                attention: Attention::new(init, width, heads, gain),
-                gate: init.constant([1], gamma),
-                masked,
+            attention: attend(init),
+            object_attention: among.map(|masked| {
+                ObjectSelfAttention::new(init, attend, width, layers.gate_start, masked)
             }),
             cross_norm: LayerNorm::new(init, width),
-            cross_attention: Attention::with_context(init, width, config.text_width, heads, gain),
-            object_cross_attention: kind(layers.cross_attention).map(|masked| {
-                let attention =
-                    Attention::with_context(init, width, config.text_width, heads, gain);
-                ObjectCrossAttention {
-                    norm: LayerNorm::new(init, width),
-                    attention,
-                    gate: init.constant([1], gamma),
-                    masked,
-                }
+            cross_attention: read(init),
+            object_cross_attention: across.map(|masked| {
+                ObjectCrossAttention::new(init, read, width, layers.gate_start, masked)
             }),
             mlp: Mlp::new(init, width, config.mlp_ratio * width, gain),
         }
@@ -122,11 +79,7 @@ impl DitBlock {
         let x = thrumask_kernels::gated_residual(x, part(2), h);
 
         let x = match &self.object_attention {
-            Some(layer) => {
-                let groups = context.objects.map(|o| &o.groups).filter(|_| layer.masked);
-                let h = layer.norm.forward(x.clone());
-                open(x, &layer.gate, layer.attention.among(h, context.rope, groups, None))
-            }
+            Some(layer) => layer.forward(x, context.rope, context.objects),
             None => x,
         };
 
@@ -134,12 +87,7 @@ impl DitBlock {
         let x = x + self.cross_attention.to(h, context.text);
 
         let x = match &self.object_cross_attention {
-            Some(layer) => {
-                let prompts = context.objects.map(|o| &o.prompts).filter(|_| layer.masked);
-                let h = layer.norm.forward(x.clone());
-                let h = layer.attention.to(h, prompts.unwrap_or(context.text));
-                open(x, &layer.gate, h)
-            }
+            Some(layer) => layer.forward(x, context.text, context.objects),
             None => x,
         };
 
@@ -149,7 +97,7 @@ impl DitBlock {
 
     /// Whether any layer of this block needs object groups and prompts.
     pub fn needs_objects(&self) -> bool {
-        self.object_attention.as_ref().is_some_and(|l| l.masked)
-            || self.object_cross_attention.as_ref().is_some_and(|l| l.masked)
+        self.object_attention.as_ref().is_some_and(ObjectSelfAttention::is_masked)
+            || self.object_cross_attention.as_ref().is_some_and(ObjectCrossAttention::is_masked)
     }
 }

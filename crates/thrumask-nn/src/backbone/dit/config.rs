@@ -2,44 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, layers::Rotary};
-
-/// What stands in one of the two places for object layers of a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ObjectLayer {
-    /// Nothing.
-    Absent,
-    /// Masked attention: self by segmentation (eq. 3), cross by boxes on object prompts (eq. 2).
-    Masked,
-    /// Plain attention of the same size over all tokens or the global text: the TI2V baseline,
-    /// whose parameter count then equals the full model's.
-    Unmasked,
-}
-
-/// The object layers of the first blocks.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ObjectLayers {
-    /// K: how many blocks, from the first, have them.
-    pub blocks: usize,
-    /// After the block's self-attention.
-    pub self_attention: ObjectLayer,
-    /// After the block's cross-attention.
-    pub cross_attention: ObjectLayer,
-    /// tanh(γ) at the start: 0 when added to a pretrained network, open when trained from scratch.
-    pub gate_start: f32,
-}
-
-impl ObjectLayers {
-    /// None at all: stage 1, and the "no masked attention" ablation.
-    pub const NONE: Self = Self {
-        blocks: 0,
-        self_attention: ObjectLayer::Absent,
-        cross_attention: ObjectLayer::Absent,
-        gate_start: 0.0,
-    };
-}
+use crate::{Error, Result, backbone::ObjectLayers, layers::Rotary};
 
 /// What the output adds to: a network trained from scratch is right early where nothing moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,11 +102,6 @@ impl DitConfig {
                 return refuse("rotary.pairs", format!("expected a sum of {half}, got {pairs}"));
             }
         }
-        let gate = self.object_layers.gate_start.abs();
-        if gate.is_nan() || gate >= 1.0 {
-            let got = self.object_layers.gate_start;
-            return refuse("object_layers.gate_start", format!("expected (-1, 1), got {got}"));
-        }
-        Ok(())
+        self.object_layers.check()
     }
 }

@@ -8,6 +8,6 @@ mod model;
 mod patch;
 
 pub use block::{BlockContext, DitBlock};
-pub use config::{DitConfig, FirstFrame, ObjectLayer, ObjectLayers};
+pub use config::{DitConfig, FirstFrame};
 pub use model::Dit;
 pub use patch::tokens_from_latents;

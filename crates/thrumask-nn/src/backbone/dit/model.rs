@@ -11,7 +11,7 @@ use super::{
     patch::{latents_from_tokens, tokens_from_latents},
 };
 use crate::{
-    Error, Result,
+    Result,
     backbone::{Denoiser, DenoiserInput},
     layers::{Init, LearnedPositions, Linear, Rotary, TimeEmbedding, norm::EPSILON},
 };
@@ -74,28 +74,10 @@ impl Dit {
     }
 
     fn check(&self, input: &DenoiserInput) -> Result<()> {
-        let config = self.config();
-        let [batch, channels, t, h, w] = input.latents.dims();
-        let [size_t, size_h, size_w] = config.latent_size;
-        let expected = [batch, config.latent_channels, size_t, size_h, size_w];
-        if [batch, channels, t, h, w] != expected {
-            return Err(Error::shape("latents", expected, input.latents.dims()));
-        }
-        let expected = [batch, config.condition_channels, size_t, size_h, size_w];
-        if input.conditions.dims() != expected {
-            return Err(Error::shape("conditions", expected, input.conditions.dims()));
-        }
-        if input.time.len() != batch {
-            return Err(Error::shape("time", batch, input.time.len()));
-        }
-        let [rows, _, text] = input.text.tokens.dims();
-        if (rows, text) != (batch, config.text_width) {
-            return Err(Error::shape("text", (batch, config.text_width), (rows, text)));
-        }
-        if input.objects.is_none() && self.blocks.iter().any(DitBlock::needs_objects) {
-            return Err(Error::shape("objects", "groups and prompts", "none"));
-        }
-        Ok(())
+        let DitConfig { latent_channels, condition_channels, latent_size, text_width, .. } =
+            *self.config();
+        let channels = [latent_channels, condition_channels];
+        input.check(channels, latent_size, text_width, &self.object_grids())
     }
 
     /// The first frame's latents in every frame.
@@ -114,6 +96,11 @@ impl Dit {
 }
 
 impl Denoiser for Dit {
+    fn object_grids(&self) -> Vec<[usize; 3]> {
+        let masked = self.blocks.iter().any(DitBlock::needs_objects);
+        masked.then(|| self.config().grid()).into_iter().collect()
+    }
+
     fn predict(&self, input: &DenoiserInput) -> Result<Tensor<5>> {
         self.check(input)?;
         let config = self.config();
@@ -127,7 +114,7 @@ impl Denoiser for Dit {
         let context = BlockContext {
             modulation: self.modulation.forward(time.clone()),
             text: &input.text,
-            objects: input.objects.as_ref(),
+            objects: input.objects.first(),
             rope: rope.as_ref(),
         };
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x, &context));

@@ -4,7 +4,10 @@
 use burn::tensor::Device;
 use thrumask_kernels::RopeTable;
 use thrumask_nn::{
-    backbone::dit::{BlockContext, DitBlock, DitConfig, FirstFrame, ObjectLayers},
+    backbone::{
+        ObjectLayers,
+        dit::{BlockContext, DitBlock, DitConfig, FirstFrame},
+    },
     layers::{Context, Init, KeyMask},
     weights::{gradients, parameters},
 };

@@ -1,0 +1,140 @@
+//! What a forward pass takes, from the sizes alone.
+
+use super::{BackboneConfig, ObjectLayer, ObjectLayers, dit::DitConfig, unet::UnetConfig};
+
+/// What one forward pass of one video takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// Floating-point operations.
+    pub operations: f64,
+    /// Floats alive at the widest place, without parameters.
+    pub floats: f64,
+}
+
+impl BackboneConfig {
+    /// What one forward pass of one video takes; texts, which are short, and norms are left out, and
+    /// masked self-attention is counted as if half of the tokens were one group.
+    pub fn cost(&self) -> Cost {
+        match self {
+            Self::Dit(config) => dit(config),
+            Self::Unet(config) => unet(config),
+        }
+    }
+}
+
+/// Four affine maps of `tokens` tokens, and what they see of `keys` others.
+fn attention(tokens: f64, keys: f64, width: f64) -> f64 {
+    8.0 * tokens * width * width + 4.0 * tokens * keys * width
+}
+
+/// Queries and outputs of attention to texts, whose keys are few and made once.
+fn cross(tokens: f64, width: f64) -> f64 {
+    4.0 * tokens * width * width
+}
+
+/// The object layers of one block.
+fn objects(layers: &ObjectLayers, tokens: f64, width: f64) -> f64 {
+    let own = match layers.self_attention {
+        ObjectLayer::Absent => 0.0,
+        ObjectLayer::Masked => attention(tokens, tokens / 2.0, width),
+        ObjectLayer::Unmasked => attention(tokens, tokens, width),
+    };
+    let across = match layers.cross_attention {
+        ObjectLayer::Absent => 0.0,
+        ObjectLayer::Masked | ObjectLayer::Unmasked => cross(tokens, width),
+    };
+    own + across
+}
+
+fn dit(config: &DitConfig) -> Cost {
+    let (tokens, width) = (config.tokens() as f64, config.width as f64);
+    let ratio = config.mlp_ratio as f64;
+    let block = attention(tokens, tokens, width)
+        + cross(tokens, width)
+        + 4.0 * tokens * ratio * width * width;
+    let layers = &config.object_layers;
+    Cost {
+        operations: block * config.depth as f64
+            + objects(layers, tokens, width) * layers.blocks as f64,
+        floats: tokens * width * (12.0 + 2.0 * ratio),
+    }
+}
+
+/// Residual blocks and attention of one place of a U-Net.
+struct Place<'a> {
+    config: &'a UnetConfig,
+    /// Positions of all frames.
+    tokens: f64,
+    width: f64,
+}
+
+impl Place<'_> {
+    fn resnet(&self, inputs: usize) -> f64 {
+        let (inputs, outputs) = (inputs as f64, self.width);
+        let shortcut = if inputs == outputs { 0.0 } else { inputs * outputs };
+        2.0 * self.tokens * (9.0 * (inputs * outputs + outputs * outputs) + shortcut)
+    }
+
+    /// Projections of a transformer and its gated perceptron.
+    fn around(&self) -> f64 {
+        (4.0 + 24.0) * self.tokens * self.width * self.width
+    }
+
+    fn spatial(&self) -> f64 {
+        let frame = self.tokens / self.config.latent_size[0] as f64;
+        attention(self.tokens, frame, self.width) + cross(self.tokens, self.width) + self.around()
+    }
+
+    fn motion(&self) -> f64 {
+        let frames = self.config.latent_size[0] as f64;
+        2.0 * attention(self.tokens, frames, self.width) + self.around()
+    }
+}
+
+fn unet(config: &UnetConfig) -> Cost {
+    let place = |level: usize| {
+        let tokens = config.grid(level).iter().product::<usize>() as f64;
+        Place { config, tokens, width: config.channels[level] as f64 }
+    };
+    let (mut operations, mut skips, mut widest) = (0.0, 0.0, 0f64);
+    let mut masked = config.object_layers.blocks;
+    for level in 0..config.levels() {
+        let at = place(level);
+        let motion = if config.motion.is_some() { at.motion() } else { 0.0 };
+        let spatial = if config.attention[level] { at.spatial() } else { 0.0 };
+        let channels = config.channels[level];
+        let before = config.channels[level.saturating_sub(1)];
+        let after = config.channels[(level + 1).min(config.levels() - 1)];
+        // Encoder, then decoder; the decoder's inputs are what was before it and the skips.
+        for i in 0..config.layers {
+            operations += at.resnet(if i == 0 { before } else { channels }) + spatial + motion;
+            if config.attention[level] && masked > 0 {
+                operations += objects(&config.object_layers, at.tokens, at.width);
+                masked -= 1;
+            }
+        }
+        for i in 0..=config.layers {
+            let own = if i == 0 { after } else { channels };
+            let skip = if i == config.layers { before } else { channels };
+            operations += at.resnet(own + skip) + spatial + motion;
+        }
+        // The convolutions between this level and the next, at the two sizes.
+        if level + 1 < config.levels() {
+            let next = place(level + 1);
+            operations += 18.0 * next.tokens * at.width * at.width;
+            operations += 18.0 * at.tokens * next.width * next.width;
+        }
+        skips += at.tokens * at.width * (config.layers + 1) as f64;
+        // A gated perceptron holds values, gates and their product of four times the width.
+        widest = widest.max(at.tokens * at.width * 18.0);
+    }
+    let middle = place(config.levels() - 1);
+    operations += 2.0 * middle.resnet(config.channels[config.levels() - 1]) + middle.spatial();
+    if config.motion.as_ref().is_some_and(|motion| motion.middle) {
+        operations += middle.motion();
+    }
+    let first = place(0);
+    let ends = 2 * config.latent_channels + config.condition_channels;
+    operations += 18.0 * first.tokens * first.width * ends as f64;
+    Cost { operations, floats: skips + widest }
+}

@@ -1,0 +1,222 @@
+//! The U-Net's own promises: closed gates, prompts nobody sees, rows and frames that do not meet,
+//! parameter counts of the baselines, sizes that do not fit.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use burn::tensor::{Device, Tensor};
+use common::{bits, normal, tensor, values};
+use thrumask_core::{LabelMap, Size, Trajectory};
+use thrumask_nn::{
+    backbone::{
+        Denoiser, DenoiserInput, ObjectContext, ObjectGrid, ObjectLayer, ObjectLayers,
+        groups::Visibility,
+        unet::{MotionModules, Unet, UnetConfig},
+    },
+    layers::{Context, Init, KeyMask},
+    weights::{WeightFile, parameters},
+};
+
+const SIDE: usize = 8;
+const TEXT: usize = 6;
+const WORDS: usize = 3;
+
+fn config(object_layers: ObjectLayers) -> UnetConfig {
+    UnetConfig {
+        latent_channels: 2,
+        condition_channels: 2,
+        latent_size: [3, SIDE, SIDE],
+        channels: vec![4, 8, 8],
+        attention: vec![true, true, false],
+        layers: 1,
+        heads: 2,
+        norm_groups: 2,
+        text_width: TEXT,
+        motion: Some(MotionModules { heads: 2, max_frames: 4, middle: false }),
+        object_layers,
+    }
+}
+
+fn layers(self_attention: ObjectLayer, cross_attention: ObjectLayer) -> ObjectLayers {
+    ObjectLayers { blocks: 2, self_attention, cross_attention, gate_start: 0.5 }
+}
+
+fn both(gate_start: f32) -> ObjectLayers {
+    ObjectLayers { gate_start, ..layers(ObjectLayer::Masked, ObjectLayer::Masked) }
+}
+
+fn network(config: &UnetConfig, seed: u64) -> Unet {
+    Unet::new(&mut Init::new(seed, &Device::flex()), config).unwrap()
+}
+
+/// Object 1 in the left quarter, object 2 nowhere.
+fn trajectory() -> Trajectory {
+    let ids = (0..SIDE * SIDE).map(|i| u8::from(i % SIDE < SIDE / 4)).collect();
+    let frame = LabelMap::new(Size::new(SIDE, SIDE), ids).unwrap();
+    Trajectory::new(vec![frame; 3], 2, 8.0).unwrap()
+}
+
+/// Objects on each grid, with prompts that depend on a seed of their own each.
+fn objects(network: &Unet, seeds: [u64; 2]) -> Vec<ObjectContext> {
+    let prompts = seeds.map(|seed| {
+        tensor(normal("prompt", seed, [1, WORDS, TEXT]), [1, WORDS, TEXT], &Device::flex())
+    });
+    let prompts = Tensor::cat(prompts.to_vec(), 1); // [1, S·L, D]
+    let on = |grid: [usize; 3]| {
+        let grids = [ObjectGrid::new(&trajectory(), grid, Visibility::Box).unwrap()];
+        let visible = ObjectGrid::visibility(&grids, &[vec![WORDS; 2]], WORDS).unwrap();
+        ObjectContext {
+            groups: ObjectGrid::groups(&grids).unwrap(),
+            prompts: Context::new(prompts.clone(), KeyMask::Prompts(visible)),
+        }
+    };
+    network.object_grids().into_iter().map(on).collect()
+}
+
+fn input(config: &UnetConfig, seed: u64, objects: Vec<ObjectContext>) -> DenoiserInput {
+    let [t, h, w] = config.latent_size;
+    let video = |name: &str, channels: usize| {
+        let shape = [1, channels, t, h, w];
+        tensor(normal(name, seed, shape), shape, &Device::flex())
+    };
+    let text = [1, WORDS, TEXT];
+    DenoiserInput {
+        latents: video("latents", config.latent_channels),
+        time: vec![700.0],
+        conditions: video("conditions", config.condition_channels),
+        text: Context::new(
+            tensor(normal("text", seed, text), text, &Device::flex()),
+            KeyMask::Lengths(vec![WORDS]),
+        ),
+        objects,
+    }
+}
+
+#[test]
+fn closed_gates_leave_the_plain_network_to_the_bit() {
+    let (plain, closed) = (config(ObjectLayers::NONE), config(both(0.0)));
+    let ours = network(&plain, 1);
+    let mut file = WeightFile::default();
+    file.insert_module("", &ours);
+    let (with_layers, report) = file.load_report("", network(&closed, 2));
+    assert!(report.unused.is_empty() && report.mis_shaped.is_empty(), "{report}");
+    assert!(report.missing.iter().all(|name| name.contains("object_")), "{report}");
+    let expected = ours.predict(&input(&plain, 3, Vec::new())).unwrap();
+    let seen = objects(&with_layers, [1, 2]);
+    assert_eq!(seen.len(), 2, "two levels have masked layers");
+    let found = with_layers.predict(&input(&closed, 3, seen.clone())).unwrap();
+    assert_eq!(bits(&found), bits(&expected));
+    let open = network(&config(both(0.5)), 2);
+    let (open, _) = file.load_report("", open);
+    let found = open.predict(&input(&closed, 3, seen)).unwrap();
+    assert_ne!(bits(&found), bits(&expected), "open gates change the prediction");
+}
+
+#[test]
+fn a_prompt_that_nobody_sees_changes_nothing() {
+    let config = config(both(0.5));
+    let network = network(&config, 4);
+    let predict =
+        |seeds| bits(&network.predict(&input(&config, 5, objects(&network, seeds))).unwrap());
+    let first = predict([1, 2]);
+    assert_eq!(first, predict([1, 9]), "object 2 is nowhere");
+    assert_ne!(first, predict([9, 2]), "object 1 is somewhere");
+}
+
+#[test]
+fn rows_of_a_batch_do_not_meet() {
+    let config = config(layers(ObjectLayer::Unmasked, ObjectLayer::Unmasked));
+    let network = network(&config, 6);
+    let rows = [input(&config, 7, Vec::new()), input(&config, 8, Vec::new())];
+    let join =
+        |f: &dyn Fn(&DenoiserInput) -> Tensor<5>| Tensor::cat(rows.iter().map(f).collect(), 0);
+    let text = Tensor::cat(rows.iter().map(|r| r.text.tokens.clone()).collect(), 0);
+    let together = DenoiserInput {
+        latents: join(&|r| r.latents.clone()),
+        time: vec![700.0; 2],
+        conditions: join(&|r| r.conditions.clone()),
+        text: Context::new(text, KeyMask::Lengths(vec![WORDS; 2])),
+        objects: Vec::new(),
+    };
+    let together = network.predict(&together).unwrap();
+    for (i, row) in rows.iter().enumerate() {
+        let alone = network.predict(row).unwrap();
+        assert_eq!(bits(&together.clone().narrow(0, i, 1)), bits(&alone), "row {i}");
+    }
+}
+
+#[test]
+fn frames_meet_in_the_motion_modules_and_object_layers_alone() {
+    let meets = |config: &UnetConfig| {
+        let network = network(config, 9);
+        let given = input(config, 10, Vec::new());
+        let mut other = given.clone();
+        let last = other.latents.clone().narrow(2, 2, 1) + 1.0;
+        other.latents = Tensor::cat(vec![other.latents.narrow(2, 0, 2), last], 2);
+        let of = |input: &DenoiserInput| bits(&network.predict(input).unwrap().narrow(2, 0, 2));
+        of(&given) != of(&other)
+    };
+    let plain = config(ObjectLayers::NONE);
+    assert!(meets(&plain), "motion modules");
+    let still = UnetConfig { motion: None, ..plain };
+    assert!(!meets(&still), "neither");
+    let own = layers(ObjectLayer::Unmasked, ObjectLayer::Absent);
+    assert!(meets(&UnetConfig { object_layers: own, ..still.clone() }), "object self-attention");
+    let cross = layers(ObjectLayer::Absent, ObjectLayer::Unmasked);
+    assert!(!meets(&UnetConfig { object_layers: cross, ..still }), "object cross-attention");
+}
+
+#[test]
+fn the_baseline_has_as_many_parameters_as_the_model() {
+    let count = |layers: ObjectLayers| -> usize {
+        parameters(&network(&config(layers), 1)).iter().map(|p| p.values.len()).sum()
+    };
+    use ObjectLayer::{Absent, Masked, Unmasked};
+    let masked = count(layers(Masked, Masked));
+    assert_eq!(masked, count(layers(Unmasked, Unmasked)));
+    let none = count(ObjectLayers::NONE);
+    let (own, cross) = (count(layers(Masked, Absent)), count(layers(Absent, Masked)));
+    assert!(none < own && none < cross);
+    assert_eq!(masked - none, (own - none) + (cross - none));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_by_name() {
+    let good = config(both(0.5));
+    type Spoil = fn(&mut UnetConfig);
+    let bad: [(&str, Spoil); 9] = [
+        ("channels", |c| c.channels.clear()),
+        ("channels", |c| c.layers = 0),
+        ("attention", |c| c.attention.truncate(1)),
+        ("heads", |c| c.heads = 3),
+        ("norm_groups", |c| c.norm_groups = 0),
+        ("motion.heads", |c| c.motion.as_mut().unwrap().heads = 3),
+        ("latent_size", |c| c.latent_size = [3, 8, 6]),
+        ("latent_size", |c| c.latent_size = [5, 8, 8]),
+        ("object_layers.blocks", |c| c.object_layers.blocks = 3),
+    ];
+    for (name, spoil) in bad {
+        let mut config = good.clone();
+        spoil(&mut config);
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("expected"), "{name}: {error}");
+    }
+    let network = network(&good, 1);
+    let seen = objects(&network, [1, 2]);
+    assert!(network.predict(&input(&good, 1, seen.clone())).is_ok());
+    for objects in [Vec::new(), seen[..1].to_vec(), seen.iter().rev().cloned().collect()] {
+        let error = network.predict(&input(&good, 1, objects)).unwrap_err().to_string();
+        assert!(error.contains("objects") && error.contains("expected"), "{error}");
+    }
+}
+
+#[test]
+fn predictions_are_finite_at_every_time() {
+    let config = config(both(0.5));
+    let network = network(&config, 11);
+    for time in [0.0, 1.0, 999.0] {
+        let input =
+            DenoiserInput { time: vec![time], ..input(&config, 12, objects(&network, [1, 2])) };
+        assert!(values(&network.predict(&input).unwrap()).iter().all(|v| v.is_finite()), "{time}");
+    }
+}

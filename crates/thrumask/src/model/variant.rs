@@ -1,0 +1,177 @@
+//! The nano configurations of the stages, and the variants that the paper compares.
+
+use thrumask_nn::{
+    autoencoder::AutoencoderConfig,
+    backbone::{
+        BackboneConfig, BackboneKind, ObjectLayer, ObjectLayers,
+        dit::{DitConfig, FirstFrame},
+        groups::Visibility,
+        unet::{MotionModules, UnetConfig},
+    },
+    diffusion::path::Prediction,
+    layers::Rotary,
+    text::TextEncoderConfig,
+};
+
+use super::{MotionForm, StageConfig, StageKind, VideoShape};
+use crate::Result;
+
+/// How a stage differs from its usual nano configuration: the paper's ablations. Parameter counts stay
+/// equal when a masked layer becomes an unmasked one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Variant {
+    /// What stage 1 makes and stage 2 follows; ignored by TI2V.
+    pub form: Option<MotionForm>,
+    /// What stands in the place of masked self-attention.
+    pub self_attention: Option<ObjectLayer>,
+    /// What stands in the place of masked cross-attention.
+    pub cross_attention: Option<ObjectLayer>,
+    /// Which network removes the noise.
+    pub backbone: Option<BackboneKind>,
+}
+
+impl Variant {
+    /// The object layers of a stage that usually has `usual` ones.
+    fn object_layers(&self, kind: StageKind, usual: ObjectLayers) -> Result<ObjectLayers> {
+        let layers = ObjectLayers {
+            self_attention: self.self_attention.unwrap_or(usual.self_attention),
+            cross_attention: self.cross_attention.unwrap_or(usual.cross_attention),
+            ..usual
+        };
+        let both = [layers.self_attention, layers.cross_attention];
+        let refuse = |reason: &str| Err(thrumask_nn::Error::config("object layers", reason).into());
+        match kind {
+            StageKind::Motion if both != [ObjectLayer::Absent; 2] => {
+                refuse("stage 1 has none, so expected no choice of attention")
+            }
+            StageKind::Ti2v if both.contains(&ObjectLayer::Masked) => {
+                refuse("TI2V has no masks, so expected unmasked or absent attention")
+            }
+            _ if both == [ObjectLayer::Absent; 2] => Ok(ObjectLayers::NONE),
+            _ => Ok(layers),
+        }
+    }
+}
+
+impl StageConfig {
+    /// The nano configuration of a stage.
+    ///
+    /// # Errors
+    /// [`thrumask_nn::Error::Config`] when the video does not divide into latents.
+    pub fn nano(kind: StageKind, latents: &AutoencoderConfig, video: VideoShape) -> Result<Self> {
+        Self::nano_variant(kind, latents, video, &Variant::default())
+    }
+
+    /// A variant of the nano configuration of a stage.
+    ///
+    /// # Errors
+    /// As [`StageConfig::nano`], and when the stage has no place for the variant's attention.
+    pub fn nano_variant(
+        kind: StageKind,
+        latents: &AutoencoderConfig,
+        video: VideoShape,
+        variant: &Variant,
+    ) -> Result<Self> {
+        let form = match kind {
+            StageKind::Motion | StageKind::Video => variant.form.unwrap_or_default(),
+            StageKind::Ti2v => MotionForm::Masks,
+        };
+        let text = TextEncoderConfig::nano();
+        let latent_size = latents.latent_size([video.frames, video.size, video.size])?;
+        let channels = latents.latent_channels;
+        let nano = Nano { kind, form, channels, latent_size, text_width: text.width };
+        let denoiser = match variant.backbone.unwrap_or_default() {
+            BackboneKind::Dit => BackboneConfig::Dit(nano.dit(variant)?),
+            BackboneKind::Unet => BackboneConfig::Unet(nano.unet(variant)?),
+        };
+        denoiser.check()?;
+        Ok(Self {
+            kind,
+            video,
+            denoiser,
+            text,
+            prediction: Prediction::Sample,
+            visibility: Visibility::Box,
+            form,
+        })
+    }
+}
+
+/// What the nano denoisers of a stage have in common.
+struct Nano {
+    kind: StageKind,
+    form: MotionForm,
+    /// Channels of the latents.
+    channels: usize,
+    latent_size: [usize; 3],
+    text_width: usize,
+}
+
+impl Nano {
+    /// Object layers in the first `blocks` blocks, as the stage and the variant have them.
+    fn object_layers(&self, blocks: usize, variant: &Variant) -> Result<ObjectLayers> {
+        let usual = |layer: ObjectLayer| ObjectLayers {
+            blocks,
+            self_attention: layer,
+            cross_attention: layer,
+            gate_start: 0.3,
+        };
+        let usual = match self.kind {
+            StageKind::Motion => ObjectLayers::NONE,
+            StageKind::Video => usual(ObjectLayer::Masked),
+            StageKind::Ti2v => usual(ObjectLayer::Unmasked),
+        };
+        variant.object_layers(self.kind, usual)
+    }
+
+    fn dit(&self, variant: &Variant) -> Result<DitConfig> {
+        let (width, heads, depth) = (128, 4, 4);
+        Ok(DitConfig {
+            latent_channels: self.channels,
+            condition_channels: self.channels * self.kind.conditions(),
+            latent_size: self.latent_size,
+            patch: match self.kind {
+                StageKind::Motion => [3, 3, 3],
+                StageKind::Video | StageKind::Ti2v => [3, 2, 2],
+            },
+            width,
+            depth,
+            heads,
+            mlp_ratio: 3,
+            text_width: self.text_width,
+            object_layers: self.object_layers(depth / 2, variant)?,
+            first_frame: match (self.kind, self.form) {
+                (StageKind::Motion, MotionForm::Masks) => FirstFrame::Residual,
+                // No condition looks like flow: where nothing moves the video is white, whatever the
+                // picture and the masks are, and a bias of the output learns that.
+                (StageKind::Motion, MotionForm::Flow) => FirstFrame::None,
+                (StageKind::Video | StageKind::Ti2v, _) => FirstFrame::Gated,
+            },
+            // Stage 1 starts from the first masks, which follow the picture among the conditions.
+            first_frame_channel: match (self.kind, self.form) {
+                (StageKind::Motion, MotionForm::Masks) => self.channels,
+                _ => 0,
+            },
+            rotary: Some(Rotary::even(width / heads)),
+        })
+    }
+
+    /// Full resolution without attention, as its tokens would be most of the work.
+    fn unet(&self, variant: &Variant) -> Result<UnetConfig> {
+        let (layers, attention) = (1, vec![false, true, true]);
+        let blocks = layers * attention.iter().filter(|&&with| with).count();
+        Ok(UnetConfig {
+            latent_channels: self.channels,
+            condition_channels: self.channels * self.kind.conditions(),
+            latent_size: self.latent_size,
+            channels: vec![32, 96, 128],
+            attention,
+            layers,
+            heads: 4,
+            norm_groups: 8,
+            text_width: self.text_width,
+            motion: Some(MotionModules { heads: 4, max_frames: 32, middle: false }),
+            object_layers: self.object_layers(blocks, variant)?,
+        })
+    }
+}
