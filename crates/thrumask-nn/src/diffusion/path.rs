@@ -2,10 +2,10 @@
 //!
 //! X_t = t·X₁ + (1 − (1 − σ)t)·X₀ with σ = 1e-5; velocity X₁ − (1 − σ)X₀ (Movie Gen, the paper's DiT).
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::noise::Noise;
+use super::{noise::Noise, per_row};
 
 /// σ of the path: what is left of the noise at t = 1.
 pub const SIGMA_MIN: f32 = 1e-5;
@@ -32,11 +32,9 @@ pub fn noise_share(t: f32) -> f32 {
 /// - `time`: one number in [0, 1] per batch row
 /// - returns `[B, C, T, H, W]`
 pub fn interpolate(data: Tensor<5>, noise: Tensor<5>, time: &[f32]) -> Tensor<5> {
-    let per_row = |f: &dyn Fn(f32) -> f32| {
-        let values: Vec<f32> = time.iter().map(|&t| f(t)).collect();
-        Tensor::<5>::from_data(TensorData::new(values, [time.len(), 1, 1, 1, 1]), &data.device())
-    };
-    let (t, share) = (per_row(&|t| t), per_row(&noise_share));
+    let device = data.device();
+    let t = per_row(time.to_vec(), &device);
+    let share = per_row(time.iter().map(|&t| noise_share(t)).collect(), &device);
     data * t + noise * share
 }
 
