@@ -262,7 +262,7 @@ mod tests {
         let models = Models::embedded();
         let autoencoder = models.autoencoder().unwrap();
         let mut model = models.stage(StageKind::Motion).unwrap();
-        let sampling = Sampling::nano();
+        let sampling = Sampling::nano(thrumask_nn::backbone::BackboneKind::Dit);
         let made = generate_flows(&model, &autoencoder, &[], &sampling, &mut Silent);
         assert!(made.unwrap_err().to_string().contains("Flow"));
         model.config.form = MotionForm::Flow;

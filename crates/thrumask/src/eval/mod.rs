@@ -33,6 +33,7 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thrumask_core::{Error, fsio};
+use thrumask_nn::backbone::BackboneKind;
 
 use crate::{
     Result,
@@ -93,8 +94,8 @@ impl Default for EvalConfig {
             parts: Part::ALL.to_vec(),
             shown: 8,
             world: WorldConfig::default(),
-            motion: Sampling::nano(),
-            video: Sampling::nano(),
+            motion: Sampling::nano(BackboneKind::Dit),
+            video: Sampling::nano(BackboneKind::Dit),
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thrumask_nn::{
     backbone::{BackboneConfig, groups::Visibility},
-    diffusion::path::Prediction,
+    diffusion::process::Process,
     text::TextEncoderConfig,
 };
 
@@ -62,8 +62,9 @@ pub struct StageConfig {
     pub denoiser: BackboneConfig,
     /// The text encoder trained with it.
     pub text: TextEncoderConfig,
-    /// What the denoiser's output means.
-    pub prediction: Prediction,
+    /// What the denoiser was trained to undo, and what its output means.
+    #[serde(rename = "prediction")]
+    pub process: Process,
     /// How masked cross-attention sees an object.
     pub visibility: Visibility,
     /// What stage 1 makes and stage 2 follows; nothing to TI2V.

@@ -2,17 +2,17 @@
 
 use burn::{
     module::Module,
-    tensor::{Device, Tensor},
+    tensor::{Device, Tensor, TensorData},
 };
 use serde::{Deserialize, Serialize};
 use thrumask_nn::{
     autoencoder::Autoencoder,
-    backbone::{Backbone, Denoiser},
+    backbone::{Backbone, BackboneKind, Denoiser},
     diffusion::{
         guidance::{Guidance, Keep},
         noise::Noise,
+        sampler::{Method, Moment, Sampler, sample},
         schedule::Schedule,
-        solver::euler,
     },
     layers::Init,
     text::{TextEncoder, Vocabulary},
@@ -52,16 +52,27 @@ impl Network {
 pub struct Sampling {
     /// Denoising steps, at least 1.
     pub steps: usize,
-    /// How they are spread over time.
-    pub schedule: Schedule,
+    /// How they are taken: flow's schedule of times, or diffusion's solver.
+    pub schedule: Method,
     /// Guidance scales.
     pub guidance: Guidance,
+    /// φ: how far a guided prediction is brought back to the deviation of the unguided one, in [0, 1].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub guidance_rescale: f32,
+}
+
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
 }
 
 impl Sampling {
     /// The default of the nano models (see `docs/log.md` for how it was chosen).
-    pub fn nano() -> Self {
-        Self { steps: 4, schedule: Schedule::Shifted { shift: 16.0 }, guidance: Guidance::OFF }
+    pub fn nano(backbone: BackboneKind) -> Self {
+        let (steps, schedule) = match backbone {
+            BackboneKind::Dit => (4, Method::Flow(Schedule::Shifted { shift: 16.0 })),
+            BackboneKind::Unet => (8, Method::PAPER_UNET),
+        };
+        Self { steps, schedule, guidance: Guidance::OFF, guidance_rescale: 0.0 }
     }
 }
 
@@ -107,19 +118,29 @@ impl StageModel {
         let config = &self.config.denoiser;
         let [t, h, w] = config.latent_size();
         let shape = [1, config.latent_channels(), t, h, w];
-        let stream = format!("noise/{}", self.config.kind.name());
-        let noise = seeds.iter().map(|&s| Noise::new(s, &stream).normal_tensor(shape, &device));
-        let noise = Tensor::cat(noise.collect(), 0); // [B, C, T, H, W]
-        let times = sampling.schedule.times(sampling.steps);
+        let draw = |stream: &str, number: usize| {
+            let stream = format!("{stream}/{}", self.config.kind.name());
+            let count = (number * shape.iter().product::<usize>()) as u64;
+            let noise = seeds.iter().map(|&seed| {
+                let values = Noise::new(seed, &stream).normals(count, shape.iter().product());
+                Tensor::from_data(TensorData::new(values, shape), &device)
+            });
+            Tensor::cat(noise.collect(), 0) // [B, C, T, H, W]
+        };
+        let start = draw("noise", 0);
+        let sampler = Sampler {
+            process: self.config.process,
+            method: sampling.schedule,
+            steps: sampling.steps,
+        };
         // Conditions do not change over the steps: each combination is prepared at most once.
         let mut prepared: Vec<(Keep, Prepared)> = Vec::new();
-        let start = noise.clone();
-        let latents = euler::<crate::Error>(
-            self.config.prediction,
-            noise,
-            &times,
+        sample::<crate::Error>(
+            &sampler,
+            start.clone(),
+            |step| draw("step noise", step),
             |latents, time| {
-                sampling.guidance.apply(|keep| {
+                sampling.guidance.apply_rescaled(sampling.guidance_rescale, |keep| {
                     let known = prepared.iter().position(|(k, _)| *k == keep);
                     let index = match known {
                         Some(index) => index,
@@ -133,13 +154,11 @@ impl StageModel {
                     Ok(self.network.denoiser.predict(&input)?)
                 })
             },
-            |step, time, latents| {
-                progress.step(self.config.kind.name(), step, sampling.steps)?;
-                Ok(pin(latents, &start, pinned, time))
+            |moment, latents| {
+                progress.step(self.config.kind.name(), moment.step, sampling.steps)?;
+                Ok(pin(latents, &start, pinned, moment))
             },
-        )?;
-        progress.step(self.config.kind.name(), sampling.steps, sampling.steps)?;
-        Ok(pin(latents, &start, pinned, 1.0))
+        )
     }
 
     /// Conditions of one generation with this model; see [`Prepared::new`].
@@ -158,10 +177,9 @@ impl StageModel {
     }
 }
 
-/// Puts known latents, noised to `time`, where they are known.
-fn pin(latents: Tensor<5>, noise: &Tensor<5>, pinned: Option<&Pinned>, time: f32) -> Tensor<5> {
+/// Puts known latents, as noisy as the others, where they are known.
+fn pin(latents: Tensor<5>, noise: &Tensor<5>, pinned: Option<&Pinned>, now: Moment) -> Tensor<5> {
     let Some(Pinned { latents: known, mask }) = pinned else { return latents };
-    let times = vec![time; known.dims()[0]];
-    let known = thrumask_nn::diffusion::path::interpolate(known.clone(), noise.clone(), &times);
+    let known = now.noised(known.clone(), noise.clone());
     latents * (mask.clone() * -1.0 + 1.0) + known * mask.clone()
 }

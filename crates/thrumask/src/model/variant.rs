@@ -8,7 +8,10 @@ use thrumask_nn::{
         groups::Visibility,
         unet::{MotionModules, UnetConfig},
     },
-    diffusion::path::Prediction,
+    diffusion::{
+        path::Prediction,
+        process::{Diffusion, Process},
+    },
     layers::Rotary,
     text::TextEncoderConfig,
 };
@@ -18,7 +21,7 @@ use crate::Result;
 
 /// How a stage differs from its usual nano configuration: the paper's ablations. Parameter counts stay
 /// equal when a masked layer becomes an unmasked one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Variant {
     /// What stage 1 makes and stage 2 follows; ignored by TI2V.
     pub form: Option<MotionForm>,
@@ -28,6 +31,8 @@ pub struct Variant {
     pub cross_attention: Option<ObjectLayer>,
     /// Which network removes the noise.
     pub backbone: Option<BackboneKind>,
+    /// What it is trained to undo.
+    pub process: Option<Process>,
 }
 
 impl Variant {
@@ -80,20 +85,18 @@ impl StageConfig {
         let latent_size = latents.latent_size([video.frames, video.size, video.size])?;
         let channels = latents.latent_channels;
         let nano = Nano { kind, form, channels, latent_size, text_width: text.width };
-        let denoiser = match variant.backbone.unwrap_or_default() {
-            BackboneKind::Dit => BackboneConfig::Dit(nano.dit(variant)?),
-            BackboneKind::Unet => BackboneConfig::Unet(nano.unet(variant)?),
+        let (denoiser, usual) = match variant.backbone.unwrap_or_default() {
+            BackboneKind::Dit => {
+                (BackboneConfig::Dit(nano.dit(variant)?), Process::Flow(Prediction::Sample))
+            }
+            BackboneKind::Unet => {
+                (BackboneConfig::Unet(nano.unet(variant)?), Process::Diffusion(Diffusion::PAPER))
+            }
         };
+        let process = variant.process.unwrap_or(usual);
+        process.check()?;
         denoiser.check()?;
-        Ok(Self {
-            kind,
-            video,
-            denoiser,
-            text,
-            prediction: Prediction::Sample,
-            visibility: Visibility::Box,
-            form,
-        })
+        Ok(Self { kind, video, denoiser, text, process, visibility: Visibility::Box, form })
     }
 }
 

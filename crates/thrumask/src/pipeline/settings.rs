@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thrumask_core::{Error, Result, Size, fsio};
+use thrumask_nn::backbone::BackboneKind;
 
 use super::{fit::Fit, given::Given};
 use crate::model::{Sampling, VideoShape};
@@ -52,8 +53,8 @@ impl Default for Settings {
             size: None,
             threads: None,
             models: None,
-            motion: Sampling::nano(),
-            video: Sampling::nano(),
+            motion: Sampling::nano(BackboneKind::Dit),
+            video: Sampling::nano(BackboneKind::Dit),
             given: Given::default(),
         }
     }
@@ -283,19 +284,19 @@ mod tests {
             .unwrap();
         assert_eq!((made.seed, made.fps, made.motion.steps), (u64::MAX, 12.0, 8));
         assert_eq!(made.motion.guidance.text, 2.5);
-        assert_eq!(made.video, Sampling::nano());
+        assert_eq!(made.video, Sampling::nano(BackboneKind::Dit));
     }
 
     #[test]
     fn a_schedule_of_another_kind_replaces_the_whole_schedule() {
         let over = json!({"video": {"schedule": {"kind": "linear_quadratic", "emulated": 250}}});
         let made = Settings::default().overlaid("a", &over).unwrap();
-        assert_eq!(made.video.schedule, Schedule::LinearQuadratic { emulated: 250 });
+        assert_eq!(made.video.schedule, Schedule::LinearQuadratic { emulated: 250 }.into());
         let over = json!({"video": {"schedule": {"kind": "uniform"}}});
-        assert_eq!(made.overlaid("b", &over).unwrap().video.schedule, Schedule::Uniform);
+        assert_eq!(made.overlaid("b", &over).unwrap().video.schedule, Schedule::Uniform.into());
         let over = json!({"motion": {"schedule": {"shift": 4.0}}});
         let made = Settings::default().overlaid("c", &over).unwrap();
-        assert_eq!(made.motion.schedule, Schedule::Shifted { shift: 4.0 });
+        assert_eq!(made.motion.schedule, Schedule::Shifted { shift: 4.0 }.into());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use thrumask_core::{Error, fsio};
 use thrumask_nn::{
     autoencoder::AutoencoderConfig,
     backbone::{BackboneKind, ObjectLayer},
-    diffusion::path::TimeSampling,
+    diffusion::{path::TimeSampling, process::Process},
     perception::{classifier::ClassifierConfig, grounded::GroundedConfig},
 };
 
@@ -204,9 +204,13 @@ pub struct StageTraining {
     /// Without `model`: what stands in the place of masked cross-attention; as usual when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cross_attention: Option<ObjectLayer>,
-    /// Which network removes the noise: `dit` unless it says `unet`.
+    /// Without `model`: which network removes the noise; `dit` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backbone: Option<BackboneKind>,
+    /// What the network is trained to undo: flow of the data for `dit`, diffusion to zero terminal SNR
+    /// for `unet` when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
     /// How training times are drawn.
     pub time: TimeSampling,
     /// Weight of latents that belong to an object; 1 treats all alike.
@@ -224,8 +228,8 @@ pub struct StageTraining {
 impl StageTraining {
     /// How the stage differs from its usual nano configuration.
     pub fn variant(&self) -> Variant {
-        let Self { form, self_attention, cross_attention, backbone, .. } = *self;
-        Variant { form, self_attention, cross_attention, backbone }
+        let Self { form, self_attention, cross_attention, backbone, process, .. } = *self;
+        Variant { form, self_attention, cross_attention, backbone, process }
     }
 }
 

@@ -123,8 +123,9 @@ impl Optimizer {
 fn rule(config: &OptimizerConfig, slot: &Slot) -> Rule {
     // Statistics of latents and the like are no weights, and tables of words or positions are not
     // maps: orthogonal updates only make sense for matrices that map one space to another.
-    let is_map = slot.shape.len() == 2 && slot.name.ends_with("weight");
-    let inside = slot.name.contains("blocks.");
+    let leaf = slot.name.rsplit('.').next().unwrap_or_default();
+    let is_map = matches!((slot.shape.len(), leaf), (2, "weight" | "kernel") | (4, "weight"));
+    let inside = ["blocks.", "mid_block."].iter().any(|part| slot.name.contains(part));
     match (is_map, inside && config.matrix_rate > 0.0) {
         (true, true) => Rule::Muon,
         (true, false) => Rule::Decayed,
@@ -141,7 +142,8 @@ fn muon(
     share: f32,
     ema: f32,
 ) {
-    let (rows, cols) = (slot.shape[0], slot.shape[1]);
+    // A convolution is the map from what lies under its kernel.
+    let (rows, cols) = (slot.shape[0], slot.shape[1..].iter().product());
     let mut update = Vec::with_capacity(gradient.len());
     for (m, &g) in slot.mean.iter_mut().zip(gradient) {
         let g = g * clip;
@@ -149,8 +151,10 @@ fn muon(
         update.push(g + config.momentum * *m);
     }
     newton_schulz5(&mut update, rows, cols);
-    // Weights are [inputs, outputs]: a tall map of many outputs gets the larger step.
-    let scale = (cols as f32 / rows as f32).max(1.0).sqrt();
+    // Weights are [inputs, outputs], those of convolutions the other way round: a map to many outputs
+    // gets the larger step.
+    let (inputs, outputs) = if slot.shape.len() == 2 { (rows, cols) } else { (cols, rows) };
+    let scale = (outputs as f32 / inputs as f32).max(1.0).sqrt();
     let rate = config.matrix_rate * share;
     for ((v, u), e) in slot.values.iter_mut().zip(&update).zip(&mut slot.ema) {
         *v -= rate * (scale * u + config.weight_decay * *v);

@@ -11,11 +11,7 @@ use thrumask_core::{Error, FlowField, MaskSet, Picture};
 use thrumask_nn::{
     autoencoder::Autoencoder,
     backbone::Denoiser,
-    diffusion::{
-        guidance::Keep,
-        noise::Noise,
-        path::{Prediction, SIGMA_MIN, interpolate},
-    },
+    diffusion::{guidance::Keep, noise::Noise},
     layers::Init,
     pixels::pixels_from_frames,
     text::Vocabulary,
@@ -133,7 +129,8 @@ impl StageTask {
         for row in 0..examples.len() {
             let position = self.position(step, row);
             values.extend(noise.normals(position * count as u64, count));
-            times.push(self.training.time.draw(&time, position));
+            let times_of = Some(&self.training.time);
+            times.push(self.config.process.draw_time(times_of, &time, position));
             keep.push(self.keep(drop.uniform(position)));
         }
         let video = |example: &Example| match self.config.kind {
@@ -234,15 +231,20 @@ impl Task for StageTask {
             &batch.keep,
         )?;
         let device = network.device();
-        let target = match self.config.prediction {
-            Prediction::Sample => batch.data.clone(),
-            Prediction::Velocity => batch.data.clone() - batch.noise.clone() * (1.0 - SIGMA_MIN),
+        let (process, times) = (&self.config.process, &batch.times);
+        let target = process.target(batch.data.clone(), batch.noise.clone(), times)?;
+        let latents = process.noised(batch.data, batch.noise, times)?;
+        let weight = match process.loss_weights(times)? {
+            Some(rows) => {
+                let rows = TensorData::new(rows, [times.len(), 1, 1, 1, 1]);
+                batch.weight * Tensor::from_data(rows, &self.device)
+            }
+            None => batch.weight,
         };
-        let latents = interpolate(batch.data, batch.noise, &batch.times);
         let input = prepared.input(latents.to_device(&device), batch.times);
         let prediction = network.denoiser.predict(&input)?;
         let error = prediction - target.to_device(&device);
-        Ok((error.clone() * error * batch.weight.to_device(&device)).mean())
+        Ok((error.clone() * error * weight.to_device(&device)).mean())
     }
 
     fn validate(&self, network: &Network) -> Result<(BTreeMap<String, f64>, Picture)> {
