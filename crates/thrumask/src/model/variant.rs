@@ -167,7 +167,7 @@ impl Nano {
             latent_channels: self.channels,
             condition_channels: self.channels * self.kind.conditions(),
             latent_size: self.latent_size,
-            channels: vec![32, 96, 128],
+            channels: vec![32, 64, 64],
             attention,
             layers,
             heads: 4,
