@@ -117,6 +117,9 @@ pub struct SettingOptions {
     /// Folder of models to use in place of the built-in ones.
     #[arg(long, value_name = "DIR")]
     models: Option<String>,
+    /// Which network removes the noise, the diffusion transformer or the U-Net [default: dit].
+    #[arg(long, value_name = "dit|unet")]
+    backbone: Option<String>,
     /// Settings from a TOML file, with the keys that run.json shows under "config".
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -164,6 +167,7 @@ impl SettingOptions {
             ("size".to_owned(), self.size.map(Value::from)),
             ("threads".to_owned(), self.threads.map(Value::from)),
             ("models".to_owned(), self.models.as_ref().map(absolute)),
+            ("backbone".to_owned(), self.backbone.as_ref().map(|v| json!(v))),
         ];
         for stage in ["motion", "video"] {
             entries.push((format!("{stage}.steps"), self.steps.map(Value::from)));

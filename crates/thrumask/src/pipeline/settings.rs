@@ -36,6 +36,8 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// Folder of the models; those built into the program when open.
     pub models: Option<PathBuf>,
+    /// Which network removes the noise. Another one than before also brings its own way of sampling.
+    pub backbone: BackboneKind,
     /// How stage 1 is sampled.
     pub motion: Sampling,
     /// How stage 2 is sampled.
@@ -53,8 +55,9 @@ impl Default for Settings {
             size: None,
             threads: None,
             models: None,
-            motion: Sampling::nano(BackboneKind::Dit),
-            video: Sampling::nano(BackboneKind::Dit),
+            backbone: BackboneKind::default(),
+            motion: Sampling::nano(BackboneKind::default()),
+            video: Sampling::nano(BackboneKind::default()),
             given: Given::default(),
         }
     }
@@ -67,7 +70,15 @@ impl Settings {
     /// [`Error::Invalid`] for an unknown key or a value of the wrong type, with the key.
     pub fn overlaid(&self, what: &str, table: &Value) -> Result<Self> {
         let bad = |e: serde_json::Error| Error::invalid(what, e.to_string());
-        let known = serde_json::to_value(self).map_err(bad)?;
+        let named = table.get("backbone").map(|v| BackboneKind::deserialize(v));
+        let base = match named.transpose() {
+            Ok(Some(backbone)) if backbone != self.backbone => {
+                let sampling = Sampling::nano(backbone);
+                Self { backbone, motion: sampling, video: sampling, ..self.clone() }
+            }
+            _ => self.clone(),
+        };
+        let known = serde_json::to_value(base).map_err(bad)?;
         // Key by key, so that a wrong one is named even where its neighbours are right.
         for (key, value) in leaves(table) {
             let mut alone = known.clone();
@@ -146,6 +157,7 @@ impl Settings {
             fit: Sizes { input, output: fit.output },
             model,
             models: self.models.clone(),
+            backbone: self.backbone,
             motion: self.motion,
             video: self.video,
             given: self.given.clone(),
@@ -171,6 +183,9 @@ pub struct Config {
     pub model: VideoShape,
     /// Folder of the models; `None` means those built into the program.
     pub models: Option<PathBuf>,
+    /// Which network removes the noise.
+    #[serde(default)]
+    pub backbone: BackboneKind,
     /// How stage 1 is sampled.
     pub motion: Sampling,
     /// How stage 2 is sampled.
