@@ -129,9 +129,7 @@ impl Process {
         Ok(match self {
             Self::Flow(Prediction::Sample) => data,
             Self::Flow(Prediction::Velocity) => data - noise * (1.0 - SIGMA_MIN),
-            Self::Diffusion(diffusion) => {
-                diffusion.target.of(data, noise, &diffusion.rows(times)?)
-            }
+            Self::Diffusion(diffusion) => diffusion.target.of(data, noise, &diffusion.rows(times)?),
         })
     }
 

@@ -16,3 +16,4 @@ mod lpips;
 mod norms;
 mod optimiser;
 mod rotary;
+mod schedulers;
