@@ -104,13 +104,21 @@ def in_sigma():
                 run(f"{name}.karras.10.{schedule}.{target}", scheduler, 10)
 
 
+def lcm_run(name, steps, options):
+    taken = iter(draws)
+    scheduling_lcm.randn_tensor = lambda shape, **_: next(taken)
+    run(name, LCMScheduler(**options), steps)
+
+
 def lcm():
     for schedule, target in COMBINATIONS:
         options = SCHEDULES[schedule] | {"prediction_type": TARGETS[target]}
         for steps in (1, 4, 10, 25):
-            taken = iter(draws)
-            scheduling_lcm.randn_tensor = lambda shape, **_: next(taken)
-            run(f"lcm.any.{steps}.{schedule}.{target}", LCMScheduler(**options), steps)
+            lcm_run(f"lcm.any.{steps}.{schedule}.{target}", steps, options)
+    for target in ("v", "sample"):
+        options = SCHEDULES["scaled_linear"] | {"prediction_type": TARGETS[target]}
+        options |= {"original_inference_steps": 40, "timestep_scaling": 0.01}
+        lcm_run(f"lcm.boundary.{target}", 6, options)
 
 
 def all_timesteps():

@@ -71,7 +71,7 @@ fn check_run(fixture: &Fixture, name: &str, sampler: &Sampler, tolerance: f32) {
     let get = |name: &str| fixture.tensor::<5>(name, &device);
     let (noise, data, pull) = (get("noise"), get("data"), get("pull"));
     let draws = fixture.tensor::<6>("draws", &device);
-    let fresh = |step: usize| draws.clone().slice([step..step + 1]).squeeze_dim::<5>(0);
+    let fresh = |step: usize| draws.clone().narrow(0, step, 1).squeeze_dim::<5>(0);
     let (mut states, mut times) = (Vec::new(), Vec::new());
     let end = sample::<Error>(
         sampler,
@@ -169,6 +169,22 @@ fn ddim_with_fresh_noise_clipping_and_another_end() {
             let sampler = Sampler { process, method, steps: 10 };
             check_run(&fixture, &format!("ddim.{case}.{name}"), &sampler, OPERATOR);
         }
+    }
+}
+
+/// With timesteps scaled so little that the latents have a share in what is denoised.
+#[test]
+fn lcm_with_another_boundary_and_original_schedule() {
+    let fixture = fixture();
+    for name in ["v", "sample"] {
+        let process = Process::Diffusion(Diffusion {
+            schedule: schedule("scaled_linear"),
+            target: target(name),
+            min_snr_gamma: None,
+        });
+        let lcm = Lcm { original_inference_steps: 40, timestep_scaling: 0.01 };
+        let sampler = Sampler { process, method: Method::Diffusion(Solver::Lcm(lcm)), steps: 6 };
+        check_run(&fixture, &format!("lcm.boundary.{name}"), &sampler, OPERATOR);
     }
 }
 
