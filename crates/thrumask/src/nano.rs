@@ -10,7 +10,7 @@ use std::{
 use burn::tensor::Device;
 use safetensors::SafeTensors;
 use thrumask_core::fingerprint::sha256_hex;
-use thrumask_nn::{Error, autoencoder::Autoencoder};
+use thrumask_nn::{Error, autoencoder::Autoencoder, backbone::BackboneKind};
 
 use crate::{
     Result,
@@ -50,22 +50,23 @@ macro_rules! embedded {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Models {
     folder: Option<PathBuf>,
+    backbone: BackboneKind,
 }
 
 impl Models {
     /// The models built into the program.
     pub fn embedded() -> Self {
-        Self { folder: None }
+        Self::default()
     }
 
     /// The models of a folder: `autoencoder.safetensors` and so on.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: Some(folder.into()) }
+        Self { folder: Some(folder.into()), ..Self::default() }
     }
 
     /// The models that settings name.
     pub fn from_settings(settings: &Settings) -> Self {
-        Self { folder: settings.models.clone() }
+        Self { folder: settings.models.clone(), backbone: settings.backbone }
     }
 
     /// What a model is called in errors.
@@ -84,6 +85,10 @@ impl Models {
     pub fn bytes(&self, name: &str) -> Result<Cow<'static, [u8]>> {
         if let Some(folder) = &self.folder {
             return Ok(Cow::Owned(read_bytes(&file_in(folder, name))?));
+        }
+        if self.backbone == BackboneKind::Unet && [MOTION, VIDEO].contains(&name) {
+            let reason = "no U-Net is built in yet: expected a folder of models (--models)";
+            return Err(Error::weights(name, reason).into());
         }
         let bytes: &'static [u8] = match name {
             AUTOENCODER => embedded!("autoencoder"),
@@ -127,6 +132,12 @@ impl Models {
         if config.kind != kind {
             let got = config.kind.name();
             return Err(refuse(format!("expected a model of stage {name}, got {got}")).into());
+        }
+        let (expected, got) = (self.backbone, config.denoiser.kind());
+        if expected != got {
+            let [expected, got] = [expected, got].map(BackboneKind::name);
+            let reason = format!("expected the backbone {expected}, got {got} (see --backbone)");
+            return Err(refuse(reason).into());
         }
         Ok(config)
     }

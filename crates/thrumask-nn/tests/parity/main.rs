@@ -16,4 +16,5 @@ mod lpips;
 mod norms;
 mod optimiser;
 mod rotary;
+mod schedulers;
 mod unet;

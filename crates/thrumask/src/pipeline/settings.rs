@@ -70,7 +70,7 @@ impl Settings {
     /// [`Error::Invalid`] for an unknown key or a value of the wrong type, with the key.
     pub fn overlaid(&self, what: &str, table: &Value) -> Result<Self> {
         let bad = |e: serde_json::Error| Error::invalid(what, e.to_string());
-        let named = table.get("backbone").map(|v| BackboneKind::deserialize(v));
+        let named = table.get("backbone").map(BackboneKind::deserialize);
         let base = match named.transpose() {
             Ok(Some(backbone)) if backbone != self.backbone => {
                 let sampling = Sampling::nano(backbone);
@@ -214,6 +214,7 @@ impl Config {
             size: Some(self.size),
             threads: None,
             models: self.models.clone(),
+            backbone: self.backbone,
             motion: self.motion,
             video: self.video,
             given: self.given.clone(),

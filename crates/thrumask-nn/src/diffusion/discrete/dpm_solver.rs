@@ -14,7 +14,8 @@ use super::{Levels, Spacing, Step, euler::towards, sigmas};
 pub struct DpmSolver {
     /// Which timesteps; with `karras` it has no say.
     pub spacing: Spacing,
-    /// Whether σ is spread over all of its range as Karras et al. do, timesteps being rounded.
+    /// Whether σ is spread over all of its range as Karras et al. do, timesteps being rounded (with the
+    /// cosine the reference cuts them off).
     #[serde(default)]
     pub karras: bool,
 }

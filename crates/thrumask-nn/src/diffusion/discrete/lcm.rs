@@ -11,23 +11,23 @@ const SIGMA_DATA: f64 = 0.5;
 
 /// Multistep consistency sampling; diffusers' `LCMScheduler` with its defaults. For networks that
 /// were distilled for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lcm {
     /// Timesteps of the schedule that the network was distilled on; the steps are some of these.
     #[serde(default = "fifty")]
     pub original_inference_steps: usize,
-    /// What timesteps are multiplied by in the boundary condition.
+    /// What timesteps are multiplied by in the boundary condition, above 0.
     #[serde(default = "ten")]
-    pub timestep_scaling: usize,
+    pub timestep_scaling: f64,
 }
 
 fn fifty() -> usize {
     50
 }
 
-fn ten() -> usize {
-    10
+fn ten() -> f64 {
+    10.0
 }
 
 impl Default for Lcm {
@@ -43,6 +43,10 @@ impl Lcm {
             let reason = format!("expected {steps} steps ≤ original steps ≤ {all}, got {original}");
             return Err(Error::config("original_inference_steps", reason));
         }
+        if !(self.timestep_scaling > 0.0 && self.timestep_scaling.is_finite()) {
+            let reason = format!("expected a number above 0, got {}", self.timestep_scaling);
+            return Err(Error::config("timestep_scaling", reason));
+        }
         let stride = all / original;
         let time = |i: usize| {
             // numpy's `floor(linspace(0, original, steps, endpoint=False))`, counted from the noisiest.
@@ -57,7 +61,7 @@ impl Lcm {
     /// Shares (c_skip, c_out) of latents and predicted data in the denoised (eq. 9 of the paper on
     /// consistency models, Song et al. 2023): at timestep 0 the latents themselves.
     pub fn boundary(&self, time: f32) -> (f64, f64) {
-        let scaled = f64::from(time) * self.timestep_scaling as f64;
+        let scaled = f64::from(time) * self.timestep_scaling;
         let sum = scaled * scaled + SIGMA_DATA * SIGMA_DATA;
         (SIGMA_DATA * SIGMA_DATA / sum, scaled / sum.sqrt())
     }

@@ -59,7 +59,8 @@ impl Spacing {
     }
 }
 
-/// numpy's `arange(T, 0, -T/n)` rounded half to even, less 1.
+/// numpy's `arange(T, 0, -T/n)` rounded half to even, less 1. For some n (61 is the first at T = 1000)
+/// rounding gives numpy one value more, and the reference a timestep of −1; not here.
 fn trailing(train_steps: usize, steps: usize) -> Vec<f64> {
     let start = train_steps as f64;
     // As numpy does it: the step is the difference of the first two values.

@@ -165,7 +165,7 @@ mod tests {
         let noise = Noise::new(1, "noise").normal_tensor([2, 1, 1, 2, 2], &device);
         let levels = [Level::from_alpha_bar(0.0), Level::from_alpha_bar(1.0)];
         let mixed = noised(data.clone(), noise.clone(), &levels);
-        let row = |t: &Tensor<5>, r: usize| t.clone().slice([r..r + 1]);
+        let row = |t: &Tensor<5>, r: usize| t.clone().narrow(0, r, 1);
         assert_eq!(off(&row(&mixed, 0), &row(&noise, 0)), 0.0);
         assert_eq!(off(&row(&mixed, 1), &row(&data, 1)), 0.0);
         let v = Target::V.of(data.clone(), noise.clone(), &levels);
