@@ -17,5 +17,5 @@ pub use convolution::Convolution;
 pub use embedding::{LearnedPositions, TimeEmbedding};
 pub use init::Init;
 pub use linear::{Linear, Mlp};
-pub use norm::{LayerNorm, RmsNorm};
+pub use norm::{GroupNorm, LayerNorm, RmsNorm};
 pub use rotary::Rotary;

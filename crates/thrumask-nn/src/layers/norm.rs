@@ -55,3 +55,44 @@ impl RmsNorm {
         thrumask_kernels::rms_norm(x, gamma, head_width, EPSILON)
     }
 }
+
+/// Group normalisation: runs of channels are normed over their channels and all positions.
+#[derive(Module, Debug)]
+pub struct GroupNorm {
+    /// `[C]`.
+    pub gamma: Param<Tensor<1>>,
+    /// `[C]`.
+    pub beta: Param<Tensor<1>>,
+    /// Runs of channels; divides `C`.
+    #[module(skip)]
+    pub groups: usize,
+    /// What is added to the variance.
+    #[module(skip)]
+    pub epsilon: f32,
+}
+
+impl GroupNorm {
+    /// Gain one, shift zero.
+    pub fn new(init: &Init, channels: usize, groups: usize, epsilon: f32) -> Self {
+        let (gamma, beta) = (init.constant([channels], 1.0), init.constant([channels], 0.0));
+        Self { gamma, beta, groups, epsilon }
+    }
+
+    /// # Shapes
+    /// - `x`: `[B, C, ..]`
+    /// - returns the same shape
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let (gamma, beta) = (self.gamma.val(), self.beta.val());
+        thrumask_kernels::group_norm(x, gamma, beta, self.groups, self.epsilon)
+    }
+
+    /// The SiLU of [`Self::forward`].
+    ///
+    /// # Shapes
+    /// - `x`: `[B, C, ..]`
+    /// - returns the same shape
+    pub fn forward_silu<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let (gamma, beta) = (self.gamma.val(), self.beta.val());
+        thrumask_kernels::group_norm_silu(x, gamma, beta, self.groups, self.epsilon)
+    }
+}
