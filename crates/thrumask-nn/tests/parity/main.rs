@@ -12,6 +12,7 @@ mod dit_block;
 mod fixture;
 mod flow;
 mod flow_colors;
+mod kl;
 mod lpips;
 mod norms;
 mod optimiser;
