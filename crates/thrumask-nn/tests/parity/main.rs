@@ -8,6 +8,8 @@
 mod activations;
 mod attention;
 mod attention_layer;
+mod clip_text;
+mod clip_tokens;
 mod dit_block;
 mod fixture;
 mod flow;
