@@ -16,6 +16,7 @@ mod flow;
 mod flow_colors;
 mod kl;
 mod lpips;
+mod manifests;
 mod norms;
 mod optimiser;
 mod rotary;
