@@ -1,5 +1,8 @@
 //! Pixels to latents and back (the paper's TAE, E and its decoder): space-time patches are encoded
-//! one by one, and decoded with a look at their neighbours.
+//! one by one, and decoded with a look at their neighbours. Beside it, in [`kl`], the autoencoder of
+//! Stable Diffusion.
+
+pub mod kl;
 
 use burn::{
     module::{Module, Param},

@@ -1,5 +1,7 @@
-//! Words to embeddings: the nano vocabulary and the small text encoder trained with each network.
+//! Words to embeddings: the nano vocabulary and the small text encoder trained with each network; in
+//! [`clip`], the one that Stable Diffusion reads.
 
+pub mod clip;
 pub mod encoder;
 pub mod vocabulary;
 

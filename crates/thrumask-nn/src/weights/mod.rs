@@ -2,10 +2,12 @@
 //! PyTorch checkpoints, and flat access for the optimiser.
 
 mod file;
+mod part;
 mod public;
 mod torch;
 mod walk;
 
 pub use file::{LoadReport, WeightFile, weights_hash};
+pub use part::Part;
 pub use public::{TensorSource, load_public, public_report, public_shapes, public_tensors};
 pub use walk::{Parameter, gradients, parameters, with_values};

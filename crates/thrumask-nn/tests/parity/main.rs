@@ -8,11 +8,15 @@
 mod activations;
 mod attention;
 mod attention_layer;
+mod clip_text;
+mod clip_tokens;
 mod dit_block;
 mod fixture;
 mod flow;
 mod flow_colors;
+mod kl;
 mod lpips;
+mod manifests;
 mod norms;
 mod optimiser;
 mod rotary;

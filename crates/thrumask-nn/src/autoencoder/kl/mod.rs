@@ -1,0 +1,232 @@
+//! The autoencoder of Stable Diffusion (Rombach et al., "High-Resolution Image Synthesis with Latent
+//! Diffusion Models", CVPR 2022): pictures to the mean and variance of 8 times smaller latents, and back.
+//! As diffusers' `AutoencoderKL` (0.42).
+
+mod bands;
+mod coder;
+mod config;
+mod layers;
+pub mod names;
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
+
+use self::coder::{Decoder, Encoder};
+pub use self::config::KlConfig;
+use self::layers::Pointwise;
+pub use self::names::KlNaming;
+use crate::{
+    Error, Result,
+    layers::Init,
+    weights::{Part, TensorSource, load_public},
+};
+
+/// Bounds of the logarithm of a variance.
+const LOG_VARIANCE: [f32; 2] = [-30.0, 20.0];
+
+/// How much of a video is worked on at once: less of it takes less memory and gives the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Portions {
+    /// Frames of all videos together, at least 1.
+    pub frames: usize,
+    /// Rows of pixels in one band of a frame; all when `None`. Taken up to a multiple of a patch, and to
+    /// no fewer than two.
+    ///
+    /// Around bands lie as many rows as convolutions look at, norms take their moments over all bands, and
+    /// the attention at the lowest resolution sees the whole picture. So there are no seams: latents and
+    /// pixels differ from those of whole frames by rounding only, less than 1e-4 (tested on random
+    /// networks of full depth, where 1.2e-5 was measured). The price is that of three
+    /// convolutions for two.
+    pub rows: Option<usize>,
+}
+
+impl Portions {
+    /// Whole frames, one by one.
+    pub const FRAMES: Self = Self { frames: 1, rows: None };
+
+    /// One frame at a time, in bands of `rows` rows of pixels.
+    pub fn bands(rows: usize) -> Self {
+        Self { frames: 1, rows: Some(rows) }
+    }
+}
+
+/// The distribution of latents that an encoder gives: independent normal numbers. Of scaled latents, as
+/// everything here.
+#[derive(Debug, Clone)]
+pub struct Posterior {
+    /// `[B, C, T, H', W']`.
+    pub mean: Tensor<5>,
+    /// Standard deviations, `[B, C, T, H', W']`.
+    pub deviation: Tensor<5>,
+}
+
+impl Posterior {
+    /// The most likely latents.
+    ///
+    /// # Shapes
+    /// - returns `[B, C, T, H', W']`
+    pub fn mode(self) -> Tensor<5> {
+        self.mean
+    }
+
+    /// Latents that standard normal `noise` draws.
+    ///
+    /// # Shapes
+    /// - `noise`: `[B, C, T, H', W']`
+    /// - returns the same shape
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the noise has another shape.
+    pub fn sample(self, noise: Tensor<5>) -> Result<Tensor<5>> {
+        if noise.dims() != self.mean.dims() {
+            return Err(Error::shape("noise", self.mean.dims(), noise.dims()));
+        }
+        Ok(self.mean + self.deviation * noise)
+    }
+}
+
+/// Encoder and decoder of frames.
+///
+/// Frames do not see each other. Latents are scaled: what the network calls `z` is
+/// `(z - shift_factor) · scaling_factor` here, in and out, so that its variance is about 1.
+#[derive(Module, Debug)]
+pub struct AutoencoderKl {
+    encoder: Encoder,
+    decoder: Decoder,
+    quant_conv: Option<Pointwise>,
+    post_quant_conv: Option<Pointwise>,
+    #[module(skip)]
+    config: KlConfig,
+}
+
+impl AutoencoderKl {
+    /// An autoencoder with fresh parameters.
+    ///
+    /// # Errors
+    /// [`Error::Config`] as [`KlConfig::check`] has it.
+    pub fn new(init: &mut Init, config: &KlConfig) -> Result<Self> {
+        config.check()?;
+        let c = config.latent_channels;
+        Ok(Self {
+            encoder: Encoder::new(init, config),
+            decoder: Decoder::new(init, config),
+            quant_conv: config.quant.then(|| Pointwise::new(init, 2 * c, 2 * c)),
+            post_quant_conv: config.post_quant.then(|| Pointwise::new(init, c, c)),
+            config: config.clone(),
+        })
+    }
+
+    /// The public weights, in any of the namings of [`KlNaming`], from a diffusers `vae` folder or from a
+    /// file with all networks of Stable Diffusion.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] unless every parameter is there, fits, and no tensor of this network is left
+    /// over; [`Error::Config`] as [`KlConfig::check`] has it.
+    pub fn load(
+        what: &str,
+        source: &dyn TensorSource,
+        config: &KlConfig,
+        device: &Device,
+    ) -> Result<Self> {
+        let part = Part::under_any(source, &[names::SINGLE_FILE_PREFIX]);
+        let (naming, levels) = (KlNaming::of(&part), config.channels.len());
+        let blank = Self::new(&mut Init::blank(device), config)?;
+        load_public(what, &part, blank, |path| naming.rename(path, levels))
+    }
+
+    /// The configuration it was made from.
+    pub fn config(&self) -> &KlConfig {
+        &self.config
+    }
+
+    /// The distribution of a video's latents.
+    ///
+    /// # Shapes
+    /// - `pixels`: `[B, 3, T, H, W]` in [-1, 1]
+    /// - returns `[B, C, T, H', W']`
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when there are not three channels, or a frame does not divide into patches.
+    pub fn posterior(&self, pixels: Tensor<5>, portions: Portions) -> Result<Posterior> {
+        let [batch, channels, frames, height, width] = pixels.dims();
+        if channels != 3 {
+            return Err(Error::shape("pixel channels", 3, channels));
+        }
+        let [h, w] = self.config.latent_size([height, width])?;
+        let c = self.config.latent_channels;
+        let rows = self.latent_rows(portions).map(|rows| rows * self.config.patch());
+        let moments = by_frames(pixels, portions.frames, |x| {
+            let x = self.encoder.forward(x, rows); // [B·T, 2·C, H', W']
+            match &self.quant_conv {
+                Some(conv) => conv.forward(x),
+                None => x,
+            }
+        });
+        let moments = moments.reshape([batch, frames, 2 * c, h, w]).swap_dims(1, 2);
+        let mean = moments.clone().narrow(1, 0, c) - self.config.shift_factor;
+        let log_variance = moments.narrow(1, c, c).clamp(LOG_VARIANCE[0], LOG_VARIANCE[1]);
+        let scale = self.config.scaling_factor;
+        Ok(Posterior { mean: mean * scale, deviation: (log_variance * 0.5).exp() * scale.abs() })
+    }
+
+    /// The most likely latents of a video.
+    ///
+    /// # Shapes
+    /// - `pixels`: `[B, 3, T, H, W]` in [-1, 1]
+    /// - returns `[B, C, T, H', W']`
+    ///
+    /// # Errors
+    /// As those of [`Self::posterior`].
+    pub fn encode(&self, pixels: Tensor<5>, portions: Portions) -> Result<Tensor<5>> {
+        Ok(self.posterior(pixels, portions)?.mode())
+    }
+
+    /// The video of latents.
+    ///
+    /// # Shapes
+    /// - `latents`: `[B, C, T, H', W']`
+    /// - returns `[B, 3, T, H, W]`, about in [-1, 1]
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the channels are not those of this network.
+    pub fn decode(&self, latents: Tensor<5>, portions: Portions) -> Result<Tensor<5>> {
+        let [batch, channels, frames, h, w] = latents.dims();
+        if channels != self.config.latent_channels {
+            return Err(Error::shape("latent channels", self.config.latent_channels, channels));
+        }
+        let rows = self.latent_rows(portions);
+        let latents = latents / self.config.scaling_factor + self.config.shift_factor;
+        let pixels = by_frames(latents, portions.frames, |x| {
+            let x = match &self.post_quant_conv {
+                Some(conv) => conv.forward(x),
+                None => x,
+            };
+            self.decoder.forward(x, rows) // [B·T, 3, H, W]
+        });
+        let patch = self.config.patch();
+        Ok(pixels.reshape([batch, frames, 3, h * patch, w * patch]).swap_dims(1, 2))
+    }
+
+    /// Latent rows of a band.
+    fn latent_rows(&self, portions: Portions) -> Option<usize> {
+        // A band gives its neighbours as many rows as convolutions look at.
+        portions.rows.map(|rows| rows.div_ceil(self.config.patch()).max(bands::MARGIN))
+    }
+}
+
+/// Applies a function to `count` frames after the other.
+///
+/// # Shapes
+/// - `x`: `[B, C, T, H, W]`
+/// - `f`: `[N, C, H, W]` to `[N, C', H', W']`
+/// - returns `[B·T, C', H', W']`
+fn by_frames(x: Tensor<5>, count: usize, f: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
+    let [batch, channels, frames, height, width] = x.dims();
+    let x = x.swap_dims(1, 2).reshape([batch * frames, channels, height, width]); // [B·T, C, H, W]
+    let (all, count) = (batch * frames, count.max(1));
+    let portion = |start| f(x.clone().narrow(0, start, count.min(all - start)));
+    let mut parts: Vec<_> = (0..all).step_by(count).map(portion).collect();
+    if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(parts, 0) }
+}

@@ -1,0 +1,99 @@
+"""Every tensor of the public full-size networks: names in each layout, and shapes, from the reference
+classes on torch's meta device. The layouts of single files are spelled out here from their public
+definition, and diffusers' own converters are asked whether they lead to the names of its folders."""
+
+import json, pathlib
+
+import torch
+from diffusers import AutoencoderKL
+from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint, convert_ldm_clip_checkpoint
+from transformers import CLIPTextConfig, CLIPTextModel
+
+FOLDER = pathlib.Path(__file__).parent
+CHANNELS, BLOCKS = (128, 256, 512, 512), 2
+DOWN, UP = ["DownEncoderBlock2D"] * 4, ["UpDecoderBlock2D"] * 4
+
+
+def write(name, rows):
+    """Rows of a name in each layout, and the shape."""
+    lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in sorted(rows))
+    (FOLDER / name).write_text(f"[\n{lines}\n]\n")
+    print(name, len(rows), "tensors", sum(torch.Size(row[-1]).numel() for row in rows), "parameters")
+
+
+def original_vae(levels, blocks):
+    """Paths of the modules of the original autoencoder, each with that of diffusers."""
+    found = {n: n for n in ("quant_conv", "post_quant_conv")}
+    for half, side, count in (("encoder", "down", blocks), ("decoder", "up", blocks + 1)):
+        found |= {f"{half}.conv_in": f"{half}.conv_in", f"{half}.conv_out": f"{half}.conv_out",
+                  f"{half}.norm_out": f"{half}.conv_norm_out"}
+        resample = {"down": ("downsample", "downsamplers"), "up": ("upsample", "upsamplers")}[side]
+        for level in range(levels):
+            public = level if side == "down" else levels - 1 - level
+            for block in range(count):
+                for a, b in (("norm1",) * 2, ("conv1",) * 2, ("norm2",) * 2, ("conv2",) * 2,
+                             ("nin_shortcut", "conv_shortcut")):
+                    found[f"{half}.{side}.{level}.block.{block}.{a}"] = \
+                        f"{half}.{side}_blocks.{public}.resnets.{block}.{b}"
+            found[f"{half}.{side}.{level}.{resample[0]}.conv"] = \
+                f"{half}.{side}_blocks.{public}.{resample[1]}.0.conv"
+        for block in (1, 2):
+            for part in ("norm1", "conv1", "norm2", "conv2"):
+                found[f"{half}.mid.block_{block}.{part}"] = f"{half}.mid_block.resnets.{block - 1}.{part}"
+        for a, b in (("norm", "group_norm"), ("q", "to_q"), ("k", "to_k"), ("v", "to_v"),
+                     ("proj_out", "to_out.0")):
+            found[f"{half}.mid.attn_1.{a}"] = f"{half}.mid_block.attentions.0.{b}"
+    return found
+
+
+def deprecated(name):
+    """The name of a diffusers folder from before version 0.18."""
+    for new, old in (("to_q", "query"), ("to_k", "key"), ("to_v", "value"), ("to_out.0", "proj_attn")):
+        name = name.replace(f"attentions.0.{new}.", f"attentions.0.{old}.")
+    return name
+
+
+def vae():
+    with torch.device("meta"):
+        kl = AutoencoderKL(down_block_types=DOWN, up_block_types=UP, block_out_channels=CHANNELS,
+                           layers_per_block=BLOCKS, latent_channels=4, norm_num_groups=32)
+    state = kl.state_dict()
+    to_diffusers, rows = original_vae(len(CHANNELS), BLOCKS), []
+    for original, public in to_diffusers.items():
+        for leaf in ("weight", "bias"):
+            if (tensor := state.get(f"{public}.{leaf}")) is None:
+                continue
+            shape = list(tensor.shape)
+            # There, attention is made of 1x1 convolutions.
+            wide = shape + [1, 1] if ".attn_1." in original and len(shape) == 2 else shape
+            name = f"{public}.{leaf}"
+            rows.append([name, deprecated(name), f"{original}.{leaf}", wide, shape])
+    assert {row[0] for row in rows} == set(state)
+    # diffusers finds the same tensors by the original names, and reads the older ones of its own.
+    of = {f"first_stage_model.{row[2]}": torch.full([1] * len(row[3]), float(i)).expand(row[3])
+          for i, row in enumerate(rows)}
+    found = convert_ldm_vae_checkpoint(of, {"down_block_types": DOWN, "up_block_types": UP})
+    assert set(found) == set(state), set(found) ^ set(state)
+    for i, row in enumerate(rows):
+        tensor = found[row[0]]
+        assert list(tensor.shape) == row[4] and tensor.flatten()[0] == i, row
+    older = {row[1]: i for i, row in enumerate(rows)}
+    kl._fix_state_dict_keys_on_load(older)
+    assert older == {row[0]: i for i, row in enumerate(rows)}
+    write("vae.json", rows)
+
+
+def clip():
+    with torch.device("meta"):
+        model = CLIPTextModel(CLIPTextConfig(
+            hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12))
+    rows = [[f"text_model.{n}", f"cond_stage_model.transformer.text_model.{n}", list(t.shape)]
+            for n, t in model.state_dict().items()]
+    single = {row[1]: torch.full([1], float(i)) for i, row in enumerate(rows)}
+    found = convert_ldm_clip_checkpoint(single, remove_prefix="cond_stage_model.transformer.")
+    assert {n: t.item() for n, t in found.items()} == {row[0]: i for i, row in enumerate(rows)}
+    write("clip_l_text.json", rows)
+
+
+vae()
+clip()
