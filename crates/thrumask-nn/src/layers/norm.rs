@@ -63,10 +63,12 @@ pub struct GroupNorm {
     pub gamma: Param<Tensor<1>>,
     /// `[C]`.
     pub beta: Param<Tensor<1>>,
+    /// Number of groups.
     #[module(skip)]
-    groups: usize,
+    pub groups: usize,
+    /// Added to the variance.
     #[module(skip)]
-    epsilon: f32,
+    pub epsilon: f32,
 }
 
 impl GroupNorm {

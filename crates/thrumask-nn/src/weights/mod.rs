@@ -9,5 +9,7 @@ mod walk;
 
 pub use file::{LoadReport, WeightFile, weights_hash};
 pub use part::Part;
-pub use public::{TensorSource, load_public, public_report, public_shapes, public_tensors};
+pub use public::{
+    TensorSource, load_public, public_check, public_report, public_shapes, public_tensors,
+};
 pub use walk::{Parameter, gradients, parameters, with_values};

@@ -130,6 +130,61 @@ pub fn public_tensors<M: Module>(module: &M, rename: impl Fn(&str) -> String) ->
     file
 }
 
+/// What a load would find, told as it is walked.
+struct Match<'a> {
+    shapes: BTreeMap<&'a str, &'a [usize]>,
+    seen: HashSet<String>,
+    report: LoadReport,
+}
+
+impl<'a> Match<'a> {
+    fn with(source: &'a dyn TensorSource) -> Self {
+        Self { shapes: source.shapes(), seen: HashSet::new(), report: LoadReport::default() }
+    }
+
+    /// The tensor of a parameter, when it is there and fits.
+    fn find(
+        &mut self,
+        path: &str,
+        shape: &[usize],
+        rename: &dyn Fn(&str) -> String,
+    ) -> Option<(String, Layout)> {
+        let (name, layout) = public(path, shape.len(), rename);
+        self.seen.insert(name.clone());
+        match self.shapes.get(name.as_str()) {
+            None => self.report.missing.push(name),
+            Some(got) if !layout.fits(shape, got) => {
+                let expected = layout.public_shape(shape);
+                self.report.mis_shaped.push((name, expected, got.to_vec()));
+            }
+            Some(_) => {
+                self.report.applied.push(name.clone());
+                return Some((name, layout));
+            }
+        }
+        None
+    }
+
+    fn finish(mut self) -> LoadReport {
+        let unused = self.shapes.keys().filter(|name| !self.seen.contains(**name));
+        self.report.unused = unused.map(ToString::to_string).collect();
+        self.report
+    }
+}
+
+/// What [`public_report`] would tell, without reading or making any values.
+pub fn public_check<M: Module>(
+    source: &dyn TensorSource,
+    module: &M,
+    rename: impl Fn(&str) -> String,
+) -> LoadReport {
+    let mut found = Match::with(source);
+    super::walk::visit_shapes(module, |path, shape| {
+        found.find(path, shape, &rename);
+    });
+    found.finish()
+}
+
 /// Puts public tensors into a module, and tells what happened; parameters without a tensor keep their
 /// values.
 ///
@@ -143,35 +198,25 @@ pub fn public_report<M: Module>(
     module: M,
     rename: impl Fn(&str) -> String,
 ) -> Result<(M, LoadReport)> {
-    let shapes = source.shapes();
-    let (mut report, mut seen, mut failure) = (LoadReport::default(), HashSet::new(), None);
+    let (mut found, mut failure) = (Match::with(source), None);
     let module = with_values(module, |_, path, shape| {
-        let (name, layout) = public(path, shape.len(), &rename);
-        seen.insert(name.clone());
-        match shapes.get(name.as_str()) {
-            None => report.missing.push(name),
-            Some(got) if !layout.fits(shape, got) => {
-                report.mis_shaped.push((name, layout.public_shape(shape), got.to_vec()));
+        let (name, layout) = found.find(path, shape, &rename)?;
+        match source.values(&name) {
+            Err(error) => {
+                failure = failure.take().or(Some(error));
+                None
             }
-            Some(_) => match source.values(&name) {
-                Err(error) => failure = failure.take().or(Some(error)),
-                Ok(values) => {
-                    report.applied.push(name);
-                    return Some(match (layout, shape) {
-                        (Layout::Transposed | Layout::Pointwise, &[inputs, outputs]) => {
-                            transposed(&values, outputs, inputs)
-                        }
-                        _ => values,
-                    });
+            Ok(values) => Some(match (layout, shape) {
+                (Layout::Transposed | Layout::Pointwise, &[inputs, outputs]) => {
+                    transposed(&values, outputs, inputs)
                 }
-            },
+                _ => values,
+            }),
         }
-        None
     });
-    report.unused = shapes.keys().filter(|n| !seen.contains(**n)).map(|n| n.to_string()).collect();
     match failure {
         Some(error) => Err(error),
-        None => Ok((module, report)),
+        None => Ok((module, found.finish())),
     }
 }
 

@@ -134,10 +134,12 @@ impl<F: FnMut(usize, &str, &[usize]) -> Option<Vec<f32>>> ModuleMapper for Repla
         let values = (self.value)(self.index, &self.path.name(), &shape);
         self.index += 1;
         match values {
-            Some(values) => param.map(|old| {
-                let new = Tensor::from_data(TensorData::new(values, shape), &old.device());
-                if old.is_require_grad() { new.require_grad() } else { new }
-            }),
+            Some(values) => {
+                // The old values may never have been made, and are not made for this.
+                let new = Tensor::from_data(TensorData::new(values, shape), &param.lazy_device());
+                let id = param.id;
+                param.transform_for_load(new, id)
+            }
             None => param,
         }
     }

@@ -124,6 +124,7 @@ fn cored(
 }
 
 /// What a group norm does to a band.
+#[expect(clippy::large_enum_variant, reason = "one is made for a whole layer")]
 #[derive(Debug)]
 pub(super) enum BandNorm<'a> {
     /// The norm of what it is given.

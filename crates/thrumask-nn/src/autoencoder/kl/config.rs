@@ -99,7 +99,9 @@ impl KlConfig {
     /// # Errors
     /// [`Error::Config`] when it is no such file, or asks for what this network does not do.
     pub fn from_diffusers(json: &str) -> Result<Self> {
-        let public: Public = serde_json::from_str(json)
+        // By way of a map: a list would be taken for the fields in their order, all left out.
+        let public = serde_json::from_str::<serde_json::Map<_, _>>(json)
+            .and_then(|fields| Public::deserialize(serde_json::Value::Object(fields)))
             .map_err(|e| Error::config("config.json of the autoencoder", e.to_string()))?;
         public.resolve()
     }

@@ -132,7 +132,7 @@ impl AutoencoderKl {
     ) -> Result<Self> {
         let part = Part::under_any(source, &[names::SINGLE_FILE_PREFIX]);
         let (naming, levels) = (KlNaming::of(&part), config.channels.len());
-        let blank = Self::new(&mut Init::blank(device), config)?;
+        let blank = Self::new(&mut Init::new(0, device), config)?;
         load_public(what, &part, blank, |path| naming.rename(path, levels))
     }
 

@@ -6,6 +6,7 @@
 
 mod config;
 mod level;
+mod load;
 mod model;
 mod motion;
 pub mod names;

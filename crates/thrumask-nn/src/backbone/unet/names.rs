@@ -2,6 +2,9 @@
 
 use super::UnetConfig;
 
+/// What precedes the U-Net's tensors in the original single file.
+pub const SINGLE_FILE: &str = "model.diffusion_model.";
+
 /// The path of a module in the layout of diffusers' `UNetMotionModel`, whose parts `unet/` and
 /// `motion_adapter/` have the same names.
 pub fn diffusers(path: &str) -> String {
@@ -22,7 +25,6 @@ pub fn diffusers(path: &str) -> String {
 /// The path of a module in the original single file of Stable Diffusion 1.5 (motion modules, which it
 /// does not have, keep their names).
 pub fn single_file(path: &str, config: &UnetConfig) -> String {
-    const PREFIX: &str = "model.diffusion_model.";
     if path.contains("motion_modules") {
         return diffusers(path);
     }
@@ -77,7 +79,7 @@ pub fn single_file(path: &str, config: &UnetConfig) -> String {
         rest => diffusers(rest),
     };
     let dot = if rest.is_empty() { "" } else { "." };
-    format!("{PREFIX}{place}{dot}{rest}")
+    format!("{SINGLE_FILE}{place}{dot}{rest}")
 }
 
 /// The path of a motion module's part in AnimateDiff's own checkpoints.

@@ -85,7 +85,10 @@ impl ClipTextConfig {
     /// [`Error::Config`] when it is no such file, or asks for what this network does not do.
     pub fn from_transformers(json: &str) -> Result<Self> {
         let refuse = |reason: String| Error::config("config.json of the text encoder", reason);
-        let public: Public = serde_json::from_str(json).map_err(|e| refuse(e.to_string()))?;
+        // By way of a map: a list would be taken for the fields in their order, all left out.
+        let public = serde_json::from_str::<serde_json::Map<_, _>>(json)
+            .and_then(|fields| Public::deserialize(serde_json::Value::Object(fields)))
+            .map_err(|e| refuse(e.to_string()))?;
         if public.model_type != "clip_text_model" {
             let got = public.model_type;
             return Err(refuse(format!("model_type: expected clip_text_model, got {got:?}")));

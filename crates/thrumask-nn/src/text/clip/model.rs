@@ -142,7 +142,7 @@ impl ClipText {
         config: &ClipTextConfig,
         device: &Device,
     ) -> Result<Self> {
-        let blank = Self::new(&mut Init::blank(device), config)?;
+        let blank = Self::new(&mut Init::new(0, device), config)?;
         load_public(what, &names::part(source), blank, names::rename)
     }
 

@@ -2,14 +2,17 @@
 classes on torch's meta device. The layouts of single files are spelled out here from their public
 definition, and diffusers' own converters are asked whether they lead to the names of its folders."""
 
-import json, pathlib
+import json, pathlib, sys
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, MotionAdapter, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint, convert_ldm_clip_checkpoint
 from transformers import CLIPTextConfig, CLIPTextModel
 
 FOLDER = pathlib.Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent / "unet"))
+from export import animatediff_names, ldm_names
+
 CHANNELS, BLOCKS = (128, 256, 512, 512), 2
 DOWN, UP = ["DownEncoderBlock2D"] * 4, ["UpDecoderBlock2D"] * 4
 
@@ -95,5 +98,19 @@ def clip():
     write("clip_l_text.json", rows)
 
 
+def unet():
+    """Stable Diffusion 1.5's U-Net; motion modules of AnimateDiff V3."""
+    with torch.device("meta"):
+        net = UNet2DConditionModel(cross_attention_dim=768)
+        adapter = MotionAdapter(use_motion_mid_block=False, motion_max_seq_length=32)
+    names = ldm_names(net.state_dict(), dict(layers=2, channels=(320, 640, 1280, 1280), attention=(1, 1, 1, 0)))
+    write("unet.json", [[n, names[n], list(t.shape)] for n, t in net.state_dict().items()])
+    # Tables of positions are no parameters, and AnimateDiff's files name them otherwise.
+    state = {n: t for n, t in adapter.state_dict().items() if not n.endswith("pos_embed.pe")}
+    names = animatediff_names(state)
+    write("motion.json", [[n, names[n], list(t.shape)] for n, t in state.items()])
+
+
 vae()
 clip()
+unet()

@@ -10,6 +10,10 @@ use burn::{module::Module, tensor::Device};
 use thrumask_nn::{
     Error, Result,
     autoencoder::kl::{AutoencoderKl, KlConfig, KlNaming},
+    backbone::{
+        ObjectLayer, ObjectLayers,
+        unet::{Unet, UnetConfig},
+    },
     layers::Init,
     text::clip::{self, ClipText, ClipTextConfig},
     weights::{TensorSource, public_shapes},
@@ -72,7 +76,7 @@ fn autoencoder() {
     // Where the same tensor lies in each.
     let known: BTreeSet<[String; 3]> =
         rows.iter().map(|r| [&r.0, &r.1, &r.2].map(|name| module_of(name))).collect();
-    let network = AutoencoderKl::new(&mut Init::blank(&device), &config).unwrap();
+    let network = AutoencoderKl::new(&mut Init::new(0, &device), &config).unwrap();
     let namings = [KlNaming::Diffusers, KlNaming::OldDiffusers, KlNaming::Original];
     let ours: BTreeSet<[String; 3]> =
         paths(&network).iter().map(|path| namings.map(|n| n.rename(path, 4))).collect();
@@ -97,12 +101,78 @@ fn text_encoder() {
     load("one file", all).unwrap();
     let known: BTreeSet<[String; 2]> =
         rows.iter().map(|r| [&r.0, &r.1].map(|name| module_of(name))).collect();
-    let network = ClipText::new(&mut Init::blank(&device), &config).unwrap();
+    let network = ClipText::new(&mut Init::new(0, &device), &config).unwrap();
     let both = |path: &String| {
         let path = clip::names::rename(path);
         [format!("text_model.{path}"), format!("{}{path}", clip::names::PREFIXES[0])]
     };
     assert_eq!(paths(&network).iter().map(both).collect::<BTreeSet<_>>(), known);
+}
+
+/// Of each tensor: name in diffusers' folders, in the original files, shape.
+type UnetRow = (String, String, Vec<usize>);
+
+/// Stable Diffusion 1.5 with AnimateDiff V3 as the paper's stage 2: two conditions, object layers in all
+/// six attention blocks of the encoder.
+#[test]
+fn unet() {
+    let read = |text: &str| serde_json::from_str::<Vec<UnetRow>>(text).unwrap();
+    let [unet, motion] = [include_str!("unet.json"), include_str!("motion.json")].map(read);
+    assert_eq!([unet.len(), motion.len()], [686, 520]);
+    let folder = |rows: &[UnetRow]| Shapes::of(rows.iter().map(|r| (r.0.clone(), r.2.clone())));
+    let file = |rows: &[UnetRow], prefix: &str| {
+        Shapes::of(rows.iter().map(|r| (format!("{prefix}{}", r.1), r.2.clone())))
+    };
+    let config = UnetConfig {
+        object_layers: ObjectLayers {
+            blocks: 6,
+            self_attention: ObjectLayer::Masked,
+            cross_attention: ObjectLayer::Masked,
+            gate_start: 0.0,
+        },
+        ..UnetConfig::sd15_animatediff_v3([16, 32, 32], 2)
+    };
+    let check = Unet::check_public;
+    // Two folders; one folder; the original files, which hold more than the network.
+    let report = check("folders", &[&folder(&unet), &folder(&motion)], &config).unwrap();
+    assert_eq!(report.applied.len(), unet.len() + motion.len());
+    let network = Unet::new(&mut Init::new(0, &Device::flex()), &config).unwrap();
+    let shapes = public_shapes(&network, str::to_owned);
+    let count: usize = shapes.values().map(|shape| shape.iter().product::<usize>()).sum();
+    assert_eq!(count, 859_520_964 + 417_137_600 + own_parameters(&config));
+    let mut one = folder(&unet);
+    one.0.extend(folder(&motion).0);
+    let table = "down_blocks.0.motion_modules.0.transformer_blocks.0.pos_embed.pe";
+    one.0.insert(table.into(), vec![1, 32, 320]);
+    check("one folder", &[&one], &config).unwrap();
+    let (mut single, mut motion) = (file(&unet, ""), file(&motion, "module."));
+    single.0.insert("cond_stage_model.logit_scale".into(), vec![]);
+    let table = "module.down_blocks.0.motion_modules.0.temporal_transformer.transformer_blocks.0\
+                 .attention_blocks.0.pos_encoder.pe";
+    motion.0.insert(table.into(), vec![1, 32, 320]);
+    check("original", &[&single, &motion], &config).unwrap();
+
+    let plain = UnetConfig::sd15_animatediff_v3([16, 32, 32], 0);
+    let refused = |sources: &[&dyn TensorSource], parts: [&str; 2]| {
+        let error = check("spoiled", sources, &plain).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    };
+    refused(&[&folder(&unet)], ["520 missing", "motion_modules"]);
+    refused(&[&one, &folder(&unet)], ["more than one file", "conv_in"]);
+    one.0.insert("mid_block.resnets.0.norm1.weight".into(), vec![1281]);
+    one.0.insert("extra".into(), vec![1]);
+    refused(&[&one], ["1 unused: extra", "[1281] where [1280]"]);
+}
+
+/// Parameters of the object layers and of the channels for the conditions.
+fn own_parameters(config: &UnetConfig) -> usize {
+    let block = |c: usize| {
+        let text = config.text_width;
+        // Norm, four maps, the output's last without a bias, and a gate; the prompts' are narrower.
+        (2 * c + 4 * c * c + 1) + (2 * c + 2 * c * c + 2 * text * c + 1)
+    };
+    let blocks: usize = [320, 640, 1280].map(|c| 2 * block(c)).iter().sum();
+    blocks + 320 * config.condition_channels * 9
 }
 
 #[test]
