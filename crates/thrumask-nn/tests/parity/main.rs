@@ -1,6 +1,6 @@
 //! Our operators, layers and block against public reference implementations.
 //!
-//! Each folder holds the exporter that ran the reference (PyTorch, diffusers, transformers, flow_vis;
+//! Each folder holds the exporter that ran the reference (PyTorch, diffusers, transformers, flow_vis, gguf;
 //! versions in `requirements.txt`), what it wrote, and the test. To make a fixture anew:
 //! `pip install -r requirements.txt && python attention/export.py`.
 #![allow(clippy::unwrap_used)]
@@ -12,6 +12,7 @@ mod dit_block;
 mod fixture;
 mod flow;
 mod flow_colors;
+mod gguf;
 mod lpips;
 mod norms;
 mod optimiser;
