@@ -65,8 +65,7 @@ pub fn guarded(run: impl FnOnce() -> Result<()>) -> ExitCode {
             (format!("internal error, please report: {words}"), 1)
         }
     };
-    // Nobody may be listening any more.
-    let _ = writeln!(io::stderr(), "{line}");
+    say(&line);
     ExitCode::from(code)
 }
 
@@ -79,6 +78,11 @@ fn is_interrupted(e: &anyhow::Error) -> bool {
 /// Whether the person asked to stop.
 pub fn interrupted() -> bool {
     INTERRUPTS.load(Ordering::SeqCst) > 0
+}
+
+/// Tells something that is no result; nobody may be listening any more.
+pub fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Prints a result.
@@ -157,7 +161,7 @@ impl Terminal {
 
     fn say(&self, line: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr(), "{line}");
+            say(line);
         }
     }
 }

@@ -22,19 +22,57 @@ const TEMP_SUFFIX: &str = ".tmp";
 /// [`Error::Io`] when the folder is missing, not writable or full; [`Error::Invalid`] when `path`
 /// is a folder, a device or has no file name. The old file, if any, is then still whole.
 pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
-    let path = target_of(path.as_ref())?;
-    let failed = |e| Error::io("writing", &path, e);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMP_PREFIX).suffix(TEMP_SUFFIX);
-    // Temporary files are private by default; results get the permissions of any new file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder_of(&path)).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(&path).map_err(|e| failed(e.error))?;
-    sync_folder(folder_of(&path));
-    Ok(())
+    let mut file = PendingFile::begin(path)?;
+    file.write_all(bytes).map_err(|e| Error::io("writing", &file.path, e))?;
+    file.commit()
+}
+
+/// A file that is written piece by piece and gets its name when all of it is there; dropped before
+/// that, it leaves nothing.
+pub struct PendingFile {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl PendingFile {
+    /// Begins a file that will be `path`.
+    ///
+    /// # Errors
+    /// As [`write_atomic`].
+    pub fn begin(path: impl AsRef<Path>) -> Result<Self> {
+        let path = target_of(path.as_ref())?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(TEMP_PREFIX).suffix(TEMP_SUFFIX);
+        // Temporary files are private by default; results get the permissions of any new file.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder_of(&path));
+        let file = file.map_err(|e| Error::io("writing", &path, e))?;
+        Ok(Self { file, path })
+    }
+
+    /// Gives it its name. A reader sees the old file or the new one, never a part.
+    ///
+    /// # Errors
+    /// As [`write_atomic`]; the old file, if any, is then still whole.
+    pub fn commit(self) -> Result<()> {
+        let Self { file, path } = self;
+        let failed = |e| Error::io("writing", &path, e);
+        file.as_file().sync_all().map_err(failed)?;
+        file.persist(&path).map_err(|e| failed(e.error))?;
+        sync_folder(folder_of(&path));
+        Ok(())
+    }
+}
+
+impl Write for PendingFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// Fills a new folder by `fill` and gives it the name `path` when all of it is written. A folder

@@ -12,14 +12,27 @@ pub enum Error {
     /// From a network.
     #[error(transparent)]
     Network(#[from] thrumask_nn::Error),
+    /// From the hub of public models: a repository, file or address, and what is wrong with it.
+    #[error("{what}: {reason}")]
+    Hub {
+        /// The thing.
+        what: String,
+        /// What was expected and what was got.
+        reason: String,
+    },
 }
 
 impl Error {
+    /// An [`Error::Hub`].
+    pub fn hub(what: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Hub { what: what.into(), reason: reason.into() }
+    }
+
     /// Whether the user asked to stop.
     pub fn is_interrupted(&self) -> bool {
         let core = match self {
             Self::Core(e) | Self::Network(thrumask_nn::Error::Core(e)) => e,
-            Self::Network(_) => return false,
+            Self::Network(_) | Self::Hub { .. } => return false,
         };
         matches!(core, thrumask_core::Error::Interrupted)
     }

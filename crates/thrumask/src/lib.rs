@@ -9,10 +9,12 @@
 //! - [`model`]: the trained networks and how they are sampled.
 //! - [`pipeline`]: all of it on a run directory; [`nano`]: the models built into the program.
 //! - [`train`], [`eval`], [`paper`]: training, figures, and the paper's comparisons.
+//! - [`hub`]: public models, downloaded and kept where Python's libraries keep them.
 //! - [`world`]: the procedural videos that the nano models learn from.
 
 pub mod error;
 pub mod eval;
+pub mod hub;
 pub mod model;
 pub mod motion;
 pub mod nano;

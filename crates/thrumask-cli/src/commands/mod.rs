@@ -3,6 +3,7 @@
 mod animate;
 mod bench;
 mod eval;
+mod models;
 mod motion;
 mod plan;
 mod schema;
@@ -50,6 +51,7 @@ enum Command {
     Eval(eval::Eval),
     Bench(bench::Bench),
     World(world::World),
+    Models(models::Models),
     Schema(schema::Schema),
 }
 
@@ -67,6 +69,7 @@ impl Cli {
             Some(Command::Eval(command)) => command.run(),
             Some(Command::Bench(command)) => command.run(),
             Some(Command::World(command)) => command.run(),
+            Some(Command::Models(command)) => command.run(),
             Some(Command::Schema(command)) => command.run(),
         }
     }

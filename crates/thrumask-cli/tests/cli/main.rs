@@ -11,6 +11,7 @@ mod determinism;
 mod editing;
 mod formats;
 mod interruption;
+mod models;
 mod objects;
 mod stages;
 mod training;

@@ -3,10 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use burn::module::Module;
-use half::f16;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use super::{Parameter, parameters, with_values};
+use super::{
+    FloatType, Format, Kind, Parameter, TensorFile, TensorSource,
+    bytes::Bytes,
+    number::Number,
+    parameters,
+    safetensors::{Heading, write_header},
+    with_values,
+};
 use crate::{Error, Result};
 
 /// What a load did, by tensor name.
@@ -66,38 +71,23 @@ impl WeightFile {
         }
     }
 
-    /// Reads safetensors bytes; f32 and f16 tensors.
+    /// Reads safetensors bytes; f32, f16 and bf16 tensors.
     ///
     /// # Errors
     /// [`Error::Weights`] when the bytes are no safetensors file or hold another number type.
     pub fn read(what: &str, bytes: &[u8]) -> Result<Self> {
-        let refuse = |e: safetensors::SafeTensorError| Error::weights(what, e.to_string());
-        let file = SafeTensors::deserialize(bytes).map_err(refuse)?;
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(refuse)?;
-        let mut tensors = BTreeMap::new();
-        for (name, view) in file.tensors() {
-            let data = view.data();
-            let values = match view.dtype() {
-                Dtype::F32 => data
-                    .as_chunks::<4>()
-                    .0
-                    .iter()
-                    .map(|&b| f32::from_le_bytes(b))
-                    .collect::<Vec<_>>(),
-                Dtype::F16 => data
-                    .as_chunks::<2>()
-                    .0
-                    .iter()
-                    .map(|&b| f16::from_le_bytes(b).to_f32())
-                    .collect(),
-                other => {
-                    let reason = format!("{name}: expected f32 or f16, got {other:?}");
-                    return Err(Error::weights(what, reason));
-                }
-            };
-            tensors.insert(name, (view.shape().to_vec(), values));
+        let source = TensorFile::parsed(what, Bytes::Memory(bytes), Format::Safetensors)?;
+        let mut file = Self::default();
+        for (name, info) in source.infos() {
+            if !matches!(info.kind, Kind::Numbers(Number::F32 | Number::F16 | Number::BF16)) {
+                let reason = format!("{name}: expected f32, f16 or bf16, got {}", info.kind);
+                return Err(Error::weights(what, reason));
+            }
+            file.tensors.insert(name.to_owned(), (info.shape.clone(), source.values(name)?));
         }
-        Ok(Self { tensors, metadata: header.metadata().clone().unwrap_or_default() })
+        let metadata = source.metadata().iter();
+        file.metadata = metadata.map(|(key, value)| (key.clone(), value.clone())).collect();
+        Ok(file)
     }
 
     /// Safetensors bytes, as f32 or, when `half` is set, f16.
@@ -105,27 +95,22 @@ impl WeightFile {
     /// # Errors
     /// [`Error::Weights`] when a shape does not fit its values.
     pub fn write(&self, half: bool) -> Result<Vec<u8>> {
-        let bytes: Vec<Vec<u8>> = self
-            .tensors
-            .values()
-            .map(|(_, values)| match half {
-                true => values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(),
-                false => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            })
+        let float = if half { FloatType::F16 } else { FloatType::F32 };
+        let tensors = self.tensors.iter();
+        let headings: Vec<Heading<'_>> = tensors
+            .clone()
+            .map(|(name, (shape, _))| (name.as_str(), float.number(), shape.as_slice()))
             .collect();
-        let refuse = |e: safetensors::SafeTensorError| Error::weights("to write", e.to_string());
-        let dtype = if half { Dtype::F16 } else { Dtype::F32 };
-        let views = self
-            .tensors
-            .iter()
-            .zip(&bytes)
-            .map(|((name, (shape, _)), data)| {
-                Ok((name.as_str(), TensorView::new(dtype, shape.clone(), data).map_err(refuse)?))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        // Sorted, so that the same metadata gives the same bytes: a hash map has no fixed order.
-        let bytes = safetensors::serialize(views, None).map_err(refuse)?;
-        insert_metadata(bytes, &self.metadata)
+        let mut bytes = Vec::new();
+        write_header(&mut bytes, &headings, &self.metadata)?;
+        for (name, (shape, values)) in tensors {
+            if shape.iter().product::<usize>() != values.len() {
+                let reason = format!("{name}: {shape:?} does not fit {} values", values.len());
+                return Err(Error::weights("to write", reason));
+            }
+            bytes.extend(float.bytes(values));
+        }
+        Ok(bytes)
     }
 
     /// Puts the tensors under `prefix` into a module; other prefixes are left alone.
@@ -165,31 +150,6 @@ impl WeightFile {
         report.unused = self.tensors.keys().filter(mine).cloned().collect();
         (module, report)
     }
-}
-
-/// Adds `__metadata__` to the JSON header of safetensors bytes, keys in alphabetical order.
-fn insert_metadata(bytes: Vec<u8>, metadata: &HashMap<String, String>) -> Result<Vec<u8>> {
-    if metadata.is_empty() {
-        return Ok(bytes);
-    }
-    let broken = || Error::weights("to write", "the header is broken");
-    let length = bytes.get(..8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
-    let length = length.ok_or_else(broken)? as usize;
-    let header = std::str::from_utf8(bytes.get(8..8 + length).ok_or_else(broken)?);
-    let header = header.map_err(|_| broken())?.trim_end();
-    let sorted: BTreeMap<_, _> = metadata.iter().collect();
-    let sorted = serde_json::to_string(&sorted).map_err(|_| broken())?;
-    let rest = header.strip_prefix('{').ok_or_else(broken)?;
-    let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
-    let mut header = format!("{{\"__metadata__\":{sorted}{comma}{rest}");
-    // The format wants the data to start at a multiple of eight.
-    while !header.len().is_multiple_of(8) {
-        header.push(' ');
-    }
-    let mut out = (header.len() as u64).to_le_bytes().to_vec();
-    out.extend(header.as_bytes());
-    out.extend(&bytes[8 + length..]);
-    Ok(out)
 }
 
 /// SHA-256 of weight bytes, in hexadecimal.

@@ -1,15 +1,31 @@
 //! Parameters by name: strict loading, saving as safetensors, public names and layouts, reading of
-//! PyTorch checkpoints, and flat access for the optimiser.
+//! public checkpoints, and flat access for the optimiser.
 
+mod bytes;
+mod checkpoint;
+mod convert;
 mod file;
 mod part;
+mod gguf;
+mod number;
 mod public;
+mod recognise;
+mod safetensors;
+mod tensors;
 mod torch;
+mod view;
 mod walk;
 
+pub use checkpoint::{Checkpoint, components, weight_files};
+pub use convert::{Conversion, convert};
 pub use file::{LoadReport, WeightFile, weights_hash};
 pub use part::Part;
 pub use public::{
     TensorSource, load_public, public_check, public_report, public_shapes, public_tensors,
 };
+pub use gguf::Blocks;
+pub use number::{FloatType, Number};
+pub use recognise::recognise;
+pub use tensors::{Format, Kind, TensorFile, TensorInfo};
+pub use view::{Renamed, only_prefix, renamed, without_prefix};
 pub use walk::{Parameter, gradients, parameters, with_values};

@@ -1,6 +1,6 @@
 //! Our operators, layers and block against public reference implementations.
 //!
-//! Each folder holds the exporter that ran the reference (PyTorch, diffusers, transformers, flow_vis;
+//! Each folder holds the exporter that ran the reference (PyTorch, diffusers, transformers, flow_vis, gguf;
 //! versions in `requirements.txt`), what it wrote, and the test. To make a fixture anew:
 //! `pip install -r requirements.txt && python attention/export.py`.
 #![allow(clippy::unwrap_used)]
@@ -15,6 +15,7 @@ mod fixture;
 mod flow;
 mod flow_colors;
 mod kl;
+mod gguf;
 mod lpips;
 mod manifests;
 mod norms;

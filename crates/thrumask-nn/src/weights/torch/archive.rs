@@ -1,9 +1,9 @@
 //! Zip archives of uncompressed entries, as PyTorch writes them (PKWARE's APPNOTE, with the 64-bit
 //! sizes of its section 4.5.3).
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
-type Reason<T> = std::result::Result<T, String>;
+use crate::weights::bytes::{Bytes, Reason};
 
 /// What the end of the directory looks like, and its length without a comment.
 const END: (&[u8], usize) = (b"PK\x05\x06", 22);
@@ -12,10 +12,12 @@ const LOCATOR: (&[u8], usize) = (b"PK\x06\x07", 20);
 const END_64: (&[u8], usize) = (b"PK\x06\x06", 56);
 /// The longest comment.
 const MAX_COMMENT: usize = 0xffff;
+/// The longest directory that is read.
+const MAX_DIRECTORY: u64 = 64 << 20;
 
 /// The entries of an archive.
 pub(super) struct Archive<'a> {
-    bytes: &'a [u8],
+    bytes: &'a Bytes<'a>,
     entries: BTreeMap<String, Entry>,
 }
 
@@ -28,21 +30,32 @@ struct Entry {
     header: u64,
 }
 
+/// Where the bytes of an entry lie, and their check sum.
+pub(super) struct Extent {
+    pub at: u64,
+    pub bytes: u64,
+    pub check: u32,
+}
+
 impl<'a> Archive<'a> {
     /// Reads the directory.
     ///
     /// # Errors
     /// A sentence on what is broken.
-    pub(super) fn read(bytes: &'a [u8]) -> Reason<Self> {
-        let (mut at, entries) = directory(bytes)?;
-        let mut archive = Self { bytes, entries: BTreeMap::new() };
+    pub(super) fn read(bytes: &'a Bytes<'a>) -> Reason<Self> {
+        let (start, end, entries) = directory(bytes)?;
+        if end - start > MAX_DIRECTORY {
+            return Err(format!("zip archive: a directory of more than {MAX_DIRECTORY} bytes"));
+        }
+        let directory = bytes.read(start, end - start)?;
+        let (mut at, mut archive) = (0, Self { bytes, entries: BTreeMap::new() });
         for _ in 0..entries {
-            if text(bytes, at..at + 4) != Some(b"PK\x01\x02") {
+            if text(&directory, at..at + 4) != Some(b"PK\x01\x02") {
                 return Err("zip archive: the directory is broken".into());
             }
             let [name, extra, comment] =
-                [28, 30, 32].map(|offset| number(bytes, at + offset, 2).unwrap_or(0) as usize);
-            let field = |offset, width| number(bytes, at + offset, width);
+                [28, 30, 32].map(|offset| number(&directory, at + offset, 2).unwrap_or(0) as usize);
+            let field = |offset, width| number(&directory, at + offset, width);
             let broken = || "zip archive: the directory ends too early".to_owned();
             let mut entry = Entry {
                 method: field(10, 2).ok_or_else(broken)?,
@@ -52,10 +65,10 @@ impl<'a> Archive<'a> {
                 header: field(42, 4).ok_or_else(broken)?,
             };
             let start = at + 46;
-            let title = text(bytes, start..start + name).ok_or_else(broken)?;
+            let title = text(&directory, start..start + name).ok_or_else(broken)?;
             let title = String::from_utf8(title.to_vec());
             let title = title.map_err(|_| "zip archive: a name is not UTF-8".to_owned())?;
-            let extras = text(bytes, start + name..start + name + extra).ok_or_else(broken)?;
+            let extras = text(&directory, start + name..start + name + extra).ok_or_else(broken)?;
             entry.widen(extras);
             archive.entries.insert(title, entry);
             at = start + name + extra + comment;
@@ -68,28 +81,38 @@ impl<'a> Archive<'a> {
         self.entries.keys().map(String::as_str)
     }
 
-    /// The bytes of an entry.
+    /// Where an entry lies.
     ///
     /// # Errors
-    /// A sentence with its name when it is not there, compressed, or broken.
-    pub(super) fn entry(&self, name: &str) -> Reason<&'a [u8]> {
+    /// A sentence with its name when it is not there, compressed, or outside the file.
+    pub(super) fn extent(&self, name: &str) -> Reason<Extent> {
         let entry =
             self.entries.get(name).ok_or_else(|| format!("{name} is not in the archive"))?;
         if entry.method != 0 || entry.packed != entry.size {
             return Err(format!("{name} is compressed, which is not supported"));
         }
         let broken = || format!("{name} does not lie within the file");
-        let at = usize::try_from(entry.header).map_err(|_| broken())?;
-        let head = at.checked_add(30).map(|end| at..end).and_then(|r| text(self.bytes, r));
-        if head.is_none_or(|head| !head.starts_with(b"PK\x03\x04")) {
+        let head = self.bytes.read(entry.header, 30).map_err(|_| broken())?;
+        if !head.starts_with(b"PK\x03\x04") {
             return Err(broken());
         }
-        let skipped: u64 =
-            [26, 28].iter().filter_map(|offset| number(self.bytes, at + offset, 2)).sum();
-        let start = at + 30 + skipped as usize;
-        let end = usize::try_from(entry.size).ok().and_then(|size| start.checked_add(size));
-        let data = end.and_then(|end| text(self.bytes, start..end)).ok_or_else(broken)?;
-        if u64::from(crc32(data)) != entry.check {
+        let skipped: u64 = [26, 28].iter().filter_map(|&offset| number(&head, offset, 2)).sum();
+        let at = entry.header + 30 + skipped;
+        let end = at.checked_add(entry.size).filter(|&end| end <= self.bytes.len());
+        end.ok_or_else(broken)?;
+        Ok(Extent { at, bytes: entry.size, check: entry.check as u32 })
+    }
+
+    /// The bytes of an entry.
+    ///
+    /// # Errors
+    /// As [`Archive::extent`], and when its check sum is another.
+    pub(super) fn entry(&self, name: &str) -> Reason<Cow<'a, [u8]>> {
+        let extent = self.extent(name)?;
+        let data = self.bytes.read(extent.at, extent.bytes)?;
+        let mut sum = Crc32::default();
+        sum.add(&data);
+        if sum.finish() != extent.check {
             return Err(format!("{name} is broken: its check sum is another"));
         }
         Ok(data)
@@ -115,24 +138,30 @@ impl Entry {
     }
 }
 
-/// Where the directory begins, and how many entries it has.
-fn directory(bytes: &[u8]) -> Reason<(usize, u64)> {
+/// Where the directory begins and ends, and how many entries it has.
+fn directory(bytes: &Bytes<'_>) -> Reason<(u64, u64, u64)> {
     let missing = || "zip archive: its end is missing".to_owned();
-    let last = bytes.len().checked_sub(END.1).ok_or_else(missing)?;
+    let most = (MAX_COMMENT + END.1 + LOCATOR.1) as u64;
+    let base = bytes.len().saturating_sub(most);
+    let tail = bytes.read(base, bytes.len() - base)?;
+    let last = tail.len().checked_sub(END.1).ok_or_else(missing)?;
     let mut places = (last.saturating_sub(MAX_COMMENT)..=last).rev();
-    let end = places.find(|&at| bytes[at..].starts_with(END.0)).ok_or_else(missing)?;
-    let here = |offset, width| number(bytes, end + offset, width).unwrap_or(0);
+    let end = places.find(|&at| tail[at..].starts_with(END.0)).ok_or_else(missing)?;
+    let here = |offset, width| number(&tail, end + offset, width).unwrap_or(0);
     let mut found = (here(16, 4), here(10, 2));
     if let Some(locator) = end.checked_sub(LOCATOR.1)
-        && bytes[locator..].starts_with(LOCATOR.0)
+        && tail[locator..].starts_with(LOCATOR.0)
     {
-        let at = number(bytes, locator + 8, 8).and_then(|at| usize::try_from(at).ok());
-        let wide = at.and_then(|at| text(bytes, at..at.checked_add(END_64.1)?));
-        let wide = wide.filter(|wide| wide.starts_with(END_64.0)).ok_or_else(missing)?;
-        found = (number(wide, 48, 8).unwrap_or(0), number(wide, 32, 8).unwrap_or(0));
+        let at = number(&tail, locator + 8, 8).ok_or_else(missing)?;
+        let wide = bytes.read(at, END_64.1 as u64).map_err(|_| missing())?;
+        if !wide.starts_with(END_64.0) {
+            return Err(missing());
+        }
+        found = (number(&wide, 48, 8).unwrap_or(0), number(&wide, 32, 8).unwrap_or(0));
     }
-    let start = usize::try_from(found.0).ok().filter(|&start| start <= end);
-    Ok((start.ok_or_else(missing)?, found.1))
+    let end = base + end as u64;
+    let start = Some(found.0).filter(|&start| start <= end);
+    Ok((start.ok_or_else(missing)?, end, found.1))
 }
 
 fn text(bytes: &[u8], range: Range<usize>) -> Option<&[u8]> {
@@ -145,22 +174,36 @@ fn number(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
     Some(bytes.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b)))
 }
 
-/// The check sum of zip archives (ISO 3309).
-fn crc32(data: &[u8]) -> u32 {
-    const TABLE: [u32; 256] = {
-        let mut table = [0; 256];
-        let mut i = 0;
-        while i < 256 {
-            let (mut value, mut bit) = (i as u32, 0);
-            while bit < 8 {
-                value = (value >> 1) ^ (0xedb8_8320 & (value & 1).wrapping_neg());
-                bit += 1;
+/// The check sum of zip archives (ISO 3309), fed piece by piece.
+pub(in crate::weights) struct Crc32(u32);
+
+impl Default for Crc32 {
+    fn default() -> Self {
+        Self(!0)
+    }
+}
+
+impl Crc32 {
+    pub(in crate::weights) fn add(&mut self, data: &[u8]) {
+        const TABLE: [u32; 256] = {
+            let mut table = [0; 256];
+            let mut i = 0;
+            while i < 256 {
+                let (mut value, mut bit) = (i as u32, 0);
+                while bit < 8 {
+                    value = (value >> 1) ^ (0xedb8_8320 & (value & 1).wrapping_neg());
+                    bit += 1;
+                }
+                table[i] = value;
+                i += 1;
             }
-            table[i] = value;
-            i += 1;
-        }
-        table
-    };
-    let step = |sum: u32, &byte: &u8| sum >> 8 ^ TABLE[usize::from(sum as u8 ^ byte)];
-    !data.iter().fold(!0, step)
+            table
+        };
+        let step = |sum: u32, &byte: &u8| sum >> 8 ^ TABLE[usize::from(sum as u8 ^ byte)];
+        self.0 = data.iter().fold(self.0, step);
+    }
+
+    pub(in crate::weights) fn finish(self) -> u32 {
+        !self.0
+    }
 }

@@ -4,14 +4,20 @@
 mod archive;
 mod pickle;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
-use half::{bf16, f16};
-
-use self::archive::Archive;
-use self::pickle::{Number, Pickle, Ref, Tensor, Value};
-use super::WeightFile;
-use crate::{Error, Result};
+pub(super) use self::archive::Crc32;
+use self::{
+    archive::Archive,
+    pickle::{MAX_BYTES, Pickle, Ref, Tensor, Value},
+};
+use super::{
+    TensorSource, WeightFile,
+    bytes::{Bytes, Reason},
+    number::Number,
+    tensors::{Contents, Kind, Place, Storage, TensorFile, TensorInfo},
+};
+use crate::Result;
 
 /// First pickle of a stream: a number of 10 bytes that PyTorch chose.
 const MAGIC: [u8; 15] =
@@ -23,58 +29,67 @@ const MAX_DEPTH: usize = 8;
 /// How many entries are looked at, with those of dictionaries that occur more than once.
 const MAX_ENTRIES: usize = 1 << 20;
 
-type Reason<T> = std::result::Result<T, String>;
-
 impl WeightFile {
     /// Reads a checkpoint of PyTorch: every tensor in its dictionary, those of nested dictionaries with
     /// their names joined by dots, and of a dictionary with the key "state_dict" only what is in that.
     /// Numbers become f32; other entries (epochs, options) are passed over.
     ///
     /// # Errors
-    /// [`Error::Weights`] when the file holds anything but tensors, dictionaries and plain values, is
+    /// [`crate::Error::Weights`] when the file holds anything but tensors, dictionaries and plain values, is
     /// broken, compressed or big-endian, or when a tensor does not lie within its storage.
     pub fn read_torch(what: &str, bytes: &[u8]) -> Result<Self> {
-        let file = if bytes.starts_with(b"PK") { archive(bytes) } else { stream(bytes) };
-        let tensors = file.map_err(|reason| Error::weights(what, reason))?;
-        Ok(Self { tensors, ..Self::default() })
+        use super::Format::{TorchArchive, TorchStream};
+        let format = if bytes.starts_with(b"PK") { TorchArchive } else { TorchStream };
+        let source = TensorFile::parsed(what, Bytes::Memory(bytes), format)?;
+        let mut file = Self::default();
+        for (name, info) in source.infos() {
+            file.tensors.insert(name.to_owned(), (info.shape.clone(), source.values(name)?));
+        }
+        Ok(file)
     }
 }
 
-type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+/// Whether the first bytes of a file are those of a stream.
+pub(super) fn is_stream(start: &[u8]) -> bool {
+    start.starts_with(&MAGIC)
+}
 
 /// A zip archive with `NAME/data.pkl` and `NAME/data/KEY` for each storage, all uncompressed.
-fn archive(bytes: &[u8]) -> Reason<Tensors> {
+pub(super) fn read_archive(bytes: &Bytes<'_>) -> Reason<Contents> {
     let archive = Archive::read(bytes)?;
     let suffix = "/data.pkl";
     let name = archive.names().find(|n| n.ends_with(suffix));
     let name = name.ok_or_else(|| format!("expected an entry …{suffix}, found none"))?;
     let folder = name.strip_suffix(suffix).unwrap_or_default();
-    if archive.entry(&format!("{folder}/byteorder")).is_ok_and(|order| order != b"little") {
+    if archive.entry(&format!("{folder}/byteorder")).is_ok_and(|order| *order != *b"little") {
         return Err("expected little-endian numbers".into());
     }
-    let (pickle, root, _) = pickle::read(archive.entry(name)?)?;
+    let (pickle, root, _) = pickle::read(&archive.entry(name)?)?;
     let named = named_tensors(&pickle, root)?;
-    let mut storages: BTreeMap<String, Vec<f32>> = BTreeMap::new();
+    let mut storages = Storages::default();
     for tensor in named.values() {
         let (key, number, count) = &tensor.storage;
-        if !storages.contains_key(key) {
-            let data = archive.entry(&format!("{folder}/data/{key}"))?;
-            if count.checked_mul(number.width()).is_none_or(|n| n > data.len()) {
+        if storages.find(key, *number)?.is_none() {
+            let extent = archive.extent(&format!("{folder}/data/{key}"))?;
+            if count.checked_mul(number.width()).is_none_or(|n| n as u64 > extent.bytes) {
                 return Err(format!("storage {key}: expected {count} numbers, got fewer"));
             }
-            storages.insert(key.clone(), numbers(data, *number));
+            storages.add(key, *number, (extent.at, extent.bytes), Some(extent.check));
         }
     }
-    views(named, &storages)
+    storages.contents(named)
 }
 
 /// Pickles one after the other: a magic number, the protocol, the system, the tensors, the keys of
 /// the storages; then each storage as its length and its numbers.
-fn stream(bytes: &[u8]) -> Reason<Tensors> {
-    let mut rest = bytes.strip_prefix(&MAGIC).ok_or("expected a checkpoint of PyTorch")?;
+pub(super) fn read_stream(bytes: &Bytes<'_>) -> Reason<Contents> {
+    if !is_stream(&bytes.read_up_to(0, MAGIC.len() as u64)?) {
+        return Err("expected a checkpoint of PyTorch".into());
+    }
+    let mut at = MAGIC.len() as u64;
     let mut next = || -> Reason<(Pickle, Ref)> {
-        let (pickle, root, length) = pickle::read(rest)?;
-        rest = &rest[length..];
+        let (pickle, root, length) = pickle::read(&bytes.read_up_to(at, MAX_BYTES as u64)?)?;
+        at += length as u64;
         Ok((pickle, root))
     };
     let (protocol, root) = next()?;
@@ -96,19 +111,20 @@ fn stream(bytes: &[u8]) -> Reason<Tensors> {
         _ => None,
     });
     let kinds: BTreeMap<&str, Number> = kinds.collect();
-    let mut storages = BTreeMap::new();
+    let mut storages = Storages::default();
     for &key in list {
         let key = keys.text(key)?;
         let number = *kinds.get(key.as_str()).ok_or_else(|| format!("storage {key} is unknown"))?;
         let short = || format!("storage {key}: the file ends too early");
-        let (count, data) = rest.split_first_chunk::<8>().ok_or_else(short)?;
-        let length = usize::try_from(u64::from_le_bytes(*count)).ok();
-        let length = length.and_then(|n| n.checked_mul(number.width())).ok_or_else(short)?;
-        let (data, after) = data.split_at_checked(length).ok_or_else(short)?;
-        rest = after;
-        storages.insert(key, numbers(data, number));
+        let count = bytes.read(at, 8).map_err(|_| short())?;
+        let count = count.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b));
+        let length = count.checked_mul(number.width() as u64).ok_or_else(short)?;
+        at += 8;
+        let end = at.checked_add(length).filter(|&end| end <= bytes.len()).ok_or_else(short)?;
+        storages.add(&key, number, (at, length), None);
+        at = end;
     }
-    views(named_tensors(&pickle, root)?, &storages)
+    storages.contents(named_tensors(&pickle, root)?)
 }
 
 /// The value of a key in a dictionary.
@@ -151,74 +167,65 @@ fn named_tensors(pickle: &Pickle, root: Ref) -> Reason<BTreeMap<String, &Tensor>
     Ok(found)
 }
 
-/// The numbers of each tensor.
-fn views(
-    named: BTreeMap<String, &Tensor>,
-    storages: &BTreeMap<String, Vec<f32>>,
-) -> Reason<Tensors> {
-    // Tensors may share storages, but not so often that a small file fills the memory.
-    let stored: usize = storages.values().map(Vec::len).sum();
-    let mut left = stored.saturating_mul(4);
-    let mut tensors = BTreeMap::new();
-    for (name, tensor) in named {
-        let key = &tensor.storage.0;
-        let storage = storages.get(key).ok_or_else(|| format!("{name}: no storage {key}"))?;
-        let count = tensor.shape.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
-        let count = count.filter(|&n| n <= storage.len() && n <= left);
-        let count = count.ok_or_else(|| format!("{name}: more numbers than its storage holds"))?;
-        left -= count;
-        let values = view(tensor, storage, count);
-        let values = values.ok_or_else(|| format!("{name} does not lie within its storage"))?;
-        tensors.insert(name, (tensor.shape.clone(), values));
-    }
-    Ok(tensors)
+/// The storages of a file by their keys.
+#[derive(Default)]
+struct Storages {
+    by_key: BTreeMap<String, (usize, Number)>,
+    all: Vec<Storage>,
 }
 
-/// The numbers of a view, row-major; `None` when it does not lie within its storage.
-fn view(tensor: &Tensor, storage: &[f32], count: usize) -> Option<Vec<f32>> {
-    if count == 0 {
-        return Some(Vec::new());
+impl Storages {
+    /// Notes where the bytes of a storage are: the first one, and how many.
+    fn add(&mut self, key: &str, number: Number, place: (u64, u64), check: Option<u32>) {
+        self.by_key.insert(key.to_owned(), (self.all.len(), number));
+        let (at, bytes) = place;
+        self.all.push(Storage { at, bytes, check, checked: AtomicBool::new(false) });
     }
-    let steps = tensor.shape.iter().zip(&tensor.strides);
-    let last = steps.clone().try_fold(tensor.offset, |at, (&size, &stride)| {
-        at.checked_add((size - 1).checked_mul(stride)?)
-    })?;
-    if last >= storage.len() {
-        return None;
-    }
-    let mut values = Vec::with_capacity(count);
-    let mut place = vec![0; tensor.shape.len()];
-    for _ in 0..count {
-        let at: usize = place.iter().zip(&tensor.strides).map(|(&i, &s)| i * s).sum();
-        values.push(storage[tensor.offset + at]);
-        for (i, &size) in place.iter_mut().zip(&tensor.shape).rev() {
-            *i += 1;
-            if *i < size {
-                break;
+
+    /// The position of a storage, if it is known.
+    fn find(&self, key: &str, number: Number) -> Reason<Option<usize>> {
+        match self.by_key.get(key) {
+            None => Ok(None),
+            Some(&(at, known)) if known == number => Ok(Some(at)),
+            Some((_, known)) => {
+                Err(format!("storage {key}: expected {}, got {}", known.name(), number.name()))
             }
-            *i = 0;
         }
     }
-    Some(values)
+
+    /// The tensors as views, each of which must lie within its storage.
+    fn contents(self, named: BTreeMap<String, &Tensor>) -> Reason<Contents> {
+        let numbers = |at: usize, width: usize| self.all[at].bytes / width as u64;
+        // Tensors may share storages, but not so often that a small file fills the memory.
+        let stored = self.by_key.values().map(|&(at, number)| numbers(at, number.width()));
+        let mut left = stored.sum::<u64>().saturating_mul(4);
+        let mut tensors = BTreeMap::new();
+        for (name, tensor) in named {
+            let (key, number, _) = &tensor.storage;
+            let storage = self.find(key, *number)?;
+            let storage = storage.ok_or_else(|| format!("{name}: no storage {key}"))?;
+            let length = numbers(storage, number.width());
+            let count = tensor.shape.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
+            let count = count.filter(|&n| n as u64 <= length && n as u64 <= left);
+            let count =
+                count.ok_or_else(|| format!("{name}: more numbers than its storage holds"))?;
+            left -= count as u64;
+            if count > 0 && last(tensor).is_none_or(|last| last as u64 >= length) {
+                return Err(format!("{name} does not lie within its storage"));
+            }
+            let Tensor { offset, shape, strides, .. } = tensor.clone();
+            let bytes = (count * number.width()) as u64;
+            let info = TensorInfo { shape, kind: Kind::Numbers(*number), bytes };
+            tensors.insert(name, (info, Place::View { storage, offset, strides }));
+        }
+        Ok(Contents { tensors, storages: self.all, ..Contents::default() })
+    }
 }
 
-/// Little-endian numbers as f32.
-fn numbers(data: &[u8], number: Number) -> Vec<f32> {
-    /// Reads all numbers of a type.
-    macro_rules! all {
-        ($number:ty, $to:expr) => {
-            data.as_chunks().0.iter().map(|&bytes| $to(<$number>::from_le_bytes(bytes))).collect()
-        };
-    }
-    match number {
-        Number::F64 => all!(f64, |v| v as f32),
-        Number::F32 => all!(f32, |v| v),
-        Number::F16 => all!(f16, f16::to_f32),
-        Number::BF16 => all!(bf16, bf16::to_f32),
-        Number::I64 => all!(i64, |v| v as f32),
-        Number::I32 => all!(i32, |v| v as f32),
-        Number::I16 => all!(i16, f32::from),
-        Number::I8 => all!(i8, f32::from),
-        Number::U8 | Number::Bool => all!(u8, f32::from),
-    }
+/// The last number of a view that has any.
+fn last(tensor: &Tensor) -> Option<usize> {
+    let mut steps = tensor.shape.iter().zip(&tensor.strides);
+    steps.try_fold(tensor.offset, |at, (&size, &stride)| {
+        at.checked_add((size - 1).checked_mul(stride)?)
+    })
 }

@@ -7,35 +7,10 @@
 
 use std::collections::HashMap;
 
+use crate::weights::number::Number;
+
 /// Position of a value in [`Pickle::values`].
 pub(super) type Ref = usize;
-
-/// Number types of a storage, by the name of their class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Number {
-    F64,
-    F32,
-    F16,
-    BF16,
-    I64,
-    I32,
-    I16,
-    I8,
-    U8,
-    Bool,
-}
-
-impl Number {
-    /// Bytes of one number.
-    pub(super) fn width(self) -> usize {
-        match self {
-            Self::F64 | Self::I64 => 8,
-            Self::F32 | Self::I32 => 4,
-            Self::F16 | Self::BF16 | Self::I16 => 2,
-            Self::I8 | Self::U8 | Self::Bool => 1,
-        }
-    }
-}
 
 /// What a file may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +57,7 @@ pub(super) struct Pickle {
 }
 
 /// The longest pickle that is read, in bytes; the numbers are no part of it.
-const MAX_BYTES: usize = 16 << 20;
+pub(super) const MAX_BYTES: usize = 16 << 20;
 /// The most axes a tensor may have.
 const MAX_AXES: usize = 16;
 

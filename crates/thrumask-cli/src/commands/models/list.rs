@@ -1,0 +1,78 @@
+//! `thrumask models list`.
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+use thrumask::{
+    hub::{Repo, cache_from_env, known},
+    nano::{self, Models},
+};
+
+use super::size;
+use crate::terminal;
+
+/// List the models that are built in, known by a short name, or in the cache.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Print the list as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl List {
+    /// Does it.
+    pub fn run(self) -> Result<()> {
+        let models = Models::embedded();
+        let hashes = models.hashes()?;
+        let mut built_in = Vec::new();
+        for name in nano::NAMES {
+            built_in.push((name, models.bytes(name)?.len() as u64, hashes.get(name)));
+        }
+        let (known, cache) = (known()?, cache_from_env()?);
+        let cached = cache.repos()?;
+        let commit = |repo: &Repo, revision: &str| cache.commit(repo, revision);
+        if self.json {
+            let built_in = built_in
+                .iter()
+                .map(|(name, bytes, hash)| json!({"name": name, "bytes": bytes, "sha256": hash}));
+            let mut named = Vec::new();
+            for model in &known {
+                let mut value = serde_json::to_value(model)?;
+                value["cached"] = json!(commit(&Repo::parse(&model.repo)?, &model.revision));
+                named.push(value);
+            }
+            let cached = cached.iter().map(|repo| {
+                let main = commit(repo, "main");
+                json!({"repo": repo.name(), "main": main, "bytes": cache.bytes(repo)})
+            });
+            return terminal::print_json(&json!({
+                "built_in": built_in.collect::<Vec<_>>(),
+                "known": named,
+                "cache": cache.root(),
+                "cached": cached.collect::<Vec<_>>(),
+            }));
+        }
+        let mut text = String::from("Built in:\n");
+        for (name, bytes, _) in &built_in {
+            text.push_str(&format!("  {name:20} {:>9}\n", size(*bytes)));
+        }
+        text.push_str("\nKnown by name (`thrumask models pull NAME`):\n");
+        for model in &known {
+            let there = commit(&Repo::parse(&model.repo)?, &model.revision).is_some();
+            let mark = if there { "in the cache" } else { "" };
+            text.push_str(&format!("  {:20} {mark:12}  {}\n", model.name, model.purpose));
+            let licence = model.licence.as_ref().map(|l| format!(", licence {l}"));
+            let about = model.size.as_ref().map(|s| format!(", {s}"));
+            let more = format!("{}{}", licence.unwrap_or_default(), about.unwrap_or_default());
+            text.push_str(&format!("  {:20} {:12}  {}{more}\n", "", "", model.repo));
+        }
+        text.push_str(&format!("\nIn the cache {}:\n", cache.root().display()));
+        for repo in &cached {
+            text.push_str(&format!("  {:9} {}\n", size(cache.bytes(repo)), repo.name()));
+        }
+        if cached.is_empty() {
+            text.push_str("  nothing\n");
+        }
+        terminal::print(&text)
+    }
+}

@@ -1,0 +1,5 @@
+//! `thrumask models` against a hub in this process, and on files.
+
+mod files;
+mod pull;
+mod server;
