@@ -5,9 +5,10 @@ mod bytes;
 mod checkpoint;
 mod convert;
 mod file;
-mod part;
+mod fresh;
 mod gguf;
 mod number;
+mod part;
 mod public;
 mod recognise;
 mod safetensors;
@@ -19,12 +20,13 @@ mod walk;
 pub use checkpoint::{Checkpoint, components, weight_files};
 pub use convert::{Conversion, convert};
 pub use file::{LoadReport, WeightFile, weights_hash};
+pub use fresh::FreshTensors;
+pub use gguf::Blocks;
+pub use number::{FloatType, Number};
 pub use part::Part;
 pub use public::{
     TensorSource, load_public, public_check, public_report, public_shapes, public_tensors,
 };
-pub use gguf::Blocks;
-pub use number::{FloatType, Number};
 pub use recognise::recognise;
 pub use tensors::{Format, Kind, TensorFile, TensorInfo};
 pub use view::{Renamed, only_prefix, renamed, without_prefix};
