@@ -20,3 +20,4 @@ mod manifests;
 mod norms;
 mod optimiser;
 mod rotary;
+mod tiny_autoencoder;

@@ -17,6 +17,7 @@ use self::coder::{Decoder, Encoder};
 pub use self::config::KlConfig;
 use self::layers::Pointwise;
 pub use self::names::KlNaming;
+use super::frames::by_frames;
 use crate::{
     Error, Result,
     layers::Init,
@@ -150,21 +151,20 @@ impl AutoencoderKl {
     /// # Errors
     /// [`Error::Shape`] when there are not three channels, or a frame does not divide into patches.
     pub fn posterior(&self, pixels: Tensor<5>, portions: Portions) -> Result<Posterior> {
-        let [batch, channels, frames, height, width] = pixels.dims();
+        let [_, channels, _, height, width] = pixels.dims();
         if channels != 3 {
             return Err(Error::shape("pixel channels", 3, channels));
         }
-        let [h, w] = self.config.latent_size([height, width])?;
+        self.config.latent_size([height, width])?;
         let c = self.config.latent_channels;
         let rows = self.latent_rows(portions).map(|rows| rows * self.config.patch());
         let moments = by_frames(pixels, portions.frames, |x| {
-            let x = self.encoder.forward(x, rows); // [B·T, 2·C, H', W']
+            let x = self.encoder.forward(x, rows); // [N, 2·C, H', W']
             match &self.quant_conv {
                 Some(conv) => conv.forward(x),
                 None => x,
             }
-        });
-        let moments = moments.reshape([batch, frames, 2 * c, h, w]).swap_dims(1, 2);
+        }); // [B, 2·C, T, H', W']
         let mean = moments.clone().narrow(1, 0, c) - self.config.shift_factor;
         let log_variance = moments.narrow(1, c, c).clamp(LOG_VARIANCE[0], LOG_VARIANCE[1]);
         let scale = self.config.scaling_factor;
@@ -192,21 +192,19 @@ impl AutoencoderKl {
     /// # Errors
     /// [`Error::Shape`] when the channels are not those of this network.
     pub fn decode(&self, latents: Tensor<5>, portions: Portions) -> Result<Tensor<5>> {
-        let [batch, channels, frames, h, w] = latents.dims();
+        let channels = latents.dims()[1];
         if channels != self.config.latent_channels {
             return Err(Error::shape("latent channels", self.config.latent_channels, channels));
         }
         let rows = self.latent_rows(portions);
         let latents = latents / self.config.scaling_factor + self.config.shift_factor;
-        let pixels = by_frames(latents, portions.frames, |x| {
+        Ok(by_frames(latents, portions.frames, |x| {
             let x = match &self.post_quant_conv {
                 Some(conv) => conv.forward(x),
                 None => x,
             };
-            self.decoder.forward(x, rows) // [B·T, 3, H, W]
-        });
-        let patch = self.config.patch();
-        Ok(pixels.reshape([batch, frames, 3, h * patch, w * patch]).swap_dims(1, 2))
+            self.decoder.forward(x, rows) // [N, 3, H, W]
+        }))
     }
 
     /// Latent rows of a band.
@@ -214,19 +212,4 @@ impl AutoencoderKl {
         // A band gives its neighbours as many rows as convolutions look at.
         portions.rows.map(|rows| rows.div_ceil(self.config.patch()).max(bands::MARGIN))
     }
-}
-
-/// Applies a function to `count` frames after the other.
-///
-/// # Shapes
-/// - `x`: `[B, C, T, H, W]`
-/// - `f`: `[N, C, H, W]` to `[N, C', H', W']`
-/// - returns `[B·T, C', H', W']`
-fn by_frames(x: Tensor<5>, count: usize, f: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
-    let [batch, channels, frames, height, width] = x.dims();
-    let x = x.swap_dims(1, 2).reshape([batch * frames, channels, height, width]); // [B·T, C, H, W]
-    let (all, count) = (batch * frames, count.max(1));
-    let portion = |start| f(x.clone().narrow(0, start, count.min(all - start)));
-    let mut parts: Vec<_> = (0..all).step_by(count).map(portion).collect();
-    if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(parts, 0) }
 }
