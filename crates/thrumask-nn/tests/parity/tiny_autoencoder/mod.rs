@@ -87,7 +87,7 @@ fn photographs_through_the_real_network() {
         let at = (top..top + 128).flat_map(row).collect::<Vec<_>>();
         let rgb = at.chunks(2).flat_map(|at| photo.pixel(at[0], at[1])).collect();
         let crop = Picture::new(Size::new(128, 128), rgb).unwrap();
-        let pixels = pixels_from_frames(&[&[crop.clone()]], &device).unwrap();
+        let pixels = pixels_from_frames(&[std::slice::from_ref(&crop)], &device).unwrap();
         let latents = network.encode(pixels, 1).unwrap();
         assert_eq!(latents.dims(), [1, 32, 1, 16, 16]);
         let back = network.decode(latents, 1).unwrap();
