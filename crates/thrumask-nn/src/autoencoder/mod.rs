@@ -1,8 +1,10 @@
 //! Pixels to latents and back (the paper's TAE, E and its decoder): space-time patches are encoded
-//! one by one, and decoded with a look at their neighbours. Beside it, in [`kl`], the autoencoder of
-//! Stable Diffusion.
+//! one by one, and decoded with a look at their neighbours. Beside it, the public ones of
+//! pictures: in [`kl`] that of Stable Diffusion, in [`tiny`] small ones for previews.
 
+mod frames;
 pub mod kl;
+pub mod tiny;
 
 use burn::{
     module::{Module, Param},

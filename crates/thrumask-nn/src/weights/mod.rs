@@ -8,7 +8,6 @@ mod file;
 mod fresh;
 mod gguf;
 mod number;
-mod part;
 mod public;
 mod recognise;
 mod safetensors;
@@ -23,11 +22,10 @@ pub use file::{LoadReport, WeightFile, weights_hash};
 pub use fresh::FreshTensors;
 pub use gguf::Blocks;
 pub use number::{FloatType, Number};
-pub use part::Part;
 pub use public::{
     TensorSource, load_public, public_check, public_report, public_shapes, public_tensors,
 };
 pub use recognise::recognise;
 pub use tensors::{Format, Kind, TensorFile, TensorInfo};
-pub use view::{Renamed, only_prefix, renamed, without_prefix};
+pub use view::{Renamed, of_any_prefix, only_prefix, renamed, without_prefix};
 pub use walk::{Parameter, gradients, parameters, with_values};

@@ -42,6 +42,21 @@ pub fn only_prefix<'a>(source: &'a dyn TensorSource, prefix: &str) -> Renamed<'a
     Renamed { source, tensors: source.shapes().into_iter().filter_map(strip).collect() }
 }
 
+/// The tensors under the first of several prefixes that any has, without it; all when none has.
+pub fn of_any_prefix<'a>(source: &'a dyn TensorSource, prefixes: &[&str]) -> Renamed<'a> {
+    let shapes = source.shapes();
+    let has = |prefix: &&&str| shapes.keys().any(|name| name.starts_with(**prefix));
+    only_prefix(source, prefixes.iter().find(has).copied().unwrap_or_default())
+}
+
+impl Renamed<'_> {
+    /// Without a tensor that files may hold and no network needs, by its new name.
+    pub fn without(mut self, name: &str) -> Self {
+        self.tensors.remove(name);
+        self
+    }
+}
+
 /// All tensors, those whose names begin with `prefix` without it: `module.` of a network that was
 /// trained on several devices, say.
 ///
@@ -61,5 +76,27 @@ impl TensorSource for Renamed<'_> {
             Some((old, _)) => self.source.values(old),
             None => Err(Error::weights(name, "no tensor of this name")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::WeightFile;
+
+    #[test]
+    fn names_after_the_first_prefix_that_is_there() {
+        let mut file = WeightFile::default();
+        for (name, value) in [("a.x", 1.0), ("a.y", 2.0), ("b.x", 3.0)] {
+            file.tensors.insert(name.into(), (vec![1], vec![value]));
+        }
+        let names =
+            |view: &Renamed| view.shapes().keys().map(ToString::to_string).collect::<Vec<_>>();
+        let view = only_prefix(&file, "a.").without("y");
+        assert_eq!(names(&view), ["x"]);
+        assert_eq!(view.values("x").unwrap(), [1.0]);
+        assert!(view.values("y").is_err() && view.values("a.x").is_err());
+        assert_eq!(names(&of_any_prefix(&file, &["c.", "b."])), ["x"]);
+        assert_eq!(names(&of_any_prefix(&file, &["c."])), ["a.x", "a.y", "b.x"]);
     }
 }

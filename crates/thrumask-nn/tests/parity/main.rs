@@ -22,4 +22,5 @@ mod norms;
 mod optimiser;
 mod rotary;
 mod schedulers;
+mod tiny_autoencoder;
 mod unet;

@@ -17,22 +17,45 @@ pub(super) const MARGIN: usize = 2;
 pub(super) struct Bands(Vec<Tensor<4>>);
 
 impl Bands {
-    /// Bands of `rows` rows, the last of them perhaps shorter; the whole picture when `None`.
+    /// The whole picture as one band.
     ///
     /// # Shapes
     /// - `x`: `[B, C, H, W]`
-    pub fn split(x: Tensor<4>, rows: Option<usize>) -> Self {
-        let height = x.dims()[2];
-        let rows = rows.unwrap_or(height).clamp(1, height.max(1));
-        let starts = (0..height).step_by(rows);
-        let band = |start| x.clone().narrow(2, start, rows.min(height - start));
-        if rows == height { Self(vec![x]) } else { Self(starts.map(band).collect()) }
+    pub fn whole(x: Tensor<4>) -> Self {
+        Self(vec![x])
+    }
+
+    /// The picture in bands of `rows` rows, the last of them perhaps shorter; as it is when `None`. Each
+    /// resolution has bands of as many rows of its own: shorter ones would save little memory, and cost
+    /// what convolutions do once for each band.
+    ///
+    /// `rows` is at least [`MARGIN`], which a band shows to the next, and even.
+    pub fn regroup(self, rows: Option<usize>) -> Self {
+        let Some(rows) = rows else { return self };
+        let mut out = Vec::new();
+        let (mut open, mut height) = (Vec::new(), 0);
+        for band in self.0 {
+            let (mut start, end) = (0, band.dims()[2]);
+            while start < end {
+                let count = (rows - height).min(end - start);
+                open.push(band.clone().narrow(2, start, count));
+                (start, height) = (start + count, height + count);
+                if height == rows {
+                    out.push(joined(std::mem::take(&mut open)));
+                    height = 0;
+                }
+            }
+        }
+        if !open.is_empty() {
+            out.push(joined(open));
+        }
+        Self(out)
     }
 
     /// # Shapes
     /// - returns `[B, C, H, W]`
-    pub fn join(mut self) -> Tensor<4> {
-        if self.0.len() == 1 { self.0.remove(0) } else { Tensor::cat(self.0, 2) }
+    pub fn join(self) -> Tensor<4> {
+        joined(self.0)
     }
 
     /// Applies what keeps, halves or doubles the rows, looks at no more than [`MARGIN`] rows around, and
@@ -90,8 +113,12 @@ impl Bands {
         }
         let shape = [total.len() / groups, channels, 1, 1];
         let tensor = |v: Vec<f32>| Tensor::from_data(TensorData::new(v, shape), &device);
-        BandNorm::Shared { gain: tensor(gain), shift: tensor(shift) }
+        BandNorm::Shared(Box::new([gain, shift].map(tensor)))
     }
+}
+
+fn joined(mut bands: Vec<Tensor<4>>) -> Tensor<4> {
+    if bands.len() == 1 { bands.remove(0) } else { Tensor::cat(bands, 2) }
 }
 
 fn head(x: Tensor<4>) -> Tensor<4> {
@@ -124,13 +151,12 @@ fn cored(
 }
 
 /// What a group norm does to a band.
-#[expect(clippy::large_enum_variant, reason = "one is made for a whole layer")]
 #[derive(Debug)]
 pub(super) enum BandNorm<'a> {
     /// The norm of what it is given.
     Own(&'a GroupNorm),
     /// `gain · x + shift`, both `[B, C, 1, 1]`.
-    Shared { gain: Tensor<4>, shift: Tensor<4> },
+    Shared(Box<[Tensor<4>; 2]>),
 }
 
 impl BandNorm<'_> {
@@ -140,8 +166,9 @@ impl BandNorm<'_> {
     pub fn silu(&self, x: Tensor<4>) -> Tensor<4> {
         match self {
             Self::Own(norm) => norm.forward_silu(x),
-            Self::Shared { gain, shift } => {
-                thrumask_kernels::silu(x * gain.clone() + shift.clone())
+            Self::Shared(affine) => {
+                let [gain, shift] = affine.as_ref().clone();
+                thrumask_kernels::silu(x * gain + shift)
             }
         }
     }

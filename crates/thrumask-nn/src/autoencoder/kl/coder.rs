@@ -36,13 +36,13 @@ impl Encoder {
 
     /// # Shapes
     /// - `x`: `[B, 3, H, W]`
-    /// - `rows`: pixel rows of a band, a multiple of a patch
+    /// - `rows`: of a band, as [`Bands::regroup`] takes them
     /// - returns `[B, 2·C, H', W']`
     pub fn forward(&self, x: Tensor<4>, rows: Option<usize>) -> Tensor<4> {
-        let x = Bands::split(x, rows).map(|x| self.input.forward(x));
-        let x = self.levels.iter().fold(x, |x, level| level.forward(x));
+        let x = Bands::whole(x).regroup(rows).map(|x| self.input.forward(x));
+        let x = self.levels.iter().fold(x, |x, level| level.forward(x).regroup(rows));
         let x = self.middle.forward(x.join());
-        self.output.forward(Bands::split(x, None)).join()
+        self.output.forward(Bands::whole(x)).join()
     }
 }
 
@@ -77,12 +77,12 @@ impl Decoder {
 
     /// # Shapes
     /// - `x`: `[B, C, H', W']`
-    /// - `rows`: latent rows of a band
+    /// - `rows`: of a band, as [`Bands::regroup`] takes them
     /// - returns `[B, 3, H, W]`
     pub fn forward(&self, x: Tensor<4>, rows: Option<usize>) -> Tensor<4> {
         let x = self.middle.forward(self.input.forward(x));
-        let x = Bands::split(x, rows);
-        let x = self.levels.iter().fold(x, |x, level| level.forward(x));
+        let x = Bands::whole(x).regroup(rows);
+        let x = self.levels.iter().fold(x, |x, level| level.forward(x).regroup(rows));
         self.output.forward(x).join()
     }
 }

@@ -99,11 +99,11 @@ impl KlConfig {
     /// # Errors
     /// [`Error::Config`] when it is no such file, or asks for what this network does not do.
     pub fn from_diffusers(json: &str) -> Result<Self> {
-        // By way of a map: a list would be taken for the fields in their order, all left out.
-        let public = serde_json::from_str::<serde_json::Map<_, _>>(json)
-            .and_then(|fields| Public::deserialize(serde_json::Value::Object(fields)))
-            .map_err(|e| Error::config("config.json of the autoencoder", e.to_string()))?;
-        public.resolve()
+        let refuse =
+            |e: serde_json::Error| Error::config("config.json of the autoencoder", e.to_string());
+        // As a map first: an empty list would do for a struct of which nothing need be given.
+        let keys: serde_json::Map<_, _> = serde_json::from_str(json).map_err(refuse)?;
+        serde_json::from_value::<Public>(keys.into()).map_err(refuse)?.resolve()
     }
 }
 
@@ -243,7 +243,7 @@ mod tests {
     fn own_keys_are_known() {
         let mut json = serde_json::to_value(KlConfig::tiny()).unwrap();
         assert_eq!(serde_json::from_value::<KlConfig>(json.clone()).unwrap(), KlConfig::tiny());
-        json["chanels"] = 3.into();
+        json["width"] = 3.into();
         assert!(serde_json::from_value::<KlConfig>(json).is_err());
     }
 

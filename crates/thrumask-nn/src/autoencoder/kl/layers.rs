@@ -135,12 +135,12 @@ impl Middle {
     /// - `x`: `[B, C, H, W]`
     /// - returns the same shape
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.first.forward(Bands::split(x, None)).join();
+        let x = self.first.forward(Bands::whole(x)).join();
         let x = match &self.attention {
             Some(attention) => attention.forward(x),
             None => x,
         };
-        self.second.forward(Bands::split(x, None)).join()
+        self.second.forward(Bands::whole(x)).join()
     }
 }
 

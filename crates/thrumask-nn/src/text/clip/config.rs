@@ -85,10 +85,10 @@ impl ClipTextConfig {
     /// [`Error::Config`] when it is no such file, or asks for what this network does not do.
     pub fn from_transformers(json: &str) -> Result<Self> {
         let refuse = |reason: String| Error::config("config.json of the text encoder", reason);
-        // By way of a map: a list would be taken for the fields in their order, all left out.
-        let public = serde_json::from_str::<serde_json::Map<_, _>>(json)
-            .and_then(|fields| Public::deserialize(serde_json::Value::Object(fields)))
-            .map_err(|e| refuse(e.to_string()))?;
+        // As a map first: an empty list would do for a struct of which nothing need be given.
+        let keys = serde_json::from_str::<serde_json::Map<_, _>>(json);
+        let public = keys.and_then(|keys| serde_json::from_value::<Public>(keys.into()));
+        let public = public.map_err(|e| refuse(e.to_string()))?;
         if public.model_type != "clip_text_model" {
             let got = public.model_type;
             return Err(refuse(format!("model_type: expected clip_text_model, got {got:?}")));
@@ -185,5 +185,6 @@ mod tests {
             let error = ClipTextConfig::from_transformers(&changed).unwrap_err().to_string();
             assert!(error.contains(key), "{key} in {error}");
         }
+        assert!(ClipTextConfig::from_transformers("[]").is_err());
     }
 }

@@ -1,14 +1,14 @@
 //! What public files call the parts of a [`ClipText`](super::ClipText).
 
-use crate::weights::{Part, TensorSource};
+use crate::weights::{Renamed, TensorSource, of_any_prefix};
 
 /// Where the network's tensors may lie: in a file with all networks of Stable Diffusion, or in a
 /// folder. Files without a prefix are read too.
 pub const PREFIXES: [&str; 2] = ["cond_stage_model.transformer.text_model.", "text_model."];
 
 /// The network's tensors in a source, without the numbered positions that older files hold.
-pub fn part(source: &dyn TensorSource) -> Part<'_> {
-    Part::under_any(source, &PREFIXES).without("embeddings.position_ids")
+pub fn part(source: &dyn TensorSource) -> Renamed<'_> {
+    of_any_prefix(source, &PREFIXES).without("embeddings.position_ids")
 }
 
 /// The public path of one of our modules, after the prefix.
