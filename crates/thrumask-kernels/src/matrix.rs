@@ -2,10 +2,12 @@
 //! over the inner axis in ascending order, so that an element's bits depend neither on the tiling nor on
 //! how many rows or columns are made together.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use crate::host::{Aligned, LINE, Scratch};
 use crate::simd::{self, Kernel, Simd};
+use crate::target::as_fresh;
 use crate::tile::{Even, Left, pack, packed_len, product};
 
 /// A matrix in a slice, by the distances between neighbours.
@@ -40,6 +42,9 @@ pub(crate) const DEPTH: usize = 192;
 /// Rows that begin a group whatever the instruction set.
 pub(crate) const GROUP: usize = 12;
 
+/// Panels that are packed by one task.
+const TOGETHER: usize = 8;
+
 /// Values of the operands that are held packed, about: they stay in the second-level cache.
 const HELD: usize = 128 << 10;
 
@@ -57,24 +62,29 @@ impl Panels {
         from.check(inner, columns);
         let wide = simd::run(PanelWidth);
         let panel = inner * wide;
-        let values = Aligned::build(columns.div_ceil(wide) * panel, panel, |at, to| {
+        // Several panels a task: what is read of a row then is some lines side by side.
+        let values = Aligned::build(columns.div_ceil(wide) * panel, TOGETHER * panel, |at, to| {
             let column = at / panel * wide;
-            let count = wide.min(columns - column);
+            let count = (to.len() / panel.max(1) * wide).min(columns - column);
             let view = View { data: &from.data[column * from.column..], ..from };
-            simd::run(Pack { from: view, shape: [inner, count], to: to.zeros() });
+            let pack = |to: &mut [MaybeUninit<f32>]| {
+                simd::run(Pack { from: view, shape: [inner, count], to });
+            };
+            // SAFETY: all places of whole panels are written, and `pack` fills up the last.
+            unsafe { to.write_fresh(pack) };
         });
         Self { values, inner, columns, wide }
     }
 }
 
 /// [`pack_right`]
-struct Pack<'a> {
+struct Pack<'a, 'b> {
     from: View<'a>,
     shape: [usize; 2],
-    to: &'a mut [f32],
+    to: &'b mut [MaybeUninit<f32>],
 }
 
-impl Kernel for Pack<'_> {
+impl Kernel for Pack<'_, '_> {
     type Output = ();
 
     #[inline(always)]
@@ -150,11 +160,12 @@ impl Kernel for PackRows<'_> {
     fn run<S: Simd>(self, simd: S) -> Aligned {
         let [rows, inner] = self.shape;
         let len = packed_len::<S>(rows, inner);
-        let mut values = Aligned::build(len, len, |_, to| _ = to.zeros());
-        let from = Left::strided::<S>(self.from.as_ptr(), inner, 1);
-        // SAFETY: dense rows, of which there are enough.
-        unsafe { pack(simd, from, self.shape, &mut values) };
-        values
+        // On this thread: others pack other matrices meanwhile.
+        Aligned::build(len, len, |_, to| {
+            let from = Left::strided::<S>(self.from.as_ptr(), inner, 1);
+            // SAFETY: dense rows, of which there are enough; all places are written.
+            unsafe { to.write_fresh(|to| pack(simd, from, self.shape, to)) };
+        })
     }
 }
 
@@ -170,10 +181,14 @@ impl Kernel for PanelWidth {
     }
 }
 
-/// The columns in panels of `wide` values a row, `inner` rows a panel; places behind the last column stay
-/// as they are.
+/// The columns in panels of `wide` values a row, `inner` rows a panel; zeros behind the last column.
 #[inline(always)]
-fn pack_right<S: Simd>(simd: S, from: View, [inner, columns]: [usize; 2], to: &mut [f32]) {
+fn pack_right<S: Simd>(
+    simd: S,
+    from: View,
+    [inner, columns]: [usize; 2],
+    to: &mut [MaybeUninit<f32>],
+) {
     let wide = 2 * S::LANES;
     let panel = inner * wide;
     assert!(to.len() >= columns.div_ceil(wide) * panel, "room for {columns} columns");
@@ -187,11 +202,13 @@ fn pack_right<S: Simd>(simd: S, from: View, [inner, columns]: [usize; 2], to: &m
             let mut at = k * wide;
             for from in whole {
                 // A length that the compiler knows is copied in a few vectors.
-                to[at..at + wide].copy_from_slice(&from[..wide]);
+                to[at..at + wide].write_copy_of_slice(&from[..wide]);
                 at += panel;
             }
             if !rest.is_empty() {
-                to[at..at + rest.len()].copy_from_slice(rest);
+                let to = &mut to[at..at + wide];
+                to[..rest.len()].write_copy_of_slice(rest);
+                to[rest.len()..].fill(MaybeUninit::new(0.0));
             }
         }
         return;
@@ -211,14 +228,16 @@ fn pack_right<S: Simd>(simd: S, from: View, [inner, columns]: [usize; 2], to: &m
                     }
                     simd.turn(&mut square);
                     for (k, square) in square.into_iter().enumerate().take(S::LANES) {
-                        simd.write(&mut to[k * wide + half..], square);
+                        let to = &mut to[k * wide + half..][..S::LANES];
+                        // SAFETY: room for a vector, as just checked.
+                        unsafe { simd.store(to.as_mut_ptr().cast(), square) };
                     }
                 }
                 continue;
             }
-            for j in 0..count {
-                for (k, to) in to.chunks_exact_mut(wide).enumerate() {
-                    to[j] = from[k * row + j * column];
+            for (k, to) in to.chunks_exact_mut(wide).enumerate() {
+                for (j, to) in to.iter_mut().enumerate() {
+                    to.write(if j < count { from[k * row + j * column] } else { 0.0 });
                 }
             }
         }
@@ -320,7 +339,7 @@ impl Kernel for Run<'_> {
                 let depth = step.min(end - from);
                 let data = left.data.get(from * left.column..).unwrap_or_default();
                 let of_left = Left::strided::<S>(data.as_ptr(), left.row, left.column);
-                let to = &mut a[packed_len::<S>(rows, from - first)..];
+                let to = as_fresh(&mut a[packed_len::<S>(rows, from - first)..]);
                 // SAFETY: the view was checked for all rows and the whole inner axis.
                 unsafe { pack(simd, of_left, [rows, depth], to) };
             }
@@ -329,7 +348,7 @@ impl Kernel for Run<'_> {
                 Right::Panels(p) => (&p.values[..], first, inner),
                 Right::View(view) => {
                     let data = view.data.get(first * view.row..).unwrap_or_default();
-                    pack_right(simd, View { data, ..view }, [end - first, columns], b);
+                    pack_right(simd, View { data, ..view }, [end - first, columns], as_fresh(b));
                     (&*b, 0, end - first)
                 }
             };

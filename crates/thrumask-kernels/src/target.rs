@@ -22,9 +22,7 @@ impl<'a> Target<'a> {
 
     /// Values to change.
     pub fn old(values: &'a mut [f32]) -> Self {
-        // SAFETY: the methods below write values only, never uninitialised memory.
-        let rest = unsafe { &mut *(values as *mut [f32] as *mut [MaybeUninit<f32>]) };
-        Self { rest, old: true }
+        Self { rest: as_fresh(values), old: true }
     }
 
     /// How many values are still to be filled.
@@ -109,11 +107,30 @@ impl<'a> Target<'a> {
     /// # Safety
     /// `fill` writes every value of the rest, and reads none before.
     pub unsafe fn write(&mut self, fill: impl FnOnce(*mut f32)) -> &'a mut [f32] {
+        // SAFETY: promised by the caller.
+        unsafe { self.write_fresh(|to| fill(to.as_mut_ptr().cast())) }
+    }
+
+    /// Fills the rest as memory.
+    ///
+    /// # Safety
+    /// `fill` writes every value of the rest.
+    pub unsafe fn write_fresh(
+        &mut self,
+        fill: impl FnOnce(&mut [MaybeUninit<f32>]),
+    ) -> &'a mut [f32] {
         let to = self.take(self.len());
-        fill(to.as_mut_ptr().cast());
+        fill(to);
         // SAFETY: promised by the caller.
         unsafe { written(to) }
     }
+}
+
+/// Values as memory that is written before it is read, for what fills either.
+#[inline(always)]
+pub(crate) fn as_fresh(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
+    // SAFETY: the types have one layout, and no safe code can take a value out again.
+    unsafe { &mut *(values as *mut [f32] as *mut [MaybeUninit<f32>]) }
 }
 
 /// # Safety

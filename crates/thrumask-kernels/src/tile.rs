@@ -1,5 +1,7 @@
 //! Register-tiled matrix products on dense rows, the inner loop of attention and of linear layers.
 
+use std::mem::MaybeUninit;
+
 use crate::simd::Simd;
 
 /// A read-only matrix whose rows are taken in groups of [`Simd::TILE_ROWS`].
@@ -36,12 +38,18 @@ pub(crate) fn packed_len<S: Simd>(rows: usize, inner: usize) -> usize {
 }
 
 /// The rows of a left-hand matrix in groups: in each the values of its rows at one inner index side by
-/// side, where the register tile reads them without a pointer for each row. Missing rows are zero.
+/// side, where the register tile reads them without a pointer for each row. Missing rows are zero. All of
+/// [`packed_len`] is written.
 ///
 /// # Safety
 /// `rows` x `inner` elements of `from` may be read.
 #[inline(always)]
-pub(crate) unsafe fn pack<S: Simd>(simd: S, from: Left, [rows, inner]: [usize; 2], to: &mut [f32]) {
+pub(crate) unsafe fn pack<S: Simd>(
+    simd: S,
+    from: Left,
+    [rows, inner]: [usize; 2],
+    to: &mut [MaybeUninit<f32>],
+) {
     let tall = S::TILE_ROWS;
     assert!(to.len() >= packed_len::<S>(rows, inner), "room for {rows} x {inner} packed values");
     if inner == 0 {
@@ -54,7 +62,7 @@ pub(crate) unsafe fn pack<S: Simd>(simd: S, from: Left, [rows, inner]: [usize; 2
             // SAFETY: elements of rows below `rows`, promised by the caller; `to` was checked.
             unsafe {
                 let from_k = from.start.add(k * from.inner);
-                let to = to.as_mut_ptr().add(k * tall);
+                let to = to.as_mut_ptr().cast::<f32>().add(k * tall);
                 for group in 0..whole {
                     let to = to.add(group * tall * inner);
                     to.copy_from_nonoverlapping(from_k.add(group * from.group), tall);
@@ -80,7 +88,7 @@ pub(crate) unsafe fn pack<S: Simd>(simd: S, from: Left, [rows, inner]: [usize; 2
             for (k, to) in to.chunks_exact_mut(tall).enumerate().skip(whole) {
                 for (i, to) in to.iter_mut().enumerate() {
                     let value = || *from.start.add(k * from.inner + i * from.row);
-                    *to = if i < height { value() } else { 0.0 };
+                    to.write(if i < height { value() } else { 0.0 });
                 }
             }
         }
@@ -98,7 +106,7 @@ unsafe fn interleave<S: Simd>(
     simd: S,
     from: Left,
     [height, inner]: [usize; 2],
-    to: &mut [f32],
+    to: &mut [MaybeUninit<f32>],
 ) -> usize {
     let (tall, lanes) = (S::TILE_ROWS, S::LANES);
     if tall > lanes {
@@ -114,7 +122,9 @@ unsafe fn interleave<S: Simd>(
         }
         simd.turn(&mut rows);
         for (k, row) in rows.into_iter().enumerate().take(lanes) {
-            simd.write(&mut to[(done + k) * tall..], row);
+            let to = &mut to[(done + k) * tall..][..lanes];
+            // SAFETY: room for a vector, as just checked.
+            unsafe { simd.store(to.as_mut_ptr().cast(), row) };
         }
         done += lanes;
     }

@@ -4,10 +4,10 @@ use std::mem::MaybeUninit;
 
 use super::points::{OUT, POINTS, back, back_forth, forth};
 use super::tiles::Run;
+use super::weights::Weights;
 use crate::convolution::correlate::Finish;
 use crate::convolution::geometry::Geometry;
 use crate::host::Shared;
-use crate::matrix::Packed;
 use crate::simd::{Kernel, Lanes, Simd};
 use crate::tile::{Even, product};
 
@@ -114,8 +114,7 @@ impl<T: Transform> Kernel for Forth<'_, T> {
 /// The products of one point for some tiles.
 pub(super) struct Multiply<'a> {
     pub of: &'a Geometry,
-    /// `[O, I]` at the point.
-    pub weights: &'a Packed,
+    pub weights: &'a Weights,
     /// `[points, I, stride]`.
     pub values: &'a [f32],
     pub point: usize,
@@ -136,7 +135,7 @@ impl Kernel for Multiply<'_> {
         let (start, stride) = to.tile(point * outputs, first, [outputs, vectors * S::LANES]);
         let right = &values[point * inputs * stride + first..];
         assert!(right.len() >= (inputs - 1) * stride + vectors * S::LANES);
-        let left = weights.rows(simd, 0);
+        let left = weights.at(simd, point);
         let shape = [outputs, vectors, inputs];
         // SAFETY: the operands were just checked; this task alone writes these columns of this point.
         unsafe { product(simd, shape, left, right.as_ptr(), Even(stride), start, stride, None) };

@@ -10,20 +10,21 @@ mod gradient;
 mod kernels;
 mod points;
 mod tiles;
+mod weights;
 
 use std::mem::MaybeUninit;
 
 use super::correlate::Finish;
 use super::geometry::Geometry;
 use crate::host::{Aligned, Shared, filled};
-use crate::matrix::Packed;
 use crate::simd;
 use crate::team;
 use kernels::{Back, Forth, Inputs, Multiply};
-use points::{OUT, POINTS, bring};
+use points::{OUT, POINTS};
 use tiles::{count, is_plane, lattice, passes, places, points, stride};
 
 pub(super) use gradient::weight_gradient;
+use weights::Weights;
 
 /// Values of the inputs at their points that are held at once, in bytes, about.
 const HELD: usize = 2 << 20;
@@ -52,13 +53,10 @@ pub(super) fn convolve(
     let (plane, points) = (is_plane(of), points(of));
     let lattice = lattice(of);
     let from = of.spread(lattice).all(x);
-    let weights = weights(of, w, points);
-    let of_point =
-        |point| Packed::new(&weights[point * of.outputs * of.inputs..], [of.outputs, of.inputs]);
-    let weights: Vec<Packed> = team::map(points, of_point);
+    let weights = Weights::new(of, w, points);
     let size = of.out();
     let volume: usize = size.iter().product();
-    let most = (HELD / 4 / points / of.inputs.max(of.outputs)).clamp(64, 4096);
+    let most = (HELD / 4 / points / of.inputs.max(of.outputs)).clamp(COLUMNS, 4096);
     let places = places(of, &lattice, POINTS);
     let passes = passes(of, &lattice, most);
     let stride = stride(&passes);
@@ -81,7 +79,7 @@ pub(super) fn convolve(
                 let columns = COLUMNS.min(tiles - first);
                 simd::run(Multiply {
                     of,
-                    weights: &weights[point],
+                    weights: &weights,
                     values: &values,
                     point,
                     first,
@@ -106,34 +104,4 @@ pub(super) fn convolve(
     };
     // SAFETY: the tiles of all passes cover the whole output.
     unsafe { filled(of.batch * of.outputs * volume, fill) }
-}
-
-/// The weights at the points, `[points, O, I]`.
-fn weights(of: &Geometry, w: &[f32], points: usize) -> Aligned {
-    let mut all = Aligned::zeros(points * of.outputs * of.inputs);
-    let shared = Shared::new(&mut all, of.inputs);
-    team::each(of.outputs, |output| {
-        let mut values = vec![0.0; points * of.inputs];
-        for input in 0..of.inputs {
-            let w = &w[(output * of.inputs + input) * of.taps()..][..of.taps()];
-            let mut at = |point: usize, value| values[point * of.inputs + input] = value;
-            if points == POINTS {
-                let found = bring([w[0], w[1], w[2]]);
-                found.into_iter().enumerate().for_each(|(i, value)| at(i, value));
-                continue;
-            }
-            let rows = [0, 3, 6].map(|row| bring([w[row], w[row + 1], w[row + 2]]));
-            for column in 0..POINTS {
-                let found = bring(rows.map(|row| row[column]));
-                let places = found.into_iter().enumerate();
-                places.for_each(|(i, value)| at(i * POINTS + column, value));
-            }
-        }
-        for (point, values) in values.chunks_exact(of.inputs).enumerate() {
-            // SAFETY: this task alone writes the rows of this output.
-            unsafe { shared.piece(point * of.outputs + output, 0, of.inputs) }
-                .copy_from_slice(values);
-        }
-    });
-    all
 }

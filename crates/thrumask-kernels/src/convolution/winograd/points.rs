@@ -7,16 +7,17 @@ pub(super) const OUT: usize = 4;
 pub(super) const POINTS: usize = 6;
 
 /// Three taps at the points 0, 1, -1, 2, -2 and infinity.
-pub(super) fn bring([a, b, c]: [f32; 3]) -> [f32; POINTS] {
-    let (even, odd) = (a + c, b);
-    let (far, double) = (a + 4.0 * c, 2.0 * b);
-    let (sixth, part) = (-1.0 / 6.0, 1.0 / 24.0);
+#[inline(always)]
+pub(super) fn bring<S: Simd>(s: S, [a, b, c]: [S::V; 3]) -> [S::V; POINTS] {
+    let [quarter, sixth, part] = [0.25, -1.0 / 6.0, 1.0 / 24.0].map(|x| s.splat(x));
+    let even = s.add(a, c);
+    let (far, double) = (s.add(a, s.mul(s.splat(4.0), c)), s.add(b, b));
     [
-        0.25 * a,
-        sixth * (even + odd),
-        sixth * (even - odd),
-        part * (far + double),
-        part * (far - double),
+        s.mul(quarter, a),
+        s.mul(sixth, s.add(even, b)),
+        s.mul(sixth, s.sub(even, b)),
+        s.mul(part, s.add(far, double)),
+        s.mul(part, s.sub(far, double)),
         c,
     ]
 }

@@ -1,7 +1,7 @@
 //! What encoder and decoder are built from.
 
 use burn::{
-    module::{Module, Param},
+    module::Module,
     tensor::{Tensor, ops::PadMode},
 };
 use thrumask_kernels::{ConvolutionOptions, conv2d};
@@ -13,32 +13,6 @@ use crate::layers::{Convolution, GroupNorm, Init, Linear};
 /// ε of every norm here.
 pub(super) const EPSILON: f32 = 1e-6;
 
-/// A 1×1 convolution.
-#[derive(Module, Debug)]
-pub(super) struct Pointwise {
-    /// `[inputs, outputs]`.
-    kernel: Param<Tensor<2>>,
-    /// `[outputs]`.
-    bias: Param<Tensor<1>>,
-}
-
-impl Pointwise {
-    pub fn new(init: &mut Init, inputs: usize, outputs: usize) -> Self {
-        let kernel = init.normal([inputs, outputs], 1.0 / (inputs as f32).sqrt());
-        Self { kernel, bias: init.constant([outputs], 0.0) }
-    }
-
-    /// # Shapes
-    /// - `x`: `[B, inputs, H, W]`
-    /// - returns `[B, outputs, H, W]`
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let kernel = self.kernel.val();
-        let [inputs, outputs] = kernel.dims();
-        let kernel = kernel.swap_dims(0, 1).reshape([outputs, inputs, 1, 1]);
-        conv2d(x, kernel, self.bias.val(), ConvolutionOptions::default())
-    }
-}
-
 /// Two norms, SiLUs and 3×3 convolutions, added to the input or to a 1×1 convolution of it.
 #[derive(Module, Debug)]
 pub(super) struct ResidualBlock {
@@ -46,7 +20,8 @@ pub(super) struct ResidualBlock {
     conv1: Convolution,
     norm2: GroupNorm,
     conv2: Convolution,
-    shortcut: Option<Pointwise>,
+    /// 1×1, where the number of channels changes.
+    shortcut: Option<Convolution>,
 }
 
 impl ResidualBlock {
@@ -56,7 +31,8 @@ impl ResidualBlock {
             conv1: Convolution::new(init, inputs, outputs, 1.4),
             norm2: GroupNorm::new(init, outputs, groups, EPSILON),
             conv2: Convolution::new(init, outputs, outputs, 0.5),
-            shortcut: (inputs != outputs).then(|| Pointwise::new(init, inputs, outputs)),
+            shortcut: (inputs != outputs)
+                .then(|| Convolution::with_kernel(init, 1, inputs, outputs, 1.0)),
         }
     }
 
@@ -180,10 +156,7 @@ impl Level {
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
         match &self.resample {
             None => x,
-            Some(conv) if self.up => x.map(|x| {
-                let options = ConvolutionOptions { padding: 1, magnify: 2, ..Default::default() };
-                conv2d(x, conv.weight.val(), conv.bias.val(), options)
-            }),
+            Some(conv) if self.up => x.map(|x| conv.forward_doubled(x)),
             Some(conv) => x.map(|x| {
                 // Zeros after the last row and column only.
                 let x = x.pad([(0, 1), (0, 1)], PadMode::Constant(0.0));

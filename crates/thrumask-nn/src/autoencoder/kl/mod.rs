@@ -15,12 +15,11 @@ use burn::{
 
 use self::coder::{Decoder, Encoder};
 pub use self::config::KlConfig;
-use self::layers::Pointwise;
 pub use self::names::KlNaming;
 use super::frames::by_frames;
 use crate::{
     Error, Result,
-    layers::Init,
+    layers::{Convolution, Init},
     weights::{TensorSource, load_public, of_any_prefix},
 };
 
@@ -103,8 +102,8 @@ impl Posterior {
 pub struct AutoencoderKl {
     encoder: Encoder,
     decoder: Decoder,
-    quant_conv: Option<Pointwise>,
-    post_quant_conv: Option<Pointwise>,
+    quant_conv: Option<Convolution>,
+    post_quant_conv: Option<Convolution>,
     #[module(skip)]
     config: KlConfig,
 }
@@ -120,8 +119,10 @@ impl AutoencoderKl {
         Ok(Self {
             encoder: Encoder::new(init, config),
             decoder: Decoder::new(init, config),
-            quant_conv: config.quant.then(|| Pointwise::new(init, 2 * c, 2 * c)),
-            post_quant_conv: config.post_quant.then(|| Pointwise::new(init, c, c)),
+            quant_conv: config.quant.then(|| Convolution::with_kernel(init, 1, 2 * c, 2 * c, 1.0)),
+            post_quant_conv: config
+                .post_quant
+                .then(|| Convolution::with_kernel(init, 1, c, c, 1.0)),
             config: config.clone(),
         })
     }

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use thrumask_nn::{
     text::clip::{Activation, ClipText, ClipTextConfig},
-    weights::Part,
+    weights::only_prefix,
 };
 
 use crate::fixture::{BLOCK, Fixture, values};
@@ -25,7 +25,7 @@ fn hidden_states() {
     let cases = [("quick_gelu", Activation::QuickGelu), ("gelu", Activation::Gelu)];
     for (case, activation) in cases {
         let config = ClipTextConfig { activation, ..ClipTextConfig::tiny() };
-        let state = Part::under(&fixture.0, format!("{case}.state."));
+        let state = only_prefix(&fixture.0, &format!("{case}.state."));
         let clip = ClipText::load(case, &state, &config, &Device::flex()).unwrap();
         for (name, skip) in [("out", 0), ("skip1", 1), ("skip3", 3)] {
             let found = values(clip.forward(&ids, skip).unwrap());
@@ -39,7 +39,7 @@ fn hidden_states() {
 #[test]
 fn a_token_does_not_see_later_ones() {
     let fixture = fixture();
-    let state = Part::under(&fixture.0, "gelu.state.");
+    let state = only_prefix(&fixture.0, "gelu.state.");
     let clip = ClipText::load("clip", &state, &ClipTextConfig::tiny(), &Device::flex()).unwrap();
     let (a, mut b) = (ids(&fixture), ids(&fixture));
     b.iter_mut().for_each(|row| row[7] = (row[7] + 1) % 38);
@@ -54,7 +54,7 @@ fn a_token_does_not_see_later_ones() {
 fn what_does_not_fit_is_refused() {
     let mut fixture = fixture();
     let (device, config) = (Device::flex(), ClipTextConfig::tiny());
-    let state = Part::under(&fixture.0, "gelu.state.");
+    let state = only_prefix(&fixture.0, "gelu.state.");
     let clip = ClipText::load("clip", &state, &config, &device).unwrap();
     for (ids, skip) in [
         (vec![], 0),
@@ -69,7 +69,7 @@ fn what_does_not_fit_is_refused() {
     let gone = "encoder.layers.2.mlp.fc1.bias";
     let bias = fixture.0.tensors.remove(&format!("gelu.state.{gone}")).unwrap();
     fixture.0.tensors.insert("gelu.state.text_projection.weight".into(), bias);
-    let state = Part::under(&fixture.0, "gelu.state.");
+    let state = only_prefix(&fixture.0, "gelu.state.");
     let error = ClipText::load("clip", &state, &config, &device).unwrap_err().to_string();
     assert!(error.contains(gone) && error.contains("text_projection.weight"), "{error}");
 }

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use thrumask_nn::{
     autoencoder::kl::{AutoencoderKl, KlConfig, Portions},
-    weights::Part,
+    weights::only_prefix,
 };
 
 use crate::fixture::{BLOCK, Fixture, values};
@@ -23,7 +23,7 @@ fn frames(video: Tensor<5>) -> Vec<f32> {
 }
 
 fn load(fixture: &Fixture, prefix: &str, config: &KlConfig) -> AutoencoderKl {
-    let state = Part::under(&fixture.0, format!("{prefix}state."));
+    let state = only_prefix(&fixture.0, &format!("{prefix}state."));
     AutoencoderKl::load("fixture", &state, config, &Device::flex()).unwrap()
 }
 
@@ -69,7 +69,7 @@ fn weights_that_do_not_fit_are_named() {
     let gone = "decoder.mid_block.attentions.0.to_q.weight";
     let tensor = fixture.0.tensors.remove(&format!("state.{gone}")).unwrap();
     fixture.0.tensors.insert("state.decoder.more".into(), tensor);
-    let state = Part::under(&fixture.0, "state.");
+    let state = only_prefix(&fixture.0, "state.");
     let load = |config: &KlConfig| {
         let loaded = AutoencoderKl::load("vae", &state, config, &Device::flex());
         loaded.unwrap_err().to_string()

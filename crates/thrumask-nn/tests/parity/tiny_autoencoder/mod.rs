@@ -6,7 +6,7 @@ use thrumask_core::{Picture, Size};
 use thrumask_nn::{
     autoencoder::tiny::{TinyAutoencoder, TinyConfig},
     pixels::{clips_from_pixels, pixels_from_frames},
-    weights::{Part, WeightFile},
+    weights::{WeightFile, only_prefix},
 };
 
 use crate::fixture::{BLOCK, Fixture, values};
@@ -20,13 +20,13 @@ fn narrow(pooled: bool) -> TinyConfig {
 }
 
 fn plain(fixture: &Fixture) -> TinyAutoencoder {
-    let state = Part::under(&fixture.0, "plain.state.");
+    let state = only_prefix(&fixture.0, "plain.state.");
     TinyAutoencoder::load_diffusers("plain", &state, &narrow(false), &Device::flex()).unwrap()
 }
 
 fn pooled(fixture: &Fixture, config: &TinyConfig) -> thrumask_nn::Result<TinyAutoencoder> {
     let [encoder, decoder] =
-        ["encoder", "decoder"].map(|half| Part::under(&fixture.0, format!("pooled.{half}.")));
+        ["encoder", "decoder"].map(|half| only_prefix(&fixture.0, &format!("pooled.{half}.")));
     TinyAutoencoder::load("pooled", [&encoder, &decoder], config, &Device::flex())
 }
 
