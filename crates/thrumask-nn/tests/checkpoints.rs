@@ -316,6 +316,24 @@ fn headers_that_lie_are_refused() {
     assert!(TensorFile::read("empty", b"").is_err());
 }
 
+#[test]
+fn a_broken_archive_never_gives_other_values() {
+    let read = |bytes: &[u8]| -> thrumask_nn::Result<Vec<Vec<f32>>> {
+        let file = TensorFile::read("archive", bytes)?;
+        file.infos().map(|(name, _)| file.values(name)).collect()
+    };
+    let (right, mut errors) = (read(ARCHIVE).unwrap(), 0);
+    for at in (0..ARCHIVE.len()).step_by(61) {
+        let mut bytes = ARCHIVE.to_vec();
+        bytes[at] ^= 1 << (at % 8);
+        match read(&bytes) {
+            Ok(values) => assert!(values == right, "byte {at}"),
+            Err(e) => errors += usize::from(e.to_string().contains("check sum")),
+        }
+    }
+    assert!(errors > 50, "{errors}");
+}
+
 /// A GGUF file of these entries of metadata and tensors.
 fn gguf(entries: &[&[u8]], tensors: &[(&str, &[u64], u32, u64)], data: usize) -> Vec<u8> {
     let text = |t: &str| [&(t.len() as u64).to_le_bytes()[..], t.as_bytes()].concat();
