@@ -211,7 +211,7 @@ fn conversions_keep_the_values_and_shards_are_read_back() {
         let before = values(&Checkpoint::open(&source).unwrap());
         let out = place.at(&format!("{i}.safetensors"));
         let files = quietly(&source, &out, Conversion::default()).unwrap();
-        assert_eq!(files, [out.clone()]);
+        assert_eq!(files, std::slice::from_ref(&out));
         assert!(values(&Checkpoint::open(&out).unwrap()) == before);
         // The same conversion, the same bytes.
         let first = fs::read(&out).unwrap();
@@ -227,6 +227,9 @@ fn conversions_keep_the_values_and_shards_are_read_back() {
         let sharded = Checkpoint::open(out.parent().unwrap()).unwrap();
         assert_eq!(sharded.files().count(), files.len() - 1);
         assert!(values(&sharded) == before);
+        // One file of this name beside the index would be ambiguous.
+        let error = quietly(&source, &out, Conversion::default()).unwrap_err().to_string();
+        assert!(error.contains("model.safetensors.index.json"), "{error}");
         for shard in &files[..files.len() - 1] {
             let sizes: Vec<u64> =
                 TensorFile::open(shard).unwrap().infos().map(|(_, info)| info.bytes).collect();
@@ -283,6 +286,8 @@ fn models_are_recognised_by_their_names() {
     assert!(looks(&[resnet, time, motion]).unwrap().contains("with motion modules"));
     let key = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight";
     assert!(looks(&[resnet, time, key]).unwrap().ends_with("text of width 3"));
+    let clip = ["encoder.layers.0.self_attn.q_proj.weight", "embeddings.token_embedding.weight"];
+    assert_eq!(looks(&clip).unwrap(), "CLIP text encoder of width 3");
     assert_eq!(looks(&["weight"]), None);
 }
 
@@ -309,6 +314,24 @@ fn headers_that_lie_are_refused() {
     let error = TensorFile::read("pointer", pointer).unwrap_err().to_string();
     assert!(error.contains("pointer of Git LFS"), "{error}");
     assert!(TensorFile::read("empty", b"").is_err());
+}
+
+#[test]
+fn a_broken_archive_never_gives_other_values() {
+    let read = |bytes: &[u8]| -> thrumask_nn::Result<Vec<Vec<f32>>> {
+        let file = TensorFile::read("archive", bytes)?;
+        file.infos().map(|(name, _)| file.values(name)).collect()
+    };
+    let (right, mut errors) = (read(ARCHIVE).unwrap(), 0);
+    for at in (0..ARCHIVE.len()).step_by(61) {
+        let mut bytes = ARCHIVE.to_vec();
+        bytes[at] ^= 1 << (at % 8);
+        match read(&bytes) {
+            Ok(values) => assert!(values == right, "byte {at}"),
+            Err(e) => errors += usize::from(e.to_string().contains("check sum")),
+        }
+    }
+    assert!(errors > 50, "{errors}");
 }
 
 /// A GGUF file of these entries of metadata and tensors.

@@ -39,8 +39,8 @@ struct Item<'a> {
 /// tensors of how many are written. Returns the files, the index last.
 ///
 /// # Errors
-/// [`Error::Weights`] when a tensor cannot be read or holds values that are not supported;
-/// [`thrumask_core::Error`] when `out` cannot be written; whatever `step` returns.
+/// [`Error::Weights`] when a tensor cannot be read, holds values that are not supported or do not fit
+/// the type, or when an index would lie beside a file of the same name; [`thrumask_core::Error`] when `out` cannot be written; whatever `step` returns.
 pub fn convert(
     source: &Checkpoint,
     out: &Path,
@@ -57,6 +57,14 @@ pub fn convert(
     let total = items.len();
     let shards = shards(items, how.max_shard_bytes.unwrap_or(u64::MAX));
     let count = shards.len();
+    // A file and an index of one name side by side would leave open which is meant.
+    let index = out.with_file_name(format!("{name}.index.json"));
+    let other = if count == 1 { index.as_path() } else { out };
+    if other.exists() {
+        let reason =
+            format!("would lie beside {}; remove that, or choose another name", other.display());
+        return Err(Error::weights(out.display().to_string(), reason));
+    }
     let file_of = |i: usize| match count {
         1 => name.to_owned(),
         _ => format!("{stem}-{:05}-of-{count:05}.safetensors", i + 1),
@@ -86,10 +94,9 @@ pub fn convert(
         file.commit()?;
     }
     if count > 1 {
-        let index = json!({"metadata": {"total_size": total_size}, "weight_map": weight_map});
-        let path = out.with_file_name(format!("{name}.index.json"));
-        fsio::write_json(&path, &index)?;
-        paths.push(path);
+        let map = json!({"metadata": {"total_size": total_size}, "weight_map": weight_map});
+        fsio::write_json(&index, &map)?;
+        paths.push(index);
     }
     Ok(paths)
 }

@@ -3,7 +3,7 @@
 use super::TensorSource;
 
 /// A kind of model, and texts that occur in names of its tensors; the first that fits.
-const KNOWN: [(&str, &[&str]); 19] = [
+const KNOWN: [(&str, &[&str]); 20] = [
     ("diffusion U-Net with motion modules", &["motion_modules.", "down_blocks.0.resnets."]),
     ("AnimateDiff motion module", &["motion_modules.", "temporal_transformer."]),
     ("AnimateDiff motion adapter (diffusers)", &["motion_modules.0.transformer_blocks.0."]),
@@ -13,6 +13,7 @@ const KNOWN: [(&str, &[&str]); 19] = [
     ("autoencoder (diffusers AutoencoderKL)", &["quant_conv.", "decoder.up_blocks."]),
     ("CLIP text and vision", &["text_model.encoder.layers.0.", "vision_model.encoder.layers.0."]),
     ("CLIP text encoder", &["text_model.encoder.layers.0."]),
+    ("CLIP text encoder", &["embeddings.token_embedding.", "encoder.layers.0.self_attn."]),
     ("CLIP vision encoder", &["vision_model.encoder.layers.0."]),
     ("T5 encoder", &["encoder.block.0.layer.0.SelfAttention."]),
     ("Segment Anything 2", &["memory_attention.", "mask_decoder."]),

@@ -20,8 +20,11 @@ pub struct Known {
     pub licence: Option<String>,
     /// About how much there is to download.
     pub size: Option<String>,
-    /// Patterns of the files that are needed.
+    /// Patterns of the files that are needed; each must fit one.
     pub files: Vec<String>,
+    /// Patterns of files that come as well where there are any.
+    #[serde(default)]
+    pub also: Vec<String>,
 }
 
 /// All of them.

@@ -120,7 +120,7 @@ impl Hub {
         &self.cache
     }
 
-    /// Makes the files of a repository that fit one of `patterns`, or all of them, be in the cache.
+    /// Makes the chosen files of a repository be in the cache.
     /// Offline, nothing is asked of anybody: what the cache has must do.
     ///
     /// # Errors
@@ -132,19 +132,19 @@ impl Hub {
         &self,
         repo: &Repo,
         revision: &str,
-        patterns: &[String],
+        choice: &Choice,
         progress: &mut dyn Progress,
     ) -> Result<Pulled> {
         if !cache::is_inner(revision) {
             return Err(Error::hub(revision, "expected a branch, a tag or a commit"));
         }
         if self.offline {
-            return self.pulled_before(repo, revision, patterns);
+            return self.pulled_before(repo, revision, choice);
         }
         let mut tick = || progress.step(repo.name(), 0, 0);
         let listing = self.listing(repo, revision, &mut tick)?;
         let commit = listing.commit;
-        let names = wanted(repo, listing.files, patterns)?;
+        let names = choice.of(repo, listing.files)?;
         // A file of a commit never changes: what is in the snapshot is not asked for again.
         let folder = self.cache.snapshot(repo, &commit);
         let (mut missing, mut files) = (Vec::new(), Vec::new());
@@ -175,7 +175,7 @@ impl Hub {
     }
 
     /// What a pull without requests finds.
-    fn pulled_before(&self, repo: &Repo, revision: &str, patterns: &[String]) -> Result<Pulled> {
+    fn pulled_before(&self, repo: &Repo, revision: &str, choice: &Choice) -> Result<Pulled> {
         let commit = self.cache.commit(repo, revision).ok_or_else(|| {
             let root = self.cache.root().display();
             let reason = format!("revision {revision} is not in the cache {root}");
@@ -183,7 +183,7 @@ impl Hub {
         })?;
         let folder = self.cache.snapshot(repo, &commit);
         let mut files = Vec::new();
-        for name in wanted(repo, files_below(&folder)?, patterns)? {
+        for name in choice.of(repo, files_below(&folder)?)? {
             let path = folder.join(&name);
             let meta = fs::metadata(&path);
             let bytes = meta.map_err(|e| thrumask_core::Error::io("reading", path, e))?.len();
@@ -193,24 +193,33 @@ impl Hub {
     }
 }
 
-/// The names that fit a pattern. Each pattern must fit one.
-fn wanted(repo: &Repo, names: Vec<String>, patterns: &[String]) -> Result<Vec<String>> {
-    let some = || {
-        let more = if names.len() > 8 { ", …" } else { "" };
-        format!("{}{more}", names.iter().take(8).cloned().collect::<Vec<_>>().join(", "))
-    };
-    if names.is_empty() {
-        return Err(Error::hub(repo.name(), "it has no files"));
+/// Which files of a repository are meant, by patterns; without any, all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Each of these must fit a file.
+    pub files: Vec<String>,
+    /// These may.
+    pub also: Vec<String>,
+}
+
+impl Choice {
+    /// The names that fit.
+    fn of(&self, repo: &Repo, names: Vec<String>) -> Result<Vec<String>> {
+        if names.is_empty() {
+            return Err(Error::hub(repo.name(), "it has no files"));
+        }
+        let lonely = self.files.iter().find(|pattern| !names.iter().any(|n| matches(pattern, n)));
+        if let Some(pattern) = lonely {
+            let more = if names.len() > 8 { ", …" } else { "" };
+            let some = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
+            let reason = format!("no file fits {pattern:?}: it has {some}{more}");
+            return Err(Error::hub(repo.name(), reason));
+        }
+        let all = self.files.is_empty() && self.also.is_empty();
+        let patterns = self.files.iter().chain(&self.also);
+        let fits = |name: &String| all || patterns.clone().any(|p| matches(p, name));
+        Ok(names.into_iter().filter(fits).collect())
     }
-    let lonely = patterns.iter().find(|pattern| !names.iter().any(|n| matches(pattern, n)));
-    if let Some(pattern) = lonely {
-        return Err(Error::hub(
-            repo.name(),
-            format!("no file fits {pattern:?}: it has {}", some()),
-        ));
-    }
-    let fits = |name: &String| patterns.is_empty() || patterns.iter().any(|p| matches(p, name));
-    Ok(names.into_iter().filter(fits).collect())
 }
 
 /// What is in the cache after a pull.
@@ -244,8 +253,8 @@ pub struct Named {
     pub repo: Repo,
     /// Branch, tag or commit.
     pub revision: String,
-    /// Patterns of its files; none for all.
-    pub files: Vec<String>,
+    /// The files that are needed of it.
+    pub choice: Choice,
     /// The folder or file in it, or nothing for all of it.
     pub inner: String,
 }
@@ -259,16 +268,17 @@ pub fn named(text: &str) -> Result<Named> {
     let known = known()?;
     let (first, rest) = text.split_once('/').unwrap_or((text, ""));
     if let Some(model) = known.iter().find(|m| m.name == first) {
-        let (revision, files) = (model.revision.clone(), model.files.clone());
-        let repo = Repo::parse(&model.repo)?;
-        return Ok(Named { repo, revision, files, inner: rest.to_owned() });
+        let choice = Choice { files: model.files.clone(), also: model.also.clone() };
+        let (repo, revision) = (Repo::parse(&model.repo)?, model.revision.clone());
+        return Ok(Named { repo, revision, choice, inner: rest.to_owned() });
     }
     let mut parts = text.splitn(3, '/');
     if let (Some(org), Some(name)) = (parts.next(), parts.next())
         && let Ok(repo) = Repo::parse(&format!("{org}/{name}"))
     {
         let inner = parts.next().unwrap_or_default().to_owned();
-        return Ok(Named { repo, revision: "main".to_owned(), files: Vec::new(), inner });
+        let revision = "main".to_owned();
+        return Ok(Named { repo, revision, choice: Choice::default(), inner });
     }
     let names: Vec<&str> = known.iter().map(|m| m.name.as_str()).collect();
     let names = names.join(", ");

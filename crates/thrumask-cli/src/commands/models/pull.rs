@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use thrumask::hub::{Hub, named};
+use thrumask::hub::{Choice, Hub, named};
 
 use super::{ByteBar, size};
 use crate::{options::TalkOptions, terminal};
@@ -40,10 +40,13 @@ impl Pull {
             bail!("{}: name the repository; --include '{}/' chooses in it", self.name, named.inner);
         }
         let revision = self.revision.as_ref().unwrap_or(&named.revision);
-        let patterns = if self.include.is_empty() { &named.files } else { &self.include };
+        let choice = match self.include.is_empty() {
+            true => named.choice.clone(),
+            false => Choice { files: self.include.clone(), also: Vec::new() },
+        };
         let hub = Hub::from_env()?;
         let mut bar = ByteBar::new(self.talk.quiet);
-        let pulled = hub.pull(&named.repo, revision, patterns, &mut bar)?;
+        let pulled = hub.pull(&named.repo, revision, &choice, &mut bar)?;
         drop(bar);
         if self.talk.json {
             return terminal::print_json(&pulled);

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -263,4 +263,62 @@ fn two_pulls_at_once_download_once() {
     }
     assert_eq!(downloads(&server).len(), 1);
     assert_eq!(fs::read(blob(&server, &place, LARGE)).unwrap(), noise(1_500_000));
+}
+
+/// Every path below a folder, links with their targets.
+fn tree(folder: &Path) -> Vec<String> {
+    let (mut found, mut open) = (Vec::new(), vec![folder.to_path_buf()]);
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match fs::read_link(&path) {
+                Ok(target) => found.push(format!("{} -> {}", path.display(), target.display())),
+                Err(_) if path.is_dir() => open.push(path),
+                Err(_) => found.push(path.display().to_string()),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// With the Python that `THRUMASK_TEST_PYTHON` names, which has `huggingface_hub`.
+#[test]
+fn python_leaves_the_same_cache_and_both_read_the_other_one() {
+    let Some(python) = std::env::var_os("THRUMASK_TEST_PYTHON") else {
+        eprintln!("skipped: THRUMASK_TEST_PYTHON is not set");
+        return;
+    };
+    let (place, other) = (Place::new(), Place::new());
+    let server = server(&place);
+    let script = "import huggingface_hub; print(huggingface_hub.snapshot_download('org/tiny'))";
+    let python = |home: &Place, offline: &str| {
+        let mut command = std::process::Command::new(&python);
+        command.args(["-c", script]).env("HF_ENDPOINT", server.endpoint());
+        command.env("HF_HOME", home.at("hf")).env("HF_HUB_OFFLINE", offline);
+        command.env_remove("HF_HUB_CACHE").env_remove("HF_TOKEN").env("HF_HUB_DISABLE_XET", "1");
+        let said = Said::from(command.output().unwrap());
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        said.out.trim().to_owned()
+    };
+    pull(&server, &place, &[], 0);
+    python(&other, "0");
+    let listed = |place: &Place| -> Vec<String> {
+        let root = place.at("hf/hub");
+        let all = tree(&root).into_iter().map(|p| p.replace(root.to_str().unwrap(), ""));
+        // Python keeps lists of files besides.
+        all.filter(|path| !path.contains("/trees/")).collect()
+    };
+    assert_eq!(listed(&place), listed(&other));
+    for file in ["refs/main", &format!("snapshots/{COMMIT}/{LARGE}")] {
+        let of = |place: &Place| fs::read(folder(place).join(file)).unwrap();
+        assert!(of(&place) == of(&other), "{file}");
+    }
+    server.requests();
+    let snapshot = folder(&place).join("snapshots").join(COMMIT);
+    assert_eq!(python(&place, "1"), snapshot.to_str().unwrap());
+    let mut command = server.command(&other, &["models", "pull", REPO]);
+    let said = Said::from(command.env("HF_HUB_OFFLINE", "1").output().unwrap());
+    assert_eq!(said.err.matches("kept").count(), 4, "{}", said.err);
+    assert_eq!(server.requests(), [""; 0]);
 }

@@ -98,9 +98,14 @@ impl Server {
         for name in ["http_proxy", "https_proxy", "all_proxy"] {
             command.env_remove(name).env_remove(name.to_uppercase());
         }
-        command.env("HF_ENDPOINT", format!("http://127.0.0.1:{}", self.port));
+        command.env("HF_ENDPOINT", self.endpoint());
         command.env("HF_HOME", place.at("hf"));
         command
+    }
+
+    /// Its address.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// What a blob is called.
@@ -163,10 +168,21 @@ impl Exchange<'_> {
             }
             let names = self.files.keys().chain(&faults.listed);
             let names: Vec<_> = names.map(|name| serde_json::json!({"rfilename": name})).collect();
-            let body = serde_json::json!({"sha": COMMIT, "siblings": names}).to_string();
-            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n";
-            let length = body.len();
-            return write!(stream, "{head}content-length: {length}\r\n\r\n{body}");
+            return json(stream, serde_json::json!({"id": REPO, "sha": COMMIT, "siblings": names}));
+        }
+        // The same as Python's library asks for it.
+        if path.starts_with(&format!("/api/models/{REPO}/tree/{COMMIT}")) {
+            let entries = self.files.iter().map(|(name, stored)| {
+                let size = stored.bytes.len();
+                let mut entry = serde_json::json!({"type": "file", "path": name, "size": size});
+                entry["oid"] = stored.etag[..40].into();
+                if stored.large {
+                    entry["lfs"] =
+                        serde_json::json!({"oid": stored.etag, "size": size, "pointerSize": 1});
+                }
+                entry
+            });
+            return json(stream, entries.collect::<Vec<_>>().into());
         }
         let is_head = method == "HEAD";
         if let Some(file) = path.strip_prefix(&format!("/{REPO}/resolve/{COMMIT}/")) {
@@ -220,4 +236,11 @@ impl Exchange<'_> {
         }
         Ok(())
     }
+}
+
+/// Answers in JSON.
+fn json(mut stream: TcpStream, body: serde_json::Value) -> std::io::Result<()> {
+    let body = body.to_string();
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n";
+    write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len())
 }
