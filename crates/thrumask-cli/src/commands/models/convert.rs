@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 use thrumask::{
     hub::{cache_from_env, locate},
     progress::Progress,
 };
-use thrumask_nn::weights::{self, Checkpoint, Conversion, FloatType};
+use thrumask_nn::weights::{self, Checkpoint, Conversion};
 
-use super::ByteBar;
+use super::{ByteBar, Dtype};
 use crate::{options::TalkOptions, terminal};
 
 /// Write any checkpoint as safetensors.
@@ -42,14 +42,6 @@ pub struct Convert {
     talk: TalkOptions,
 }
 
-/// The types by name.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Dtype {
-    F32,
-    F16,
-    Bf16,
-}
-
 /// A size as people write it.
 fn bytes(text: &str) -> std::result::Result<u64, String> {
     let expected = || format!("expected a size such as 500MB or 2GiB, got {text:?}");
@@ -76,11 +68,7 @@ impl Convert {
             bail!("{}: there are no tensors in it", self.from);
         }
         let how = Conversion {
-            float: self.dtype.map(|dtype| match dtype {
-                Dtype::F32 => FloatType::F32,
-                Dtype::F16 => FloatType::F16,
-                Dtype::Bf16 => FloatType::BF16,
-            }),
+            float: self.dtype.map(Dtype::float),
             max_shard_bytes: self.max_shard_size,
         };
         let sizes: Vec<u64> = source.infos().map(|(_, info)| info.bytes).collect();

@@ -1,6 +1,7 @@
 //! `thrumask models`: public models: downloads, checks, a look inside, conversion.
 
 mod convert;
+mod init;
 mod inspect;
 mod list;
 mod pull;
@@ -9,13 +10,14 @@ mod verify;
 use std::io::{self, IsTerminal};
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use thrumask::progress::Progress;
+use thrumask_nn::weights::FloatType;
 
 use crate::terminal;
 
-/// Public models: list, download, check, look into, convert.
+/// Public models: list, download, check, look into, convert, make with random weights.
 ///
 /// Models are kept where the hub's Python library keeps them, so that both share one copy. The
 /// environment says the same to both: HF_HUB_CACHE or HF_HOME (where), HF_ENDPOINT (from where),
@@ -33,6 +35,7 @@ enum What {
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Convert(convert::Convert),
+    Init(init::Init),
 }
 
 impl Models {
@@ -44,11 +47,30 @@ impl Models {
             What::Verify(verify) => verify.run(),
             What::Inspect(inspect) => inspect.run(),
             What::Convert(convert) => convert.run(),
+            What::Init(init) => init.run(),
         }
     }
 }
 
-/// How many bytes are done, on a terminal.
+/// Types of numbers with a fraction, by name.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Dtype {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Dtype {
+    fn float(self) -> FloatType {
+        match self {
+            Self::F32 => FloatType::F32,
+            Self::F16 => FloatType::F16,
+            Self::Bf16 => FloatType::BF16,
+        }
+    }
+}
+
+/// How much is done, on a terminal.
 struct ByteBar(Option<ProgressBar>);
 
 impl ByteBar {

@@ -3,7 +3,12 @@
 use std::{collections::BTreeMap, fs};
 
 use serde_json::Value;
-use thrumask_nn::weights::WeightFile;
+use thrumask_nn::{
+    autoencoder::kl::{AutoencoderKl, KlConfig},
+    backbone::unet::{Unet, UnetConfig},
+    text::clip::{ClipText, ClipTextConfig},
+    weights::{Checkpoint, WeightFile},
+};
 
 use super::server::{COMMIT, REPO, Server};
 use crate::common::{Place, Said};
@@ -157,4 +162,34 @@ fn every_problem_of_a_model_in_the_cache_is_told() {
     let text = run(&["models", "list"]).out;
     assert!(text.contains("animatediff-v3") && text.contains("segmenter"), "{text}");
     assert_eq!(server.requests(), [""; 0]);
+}
+
+#[test]
+fn random_models_are_those_of_their_classes() {
+    let place = Place::new();
+    let said = place.ok(&["models", "init", "sd", "--size", "tiny", "--conditions", "1"]);
+    assert_eq!(said.out.lines().count(), 3, "{}", said.out);
+    let device = burn::tensor::Device::flex();
+    let config =
+        |part: &str| fs::read_to_string(place.at("sd").join(part).join("config.json")).unwrap();
+    let open = |part: &str| Checkpoint::open(place.at("sd").join(part)).unwrap();
+    let unet = UnetConfig::from_diffusers(&config("unet"), [4, 8, 8]).unwrap();
+    assert_eq!(unet, UnetConfig::tiny(1));
+    Unet::load_public("unet", &[&open("unet")], &unet, 0, &device).unwrap();
+    let vae = KlConfig::from_diffusers(&config("vae")).unwrap();
+    AutoencoderKl::load("vae", &open("vae"), &vae, &device).unwrap();
+    let text = ClipTextConfig::from_transformers(&config("text_encoder")).unwrap();
+    assert_eq!(text.width, unet.text_width);
+    ClipText::load("text", &open("text_encoder"), &text, &device).unwrap();
+
+    let error = place.fails(1, &["models", "init", "sd", "--parts", "vae"]);
+    assert!(error.contains("vae") && error.contains("expected no such file"), "{error}");
+    let again = |seed: &str, out: &str| {
+        place.ok(&["models", "init", out, "--size", "tiny", "--parts", "vae", "--seed", seed]);
+        fs::read(place.at(out).join("vae/diffusion_pytorch_model.safetensors")).unwrap()
+    };
+    let first = fs::read(place.at("sd/vae/diffusion_pytorch_model.safetensors")).unwrap();
+    assert_eq!(again("0", "same"), first, "the same seed");
+    assert_ne!(again("1", "other"), first, "another seed");
+    assert!(!place.at("same").join("unet").exists(), "only what was asked for");
 }

@@ -65,6 +65,20 @@ impl UnetConfig {
         }
     }
 
+    /// The same design in miniature, for tests and trials: two levels, 4 frames of 8×8 latents.
+    pub fn tiny(conditions: usize) -> Self {
+        Self {
+            channels: vec![32, 64],
+            attention: vec![true, false],
+            layers: 1,
+            heads: 4,
+            norm_groups: 8,
+            text_width: 32,
+            motion: Some(MotionModules { heads: 4, max_frames: 32, middle: false }),
+            ..Self::sd15_animatediff_v3([4, 8, 8], conditions)
+        }
+    }
+
     /// Channels of the time embedding.
     pub fn time_width(&self) -> usize {
         4 * self.channels.first().copied().unwrap_or(0)

@@ -11,6 +11,7 @@ mod model;
 mod motion;
 pub mod names;
 mod pass;
+mod public;
 mod resnet;
 mod spatial;
 mod time;

@@ -1,0 +1,115 @@
+"""Fresh cases beside the committed fixtures: a random network of the real class, of any size and seed, by the
+reference and by ours.
+
+    pip install -r requirements.txt
+    python check.py unet --seed 3 --channels 16,32 --frames 5 --size 8x12
+    python check.py vae --seed 4 --channels 8,16 --frames 2 --size 32x24
+    python check.py clip --seed 5 --channels 48
+
+Builds and runs our side by cargo (`--example parity_case`); fails when an output is more than --tolerance
+apart, relative to values above 1."""
+
+import argparse, json, pathlib, subprocess, sys, tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import torch
+from fixture import generator, normal
+from safetensors.torch import load_file, save_file
+
+
+def scaled(net, seed):
+    """Random weights that keep what flows through alive: maps of deviation 1/√inputs, gains near 1."""
+    random = generator(seed)
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            values = normal(random, *parameter.shape)
+            if parameter.ndim > 1 and "embedding" not in name:
+                parameter.copy_(values / parameter[0].numel() ** 0.5)
+            else:
+                parameter.copy_(0.1 * values + ("norm" in name and name.endswith("weight")))
+    return net.eval()
+
+
+def unet(case, random):
+    from diffusers import UNetMotionModel
+    levels, conditions = len(case.channels), 3
+    attention = [i + 1 < levels or levels == 1 for i in range(levels)]
+    net = scaled(UNetMotionModel(
+        in_channels=4 + conditions, block_out_channels=case.channels, layers_per_block=case.layers,
+        down_block_types=["CrossAttnDownBlockMotion" if a else "DownBlockMotion" for a in attention],
+        up_block_types=["CrossAttnUpBlockMotion" if a else "UpBlockMotion" for a in reversed(attention)],
+        norm_num_groups=case.groups, cross_attention_dim=24, num_attention_heads=case.heads,
+        motion_num_attention_heads=case.heads, use_motion_mid_block=case.seed % 2 == 0), case.seed)
+    inputs = {"x": normal(random, 2, 4 + conditions, case.frames, *case.size),
+              "text": normal(random, 2, 7, 24), "time": torch.tensor([float(case.seed * 37 % 1000), 999.0])}
+    # The reference wants the text of each frame; ours is one for all.
+    text = inputs["text"].repeat_interleave(case.frames, 0)
+    state = {n: t for n, t in net.state_dict().items() if not n.endswith("pos_embed.pe")}
+    return net.config, state, inputs, {"out": net(inputs["x"], inputs["time"], text).sample}
+
+
+def vae(case, random):
+    from diffusers import AutoencoderKL
+    levels = len(case.channels)
+    net = scaled(AutoencoderKL(
+        down_block_types=["DownEncoderBlock2D"] * levels, up_block_types=["UpDecoderBlock2D"] * levels,
+        block_out_channels=case.channels, layers_per_block=case.layers, norm_num_groups=case.groups,
+        latent_channels=4, scaling_factor=0.18215), case.seed)
+    small = [n // 2 ** (levels - 1) for n in case.size]
+    inputs = {"pixels": normal(random, 1, 3, case.frames, *case.size, scale=0.6).clamp(-1, 1),
+              "latents": normal(random, 1, 4, case.frames, *small)}
+    flat = lambda video: video.swapaxes(1, 2).flatten(0, 1)
+    video = lambda frames: frames.unflatten(0, (1, case.frames)).swapaxes(1, 2)
+    found = {"encoded": video(net.encode(flat(inputs["pixels"])).latent_dist.mode() * 0.18215),
+             "decoded": video(net.decode(flat(inputs["latents"]) / 0.18215).sample)}
+    return net.config, net.state_dict(), inputs, found | {f"bands.{n}": t for n, t in found.items()}
+
+
+def clip(case, random):
+    from transformers import CLIPTextConfig, CLIPTextModel
+    width = case.channels[0]
+    config = CLIPTextConfig(vocab_size=97, hidden_size=width, intermediate_size=3 * width,
+                            num_hidden_layers=case.layers + 1, num_attention_heads=case.heads,
+                            max_position_embeddings=20, bos_token_id=95, eos_token_id=96)
+    net = scaled(CLIPTextModel(config), case.seed)
+    ids = torch.randint(0, 95, (3, 11), generator=random)
+    out = net(ids).last_hidden_state
+    return config.to_dict(), net.state_dict(), {"ids": ids}, {"out": out}
+
+
+def main():
+    size = lambda text: tuple(int(n) for n in text.split("x"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("network", choices=["unet", "vae", "clip"])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--channels", type=lambda t: tuple(int(n) for n in t.split(",")), default=(16, 32))
+    parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--groups", type=int, default=4)
+    parser.add_argument("--frames", type=int, default=4)
+    parser.add_argument("--size", type=size, default=(8, 8), help="rows x columns: of latents, for vae of pixels")
+    parser.add_argument("--tolerance", type=float, default=1e-3)
+    case = parser.parse_args()
+    random = generator(1000 + case.seed)
+    with torch.no_grad():
+        config, state, inputs, expected = globals()[case.network](case, random)
+    tensors = {f"state.{n}": t for n, t in state.items()} | inputs
+    tensors = {n: t.float().clone().contiguous() for n, t in tensors.items()}
+    root = pathlib.Path(__file__).resolve().parents[4]
+    with tempfile.TemporaryDirectory() as folder:
+        given, made = f"{folder}/case.safetensors", f"{folder}/out.safetensors"
+        save_file(tensors, given, {"config": json.dumps(dict(config), default=str)})
+        run = ["cargo", "run", "--quiet", "--release", "-p", "thrumask-nn", "--example", "parity_case", "--"]
+        subprocess.run([*run, case.network, given, made], cwd=root, check=True)
+        found = load_file(made)
+    assert set(found) == set(expected), set(found) ^ set(expected)
+    worst = 0.0
+    for name, tensor in expected.items():
+        assert found[name].shape == tensor.shape, (name, found[name].shape, tensor.shape)
+        error = ((found[name] - tensor).abs() / tensor.abs().clamp(min=1)).max().item()
+        print(f"{case.network} {name}: {error:.1e} apart, values of deviation {tensor.std().item():.2g}")
+        worst = max(worst, error)
+    sys.exit(f"more than {case.tolerance} apart" if not worst <= case.tolerance else 0)
+
+
+main()
