@@ -151,7 +151,10 @@ impl World {
             start_threads(threads)?;
         }
         let subjects = self.subjects()?;
+        let [motion, video] = subjects.sampling();
         let mut config = EvalConfig {
+            motion,
+            video,
             seed: self.seed,
             scenes: self.scenes,
             batch: self.batch,

@@ -15,7 +15,10 @@ use thrumask_nn::{
 
 use crate::{
     Result,
-    model::{StageKind, StageModel, VideoShape, files::read_bytes, read_autoencoder, read_stage},
+    model::{
+        Sampling, StageKind, StageModel, VideoShape, files::read_bytes, read_autoencoder,
+        read_stage,
+    },
     segment::{NanoSegmenter, Segmenter, read_segmenter},
 };
 
@@ -117,6 +120,15 @@ impl Subjects {
         self.lpips = Some(Lpips::load(&what, &merged(read), &config, device)?);
         self.hashes.insert("lpips".to_owned(), hashes.join("+"));
         Ok(())
+    }
+
+    /// How stage 1, and stage 2 with the model without a trajectory, are usually sampled, each by its
+    /// backbone.
+    pub fn sampling(&self) -> [Sampling; 2] {
+        let of = |stage: Option<&StageModel>| {
+            Sampling::nano(stage.map(|s| s.config.denoiser.kind()).unwrap_or_default())
+        };
+        [of(self.motion.as_ref()), of(self.video.as_ref().or(self.ti2v.as_ref()))]
     }
 
     /// What all stages make; `None` without any stage.
