@@ -45,7 +45,7 @@ def unet(case, random):
     # The reference wants the text of each frame; ours is one for all.
     text = inputs["text"].repeat_interleave(case.frames, 0)
     state = {n: t for n, t in net.state_dict().items() if not n.endswith("pos_embed.pe")}
-    return net.config, state, inputs, {"out": net(inputs["x"], inputs["time"], text).sample}
+    return json.loads(net.to_json_string()), state, inputs, {"out": net(inputs["x"], inputs["time"], text).sample}
 
 
 def vae(case, random):
@@ -62,7 +62,7 @@ def vae(case, random):
     video = lambda frames: frames.unflatten(0, (1, case.frames)).swapaxes(1, 2)
     found = {"encoded": video(net.encode(flat(inputs["pixels"])).latent_dist.mode() * 0.18215),
              "decoded": video(net.decode(flat(inputs["latents"]) / 0.18215).sample)}
-    return net.config, net.state_dict(), inputs, found | {f"bands.{n}": t for n, t in found.items()}
+    return json.loads(net.to_json_string()), net.state_dict(), inputs, found | {f"bands.{n}": t for n, t in found.items()}
 
 
 def clip(case, random):
@@ -98,7 +98,7 @@ def main():
     root = pathlib.Path(__file__).resolve().parents[4]
     with tempfile.TemporaryDirectory() as folder:
         given, made = f"{folder}/case.safetensors", f"{folder}/out.safetensors"
-        save_file(tensors, given, {"config": json.dumps(dict(config), default=str)})
+        save_file(tensors, given, {"config": json.dumps(config, default=str)})
         run = ["cargo", "run", "--quiet", "--release", "-p", "thrumask-nn", "--example", "parity_case", "--"]
         subprocess.run([*run, case.network, given, made], cwd=root, check=True)
         found = load_file(made)
