@@ -14,7 +14,7 @@ use crate::{Error, Result, layers::Context};
 pub use any::{Backbone, BackboneConfig, BackboneKind};
 pub use cost::Cost;
 pub use groups::{ObjectContext, ObjectGrid};
-pub use object_layers::{ObjectCrossAttention, ObjectLayer, ObjectLayers, ObjectSelfAttention};
+pub use object_layers::{ObjectAttention, ObjectLayer, ObjectLayers};
 
 /// Everything a denoiser sees.
 #[derive(Debug, Clone)]

@@ -78,19 +78,19 @@ impl ObjectLayers {
     }
 }
 
-/// z + tanh(γ)·SelfAttention(LayerNorm(z)), after GLIGEN and BlobGEN.
+/// z + tanh(γ)·Attention(LayerNorm(z)), after GLIGEN and BlobGEN: of tokens to each other, or to prompts.
 #[derive(Module, Debug)]
-pub struct ObjectSelfAttention {
+pub struct ObjectAttention {
     norm: LayerNorm,
     attention: Attention,
     /// γ, `[1]`.
     gate: Param<Tensor<1>>,
-    /// Whether tokens keep to their own object.
+    /// Whether tokens keep to their own object, and see prompts through boxes.
     #[module(skip)]
     masked: bool,
 }
 
-impl ObjectSelfAttention {
+impl ObjectAttention {
     /// Around what `attention` makes, with tanh(γ) = `gate_start`.
     pub fn new(
         init: &mut Init,
@@ -107,10 +107,12 @@ impl ObjectSelfAttention {
         }
     }
 
+    /// Self-attention: of tokens of one object when masked (eq. 3), of all otherwise.
+    ///
     /// # Shapes
     /// - `x`: `[B, N, C]`, the tokens of all frames
     /// - returns `[B, N, C]`
-    pub fn forward(
+    pub fn among(
         &self,
         x: Tensor<3>,
         rope: Option<&RopeTable>,
@@ -121,56 +123,19 @@ impl ObjectSelfAttention {
         open(x, &self.gate, self.attention.among(h, rope, groups, None))
     }
 
-    /// Whether tokens keep to their own object.
-    pub fn is_masked(&self) -> bool {
-        self.masked
-    }
-}
-
-/// z + tanh(γ)·CrossAttention(LayerNorm(z), object prompts).
-#[derive(Module, Debug)]
-pub struct ObjectCrossAttention {
-    norm: LayerNorm,
-    attention: Attention,
-    /// γ, `[1]`.
-    gate: Param<Tensor<1>>,
-    /// Whether tokens see object prompts through boxes rather than the global text.
-    #[module(skip)]
-    masked: bool,
-}
-
-impl ObjectCrossAttention {
-    /// Around what `attention` makes, with tanh(γ) = `gate_start`.
-    pub fn new(
-        init: &mut Init,
-        attention: impl Fn(&mut Init) -> Attention,
-        width: usize,
-        gate_start: f32,
-        masked: bool,
-    ) -> Self {
-        Self {
-            norm: LayerNorm::new(init, width),
-            attention: attention(init),
-            gate: init.constant([1], gate_start.atanh()),
-            masked,
-        }
-    }
-
+    /// Cross-attention: to the prompts of objects through boxes when masked (eq. 2), to the global text
+    /// otherwise.
+    ///
     /// # Shapes
     /// - `x`: `[B, N, C]`, the tokens of all frames
     /// - returns `[B, N, C]`
-    pub fn forward(
-        &self,
-        x: Tensor<3>,
-        text: &Context,
-        objects: Option<&ObjectContext>,
-    ) -> Tensor<3> {
+    pub fn to(&self, x: Tensor<3>, text: &Context, objects: Option<&ObjectContext>) -> Tensor<3> {
         let prompts = objects.map(|o| &o.prompts).filter(|_| self.masked);
         let h = self.attention.to(self.norm.forward(x.clone()), prompts.unwrap_or(text));
         open(x, &self.gate, h)
     }
 
-    /// Whether tokens see object prompts through boxes.
+    /// Whether tokens keep to their own object, and see prompts through boxes.
     pub fn is_masked(&self) -> bool {
         self.masked
     }

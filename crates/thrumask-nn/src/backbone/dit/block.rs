@@ -9,7 +9,7 @@ use thrumask_kernels::RopeTable;
 
 use super::config::DitConfig;
 use crate::{
-    backbone::{ObjectContext, ObjectCrossAttention, ObjectSelfAttention},
+    backbone::{ObjectAttention, ObjectContext},
     layers::{Attention, Context, Init, LayerNorm, Mlp, norm::EPSILON},
 };
 
@@ -34,10 +34,10 @@ pub struct DitBlock {
     /// Added to the shared modulation, `[1, 6·C]` (adaLN-single, PixArt-α).
     modulation: Param<Tensor<2>>,
     attention: Attention,
-    object_attention: Option<ObjectSelfAttention>,
+    object_attention: Option<ObjectAttention>,
     cross_norm: LayerNorm,
     cross_attention: Attention,
-    object_cross_attention: Option<ObjectCrossAttention>,
+    object_cross_attention: Option<ObjectAttention>,
     mlp: Mlp,
 }
 
@@ -54,14 +54,12 @@ impl DitBlock {
         Self {
             modulation: init.normal([1, MODULATIONS * width], 0.02),
             attention: attend(init),
-            object_attention: among.map(|masked| {
-                ObjectSelfAttention::new(init, attend, width, layers.gate_start, masked)
-            }),
+            object_attention: among
+                .map(|masked| ObjectAttention::new(init, attend, width, layers.gate_start, masked)),
             cross_norm: LayerNorm::new(init, width),
             cross_attention: read(init),
-            object_cross_attention: across.map(|masked| {
-                ObjectCrossAttention::new(init, read, width, layers.gate_start, masked)
-            }),
+            object_cross_attention: across
+                .map(|masked| ObjectAttention::new(init, read, width, layers.gate_start, masked)),
             mlp: Mlp::new(init, width, config.mlp_ratio * width, gain),
         }
     }
@@ -79,7 +77,7 @@ impl DitBlock {
         let x = thrumask_kernels::gated_residual(x, part(2), h);
 
         let x = match &self.object_attention {
-            Some(layer) => layer.forward(x, context.rope, context.objects),
+            Some(layer) => layer.among(x, context.rope, context.objects),
             None => x,
         };
 
@@ -87,7 +85,7 @@ impl DitBlock {
         let x = x + self.cross_attention.to(h, context.text);
 
         let x = match &self.object_cross_attention {
-            Some(layer) => layer.forward(x, context.text, context.objects),
+            Some(layer) => layer.to(x, context.text, context.objects),
             None => x,
         };
 
@@ -97,7 +95,7 @@ impl DitBlock {
 
     /// Whether any layer of this block needs object groups and prompts.
     pub fn needs_objects(&self) -> bool {
-        self.object_attention.as_ref().is_some_and(ObjectSelfAttention::is_masked)
-            || self.object_cross_attention.as_ref().is_some_and(ObjectCrossAttention::is_masked)
+        self.object_attention.as_ref().is_some_and(ObjectAttention::is_masked)
+            || self.object_cross_attention.as_ref().is_some_and(ObjectAttention::is_masked)
     }
 }

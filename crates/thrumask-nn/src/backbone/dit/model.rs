@@ -42,7 +42,7 @@ impl Dit {
     /// A network with fresh parameters.
     ///
     /// # Errors
-    /// [`Error::Config`] when the sizes do not fit each other.
+    /// [`crate::Error::Config`] when the sizes do not fit each other.
     pub fn new(init: &mut Init, config: &DitConfig) -> Result<Self> {
         config.check()?;
         let width = config.width;

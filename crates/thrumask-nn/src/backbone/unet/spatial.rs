@@ -8,7 +8,7 @@ use super::{
     pass::{Pass, features_of, tokens_of},
 };
 use crate::{
-    backbone::{ObjectContext, ObjectCrossAttention, ObjectSelfAttention},
+    backbone::{ObjectAttention, ObjectContext},
     layers::{Attention, GatedMlp, GroupNorm, Init, LayerNorm, Pointwise},
 };
 
@@ -21,10 +21,10 @@ pub const TRANSFORMER_EPSILON: f32 = 1e-6;
 struct SpatialBlock {
     norm1: LayerNorm,
     attn1: Attention,
-    object_attention: Option<ObjectSelfAttention>,
+    object_attention: Option<ObjectAttention>,
     norm2: LayerNorm,
     attn2: Attention,
-    object_cross_attention: Option<ObjectCrossAttention>,
+    object_cross_attention: Option<ObjectAttention>,
     norm3: LayerNorm,
     ff: GatedMlp,
 }
@@ -44,14 +44,12 @@ impl SpatialBlock {
         Self {
             norm1: LayerNorm::new(init, width),
             attn1: own(init).biased(init),
-            object_attention: among.map(|masked| {
-                ObjectSelfAttention::new(init, own, width, layers.gate_start, masked)
-            }),
+            object_attention: among
+                .map(|masked| ObjectAttention::new(init, own, width, layers.gate_start, masked)),
             norm2: LayerNorm::new(init, width),
             attn2: text(init).biased(init),
-            object_cross_attention: across.map(|masked| {
-                ObjectCrossAttention::new(init, text, width, layers.gate_start, masked)
-            }),
+            object_cross_attention: across
+                .map(|masked| ObjectAttention::new(init, text, width, layers.gate_start, masked)),
             norm3: LayerNorm::new(init, width),
             ff: GatedMlp::new(init, width, 4 * width, 0.5),
         }
@@ -67,12 +65,12 @@ impl SpatialBlock {
         // the rest it makes no difference.
         let z = z.reshape([pass.batch, pass.frames * tokens, width]); // [B, T·N, C]
         let z = match &self.object_attention {
-            Some(layer) => layer.forward(z, None, objects),
+            Some(layer) => layer.among(z, None, objects),
             None => z,
         };
         let z = z.clone() + self.attn2.to(self.norm2.forward(z), pass.text);
         let z = match &self.object_cross_attention {
-            Some(layer) => layer.forward(z, pass.text, objects),
+            Some(layer) => layer.to(z, pass.text, objects),
             None => z,
         };
         let z = z.clone() + self.ff.forward(self.norm3.forward(z));
