@@ -15,3 +15,4 @@ mod models;
 mod objects;
 mod stages;
 mod training;
+mod unet;

@@ -1,0 +1,74 @@
+//! The main job with the U-Net, on models too small and young to be any good.
+
+use std::fs;
+
+use crate::common::Place;
+
+/// A stage with the U-Net on 32-pixel, 8-frame scenes.
+fn config(task: &str) -> String {
+    format!(
+        r#"
+task = "{task}"
+[run]
+seed = 3
+steps = 1
+batch = 1
+checkpoint_every = 1
+validate_every = 1
+validation_samples = 1
+[world]
+size = 32
+frames = 8
+[stage]
+backbone = "unet"
+autoencoder = "models/autoencoder.safetensors"
+object_weight = 2.0
+drop_image = 0.1
+drop_text = 0.1
+drop_both = 0.1
+time = {{ mean = -1.0, std = 1.0, pure_noise = 0.5 }}
+sampling = {{ steps = 1, schedule = {{ kind = "ddim", spacing = "trailing" }}, guidance = {{ image = 1.0, text = 1.0 }} }}
+"#
+    )
+}
+
+#[test]
+fn the_main_job_runs_on_either_backbone() {
+    let place = Place::new();
+    let nano = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/nano");
+    fs::create_dir(place.at("models")).unwrap();
+    for name in ["autoencoder", "segmenter"] {
+        let name = format!("{name}.safetensors");
+        fs::copy(format!("{nano}/{name}"), place.at("models").join(name)).unwrap();
+    }
+    for task in ["motion", "video"] {
+        place.write("stage.toml", config(task));
+        place.ok(&["train", "stage.toml", "--out", task, "--quiet"]);
+        let model = place.at("models").join(format!("{task}.safetensors"));
+        fs::copy(place.at(task).join("model.safetensors"), model).unwrap();
+    }
+    let animate = |out: &'static str, more: &[&'static str]| {
+        let words = "The red car moves to the right.";
+        let args = ["animate", "in.png", words, "--boxes", "1:2,2,12,12", "--models", "models"];
+        [&args[..], &["-o", out, "--quiet"], more].concat()
+    };
+    place.ok(&animate("a.mp4", &["--backbone", "unet"]));
+    place.ok(&animate("b.mp4", &["--backbone", "unet", "--threads", "1"]));
+    assert!(place.read("a.mp4") == place.read("b.mp4"), "the same seed, the same bytes");
+    place.ok(&animate("c.mp4", &["--backbone", "unet", "--steps", "2", "--seed", "5"]));
+    assert!(place.read("a.mp4") != place.read("c.mp4"));
+    // How a U-Net is sampled came with it; what runs it must fit how it was trained.
+    let text = |name: &str| String::from_utf8(place.read(name)).unwrap();
+    let folder = fs::read_dir(place.at("")).unwrap().flatten().map(|e| e.path());
+    let run = folder.filter(|p| p.join("run.json").exists()).min().unwrap();
+    assert!(text(run.join("run.json").to_str().unwrap()).contains("\"ddim\""));
+    let error = place.fails(1, &animate("d.mp4", &[]));
+    assert!(error.contains("expected the backbone dit, got unet") && error.contains("--backbone"));
+    let flow = "video.schedule.kind=uniform";
+    let error = place.fails(1, &animate("d.mp4", &["--backbone", "unet", "--set", flow]));
+    assert!(error.contains("expected ddim, euler, dpm_solver or lcm"), "{error}");
+    let error =
+        place.fails(1, &["animate", "in.png", "A car.", "-o", "d.mp4", "--backbone", "unet"]);
+    assert!(error.contains("--models"), "{error}");
+    assert!(!place.at("d.mp4").exists());
+}
