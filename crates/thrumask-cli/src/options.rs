@@ -118,7 +118,7 @@ pub struct SettingOptions {
     #[arg(long, value_name = "DIR")]
     models: Option<String>,
     /// Which network removes the noise, the diffusion transformer or the U-Net [default: dit].
-    #[arg(long, value_name = "dit|unet")]
+    #[arg(long, value_parser = ["dit", "unet"])]
     backbone: Option<String>,
     /// Settings from a TOML file, with the keys that run.json shows under "config".
     #[arg(long, value_name = "FILE")]

@@ -71,4 +71,23 @@ fn the_main_job_runs_on_either_backbone() {
         place.fails(1, &["animate", "in.png", "A car.", "-o", "d.mp4", "--backbone", "unet"]);
     assert!(error.contains("--models"), "{error}");
     assert!(!place.at("d.mp4").exists());
+    // Judged as it is sampled, without being told.
+    place.ok(&[
+        "eval",
+        "world",
+        "--models",
+        "models",
+        "--scenes",
+        "1",
+        "--parts",
+        "video",
+        "--splits",
+        "validation",
+        "--objects",
+        "single",
+        "--out",
+        "judged",
+        "--quiet",
+    ]);
+    assert!(text("judged/report.json").contains("\"ddim\""));
 }

@@ -147,6 +147,14 @@ impl Settings {
                 let fits = (0.0..=100.0).contains(&scale);
                 check(fits, &what, "a number from 0 to 100".into(), scale.to_string())?;
             }
+            let phi = sampling.guidance_rescale;
+            let what = format!("{stage}.guidance_rescale");
+            check(
+                (0.0..=1.0).contains(&phi),
+                &what,
+                "a number from 0 to 1".into(),
+                phi.to_string(),
+            )?;
         }
         let fit = Fit::new(input, model.size, self.size)?;
         Ok(Config {
@@ -352,6 +360,7 @@ mod tests {
         says(json!({"fps": 0}), "fps: expected a number from 0.1 to 240, got 0");
         says(json!({"motion": {"steps": 0}}), "motion.steps: expected 1 to 1000, got 0");
         says(json!({"video": {"guidance": {"text": -1}}}), "video.guidance.text");
+        says(json!({"motion": {"guidance_rescale": 1.5}}), "motion.guidance_rescale");
         says(json!({"size": 7}), "size");
     }
 

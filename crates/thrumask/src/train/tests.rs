@@ -7,6 +7,7 @@ use serde_json::json;
 use thrumask_nn::{
     autoencoder::{Autoencoder, AutoencoderConfig},
     backbone::{BackboneConfig, ObjectLayer, ObjectLayers, dit::FirstFrame},
+    diffusion::process::{Diffusion, Process},
     layers::Init,
     text::Vocabulary,
     weights::parameters,
@@ -85,6 +86,13 @@ fn unmasked_attention_in_the_place_of_masked_has_as_many_parameters() {
     let flow = stage(&["stage.form=flow"]).unwrap();
     assert_eq!((flow.form, count(&flow)), (MotionForm::Flow, counts[0]));
 
+    let of_unet = |more: &[&str]| {
+        count(&stage(&[&["stage.backbone=unet", "world.size=32"], more].concat()).unwrap())
+    };
+    let counts: Vec<usize> = ATTENTION.iter().map(|o| of_unet(o)).collect();
+    assert_eq!(counts, [counts[0]; 4]);
+    assert_ne!(counts[0], of_unet(&["stage.self_attention=absent"]));
+
     let absent = ["stage.self_attention=absent", "stage.cross_attention=absent"];
     let none = stage(&absent).unwrap();
     assert_eq!(none.denoiser.object_layers(), &ObjectLayers::NONE);
@@ -112,6 +120,24 @@ fn what_is_left_out_is_as_ever_and_is_not_written() {
     assert_eq!(written["stage"]["self_attention"], json!("unmasked"));
     let form = serde_json::to_value(stage(&["stage.form=flow"]).unwrap()).unwrap();
     assert_eq!(form["form"], json!("flow"));
+}
+
+#[test]
+fn the_unet_is_trained_to_zero_terminal_snr_unless_told_otherwise() {
+    let usual = stage(&["stage.backbone=unet", "world.size=32"]).unwrap();
+    assert_eq!(usual.process, Process::Diffusion(Diffusion::PAPER));
+    let with = |target: &str, zero: &str| {
+        let process = format!(
+            "stage.process={{ target = \"{target}\", schedule = {{ zero_terminal_snr = {zero}, \
+             betas = {{ kind = \"linear\", start = 0.00085, end = 0.012 }} }} }}"
+        );
+        stage(&["stage.backbone=unet", "world.size=32", &process])
+    };
+    assert_eq!(with("v", "true").unwrap(), usual);
+    assert_ne!(with("v", "false").unwrap().process, usual.process);
+    assert!(with("epsilon", "false").is_ok());
+    let error = with("epsilon", "true").unwrap_err().to_string();
+    assert!(error.contains("epsilon") || error.contains("zero terminal"), "{error}");
 }
 
 #[test]

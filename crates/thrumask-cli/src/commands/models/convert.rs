@@ -4,15 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use serde_json::json;
 use thrumask::{
     hub::{cache_from_env, locate},
     progress::Progress,
 };
 use thrumask_nn::weights::{self, Checkpoint, Conversion};
 
-use super::{ByteBar, Dtype};
-use crate::{options::TalkOptions, terminal};
+use super::{ByteBar, Dtype, say_written};
+use crate::options::TalkOptions;
 
 /// Write any checkpoint as safetensors.
 ///
@@ -83,12 +82,6 @@ impl Convert {
         let files = weights::convert(&source, &self.to, how, &mut step);
         let files = files.map_err(thrumask::Error::from)?;
         drop(bar);
-        match self.talk.json {
-            true => terminal::print_json(&json!({"files": files})),
-            false => {
-                let lines = files.iter().map(|file| format!("{}\n", file.display()));
-                terminal::print(&lines.collect::<String>())
-            }
-        }
+        say_written(&files, &self.talk)
     }
 }

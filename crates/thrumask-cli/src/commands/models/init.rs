@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use serde_json::json;
 use thrumask::hub::{Component, Fresh, FreshSize};
 
-use super::{ByteBar, Dtype};
-use crate::{options::TalkOptions, terminal};
+use super::{ByteBar, Dtype, say_written};
+use crate::options::TalkOptions;
 
 /// Write a model with random weights, so that everything runs without a download.
 ///
@@ -83,12 +82,6 @@ impl Init {
         let mut bar = ByteBar::new(self.talk.quiet);
         let files = fresh.write(&self.out, &components, &mut bar)?;
         drop(bar);
-        match self.talk.json {
-            true => terminal::print_json(&json!({"files": files})),
-            false => {
-                let lines = files.iter().map(|file| format!("{}\n", file.display()));
-                terminal::print(&lines.collect::<String>())
-            }
-        }
+        say_written(&files, &self.talk)
     }
 }

@@ -7,15 +7,19 @@ mod list;
 mod pull;
 mod verify;
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+};
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
 use thrumask::progress::Progress;
 use thrumask_nn::weights::FloatType;
 
-use crate::terminal;
+use crate::{options::TalkOptions, terminal};
 
 /// Public models: list, download, check, look into, convert, make with random weights.
 ///
@@ -107,6 +111,17 @@ impl Drop for ByteBar {
     fn drop(&mut self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
+        }
+    }
+}
+
+/// Tells which files were written.
+fn say_written(files: &[PathBuf], talk: &TalkOptions) -> Result<()> {
+    match talk.json {
+        true => terminal::print_json(&json!({"files": files})),
+        false => {
+            let lines = files.iter().map(|file| format!("{}\n", file.display()));
+            terminal::print(&lines.collect::<String>())
         }
     }
 }
