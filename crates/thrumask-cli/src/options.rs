@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use burn::tensor::Device;
 use clap::Args;
 use serde_json::{Value, json};
 use thrumask::{
-    Result,
+    DeviceName, Result,
     pipeline::{self, Mode, Run, Settings},
 };
 use thrumask_core::Error;
@@ -117,6 +118,9 @@ pub struct SettingOptions {
     /// Folder of models to use in place of the built-in ones.
     #[arg(long, value_name = "DIR")]
     models: Option<String>,
+    /// Where the networks run: cpu, or gpu or gpu:NUMBER in a build with graphics cards [default: cpu].
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<DeviceName>,
     /// Which network removes the noise, the diffusion transformer or the U-Net [default: dit].
     #[arg(long, value_parser = ["dit", "unet"])]
     backbone: Option<String>,
@@ -126,6 +130,21 @@ pub struct SettingOptions {
     /// One setting by its dotted key, such as motion.steps=8; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = assignment)]
     set: Vec<(String, Value)>,
+}
+
+/// Where networks run.
+#[derive(Debug, Args)]
+pub struct DeviceOption {
+    /// Where the networks run: cpu, or gpu or gpu:NUMBER in a build with graphics cards.
+    #[arg(long, default_value_t)]
+    device: DeviceName,
+}
+
+impl DeviceOption {
+    /// The device.
+    pub fn open(&self) -> Result<Device> {
+        self.device.open()
+    }
 }
 
 /// `key=value`.
@@ -167,6 +186,7 @@ impl SettingOptions {
             ("size".to_owned(), self.size.map(Value::from)),
             ("threads".to_owned(), self.threads.map(Value::from)),
             ("models".to_owned(), self.models.as_ref().map(absolute)),
+            ("device".to_owned(), self.device.map(|v| json!(v))),
             ("backbone".to_owned(), self.backbone.as_ref().map(|v| json!(v))),
         ];
         for stage in ["motion", "video"] {

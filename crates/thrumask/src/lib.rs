@@ -9,9 +9,11 @@
 //! - [`model`]: the trained networks and how they are sampled.
 //! - [`pipeline`]: all of it on a run directory; [`nano`]: the models built into the program.
 //! - [`train`], [`eval`], [`paper`]: training, figures, and the paper's comparisons.
+//! - [`device`]: processor or graphics card.
 //! - [`hub`]: public models, downloaded and kept where Python's libraries keep them.
 //! - [`world`]: the procedural videos that the nano models learn from.
 
+pub mod device;
 pub mod error;
 pub mod eval;
 pub mod hub;
@@ -28,5 +30,6 @@ pub mod train;
 pub mod video;
 pub mod world;
 
+pub use device::DeviceName;
 pub use error::{Error, Result};
 pub use thrumask_kernels::{LineAllocator, keep_freed_memory};

@@ -7,13 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn::tensor::Device;
 use safetensors::SafeTensors;
 use thrumask_core::fingerprint::sha256_hex;
 use thrumask_nn::{Error, autoencoder::Autoencoder, backbone::BackboneKind};
 
 use crate::{
-    Result,
+    DeviceName, Result,
     model::{
         StageConfig, StageKind, StageModel, VideoShape, files::read_bytes, read_autoencoder,
         read_stage,
@@ -51,6 +50,7 @@ macro_rules! embedded {
 pub struct Models {
     folder: Option<PathBuf>,
     backbone: BackboneKind,
+    device: DeviceName,
 }
 
 impl Models {
@@ -66,7 +66,8 @@ impl Models {
 
     /// The models that settings name.
     pub fn from_settings(settings: &Settings) -> Self {
-        Self { folder: settings.models.clone(), backbone: settings.backbone }
+        let Settings { models, backbone, device, .. } = settings;
+        Self { folder: models.clone(), backbone: *backbone, device: *device }
     }
 
     /// What a model is called in errors.
@@ -162,7 +163,7 @@ impl Models {
     /// # Errors
     /// As [`Models::bytes`] and [`read_autoencoder`].
     pub fn autoencoder(&self) -> Result<Autoencoder> {
-        read_autoencoder(&self.what(AUTOENCODER), &self.bytes(AUTOENCODER)?, &Device::flex())
+        read_autoencoder(&self.what(AUTOENCODER), &self.bytes(AUTOENCODER)?, &self.device.open()?)
     }
 
     /// The model of stage 1 or 2.
@@ -171,7 +172,7 @@ impl Models {
     /// As [`Models::stage_config`] and [`read_stage`].
     pub fn stage(&self, kind: StageKind) -> Result<StageModel> {
         self.stage_config(kind)?;
-        read_stage(&self.what(kind.name()), &self.bytes(kind.name())?, &Device::flex())
+        read_stage(&self.what(kind.name()), &self.bytes(kind.name())?, &self.device.open()?)
     }
 
     /// The segmenter.
@@ -180,7 +181,7 @@ impl Models {
     /// As [`Models::bytes`] and [`read_segmenter`].
     pub fn segmenter(&self) -> Result<NanoSegmenter> {
         let (what, bytes) = (self.what(SEGMENTER), self.bytes(SEGMENTER)?);
-        Ok(NanoSegmenter::new(read_segmenter(&what, &bytes, &Device::flex())?))
+        Ok(NanoSegmenter::new(read_segmenter(&what, &bytes, &self.device.open()?)?))
     }
 }
 

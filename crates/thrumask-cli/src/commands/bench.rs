@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
-use burn::tensor::Device;
 use clap::{Args, Subcommand};
 use thrumask::{
     paper::{self, Job, PaperConfig},
@@ -12,7 +11,7 @@ use thrumask::{
 
 use crate::{
     commands::{eval::Bars, train::StepBar},
-    options::{TalkOptions, on_threads, start_threads},
+    options::{DeviceOption, TalkOptions, on_threads, start_threads},
     terminal,
 };
 
@@ -63,6 +62,8 @@ struct Paper {
     #[arg(long)]
     threads: Option<usize>,
     #[command(flatten)]
+    device: DeviceOption,
+    #[command(flatten)]
     talk: TalkOptions,
 }
 
@@ -80,7 +81,7 @@ impl Paper {
             start_threads(threads)?;
         }
         let config = PaperConfig::read(&self.config, &self.set)?;
-        let (base, device) = (std::env::current_dir()?, Device::flex());
+        let (base, device) = (std::env::current_dir()?, self.device.open()?);
         let stop = terminal::interrupted;
         let mut bar: Option<(String, StepBar)> = None;
         let quiet = self.talk.quiet;

@@ -5,7 +5,6 @@ mod classifier;
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Result, anyhow, bail};
-use burn::tensor::Device;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use thrumask::{
@@ -16,7 +15,7 @@ use thrumask::{
 };
 
 use crate::{
-    options::{TalkOptions, assignment, start_threads},
+    options::{DeviceOption, TalkOptions, assignment, start_threads},
     terminal,
 };
 
@@ -102,6 +101,8 @@ struct World {
     #[arg(long)]
     threads: Option<usize>,
     #[command(flatten)]
+    device: DeviceOption,
+    #[command(flatten)]
     talk: TalkOptions,
 }
 
@@ -182,7 +183,7 @@ impl World {
     /// The models to judge: those named one by one, else those of the folder, else the built-in ones
     /// (when no folder is given).
     fn subjects(&self) -> Result<Subjects> {
-        let device = Device::flex();
+        let device = self.device.open()?;
         let mut files = match &self.models {
             Some(folder) => {
                 let files = Subjects::files_in(folder);

@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use burn::tensor::Device;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use thrumask::train::{Outcome, Report, TrainConfig, train_configured};
 
 use crate::{
-    options::{TalkOptions, on_threads, start_threads},
+    options::{DeviceOption, TalkOptions, on_threads, start_threads},
     terminal,
 };
 
@@ -38,6 +37,8 @@ pub struct Train {
     #[arg(long)]
     threads: Option<usize>,
     #[command(flatten)]
+    device: DeviceOption,
+    #[command(flatten)]
     talk: TalkOptions,
 }
 
@@ -57,7 +58,7 @@ impl Train {
             }
         };
         let base = std::env::current_dir()?;
-        let device = Device::flex();
+        let device = self.device.open()?;
         let stop = terminal::interrupted;
         let outcome =
             on_threads(|| train_configured(&config, &base, &self.out, &device, &stop, &mut hear))?;

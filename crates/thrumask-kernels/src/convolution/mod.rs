@@ -4,12 +4,13 @@ mod correlate;
 mod geometry;
 mod op;
 mod phases;
+mod products;
 mod weights;
 mod winograd;
 
 use burn::tensor::Tensor;
 
-use crate::{bridge, reference, silu};
+use crate::{bridge, silu};
 use geometry::Geometry;
 use op::Convolve;
 
@@ -60,7 +61,7 @@ pub fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Tensor<1>, options: ConvolutionOpti
     };
     let [_, out_height, out_width] = checked(&of);
     if !bridge::is_fast(&x) {
-        return reference::conv2d(x, w, b, options);
+        return products::conv2d(x, w, b, options);
     }
     // The backward pass of a SiLU needs what goes into it.
     let tracked = bridge::is_tracked(&x);
@@ -97,7 +98,7 @@ pub fn temporal_conv(x: Tensor<5>, w: Tensor<5>, b: Tensor<1>) -> Tensor<5> {
     };
     checked(&of);
     if !bridge::is_fast(&x) {
-        return reference::temporal_conv(x, w, b);
+        return products::temporal_conv(x, w, b);
     }
     let op = Convolve { of, silu: false, shape: (5, [batch, outputs, frames, height, width]) };
     bridge::apply3(op, x, w.into_dispatch(), b.into_dispatch())

@@ -1,4 +1,4 @@
-use burn::tensor::{Bool, Tensor, TensorData, activation};
+use burn::tensor::{Bool, Int, Tensor, TensorData, activation};
 
 use crate::attention::{PromptVisibility, TokenGroups};
 use crate::rope::RopeTable;
@@ -17,13 +17,8 @@ pub fn attention(
     let [batch, queries, _] = q.dims();
     let keys = k.dims()[1];
     let visible = key_len.map(|lens| {
-        let mut mask = Vec::with_capacity(batch * queries * keys);
-        for &len in lens {
-            for _ in 0..queries {
-                mask.extend((0..keys).map(|key| key < len));
-            }
-        }
-        mask_tensor(mask, [batch, queries, keys], &q)
+        let mask = lens.iter().flat_map(|&len| (0..keys).map(move |key| key < len)).collect();
+        mask_tensor(mask, [batch, 1, keys], &q).expand([batch, queries, keys])
     });
     masked_attention(q, k, v, heads, visible)
 }
@@ -40,14 +35,10 @@ pub fn grouped_attention(
     groups: &TokenGroups,
 ) -> Tensor<3> {
     let [batch, tokens, _] = q.dims();
-    let ids = groups.ids();
-    let mut mask = Vec::with_capacity(batch * tokens * tokens);
-    for row in ids.chunks(tokens.max(1)) {
-        for query in row {
-            mask.extend(row.iter().map(|key| key == query));
-        }
-    }
-    let visible = mask_tensor(mask, [batch, tokens, tokens], &q);
+    let ids: Vec<i32> = groups.ids().iter().map(|&id| i32::from(id)).collect();
+    let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [batch, tokens]), &q.device());
+    let of = |shape: [usize; 3]| ids.clone().reshape(shape).expand([batch, tokens, tokens]);
+    let visible = of([batch, tokens, 1]).equal(of([batch, 1, tokens])); // [B, N, N]
     masked_attention(q, k, v, heads, Some(visible))
 }
 
@@ -67,17 +58,20 @@ pub fn grouped_cross_attention(
     }
     let [batch, tokens, _] = q.dims();
     let (prompts, padded) = (visible.prompts(), visible.padded_len());
-    let mut mask = Vec::with_capacity(batch * tokens * prompts * padded);
+    let (mut seen, mut words) = (Vec::new(), Vec::new());
     for row in 0..batch {
         for token in 0..tokens {
-            for prompt in 0..prompts {
-                let seen = visible.sees(row, token, prompt);
-                let len = visible.text_len(row, prompt);
-                mask.extend((0..padded).map(|at| seen && at < len));
-            }
+            seen.extend((0..prompts).map(|prompt| visible.sees(row, token, prompt)));
+        }
+        for prompt in 0..prompts {
+            let len = visible.text_len(row, prompt);
+            words.extend((0..padded).map(|at| at < len));
         }
     }
-    let mask = mask_tensor(mask, [batch, tokens, prompts * padded], &q);
+    let all = [batch, tokens, prompts, padded];
+    let seen = mask_tensor(seen, [batch, tokens, prompts, 1], &q).expand(all);
+    let words = mask_tensor(words, [batch, 1, prompts, padded], &q).expand(all);
+    let mask = seen.bool_and(words).reshape([batch, tokens, prompts * padded]);
     masked_attention(q, k, v, heads, Some(mask))
 }
 
@@ -138,6 +132,10 @@ pub fn rope(x: Tensor<3>, heads: usize, table: &RopeTable) -> Tensor<3> {
     Tensor::cat(vec![turned_first, turned_second], 3).reshape([batch, tokens, channels])
 }
 
-fn mask_tensor(mask: Vec<bool>, shape: [usize; 3], like: &Tensor<3>) -> Tensor<3, Bool> {
+fn mask_tensor<const D: usize>(
+    mask: Vec<bool>,
+    shape: [usize; D],
+    like: &Tensor<3>,
+) -> Tensor<D, Bool> {
     Tensor::from_data(TensorData::new(mask, shape), &like.device())
 }

@@ -11,17 +11,24 @@ use crate::ConvolutionOptions;
 /// `x` `[B, I, H, W]`, `w` `[O, I, KH, KW]`, `b` `[O]` give `[B, O, H', W']`.
 pub fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Tensor<1>, options: ConvolutionOptions) -> Tensor<4> {
     let ConvolutionOptions { stride, padding, magnify, silu: activate } = options;
-    let [batch, inputs, height, width] = x.dims();
-    let x = match magnify {
+    let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
+    let out = module::conv2d(magnified(x, magnify), w, Some(b), options);
+    if activate { silu(out) } else { out }
+}
+
+/// Each pixel `times` times along both axes.
+///
+/// # Shapes
+/// `[B, C, H, W]` gives `[B, C, times H, times W]`.
+pub(crate) fn magnified(x: Tensor<4>, times: usize) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    match times {
         1 => x,
         times => x
-            .reshape([batch, inputs, height, 1, width, 1])
-            .expand([batch, inputs, height, times, width, times])
-            .reshape([batch, inputs, height * times, width * times]),
-    };
-    let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
-    let out = module::conv2d(x, w, Some(b), options);
-    if activate { silu(out) } else { out }
+            .reshape([batch, channels, height, 1, width, 1])
+            .expand([batch, channels, height, times, width, times])
+            .reshape([batch, channels, height * times, width * times]),
+    }
 }
 
 /// Convolution over the frames of videos with a bias.

@@ -9,7 +9,10 @@ use thrumask_core::{Error, Result, Size, fsio};
 use thrumask_nn::backbone::BackboneKind;
 
 use super::{fit::Fit, given::Given};
-use crate::model::{Sampling, VideoShape};
+use crate::{
+    DeviceName,
+    model::{Sampling, VideoShape},
+};
 
 /// The longest configuration file that is read, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
@@ -36,6 +39,8 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// Folder of the models; those built into the program when open.
     pub models: Option<PathBuf>,
+    /// Where the networks run.
+    pub device: DeviceName,
     /// Which network removes the noise. Another one than before also brings its own way of sampling.
     pub backbone: BackboneKind,
     /// How stage 1 is sampled.
@@ -55,6 +60,7 @@ impl Default for Settings {
             size: None,
             threads: None,
             models: None,
+            device: DeviceName::default(),
             backbone: BackboneKind::default(),
             motion: Sampling::nano(BackboneKind::default()),
             video: Sampling::nano(BackboneKind::default()),
@@ -165,6 +171,7 @@ impl Settings {
             fit: Sizes { input, output: fit.output },
             model,
             models: self.models.clone(),
+            device: self.device,
             backbone: self.backbone,
             motion: self.motion,
             video: self.video,
@@ -191,6 +198,9 @@ pub struct Config {
     pub model: VideoShape,
     /// Folder of the models; `None` means those built into the program.
     pub models: Option<PathBuf>,
+    /// Where the networks run.
+    #[serde(default)]
+    pub device: DeviceName,
     /// Which network removes the noise.
     #[serde(default)]
     pub backbone: BackboneKind,
@@ -222,6 +232,7 @@ impl Config {
             size: Some(self.size),
             threads: None,
             models: self.models.clone(),
+            device: self.device,
             backbone: self.backbone,
             motion: self.motion,
             video: self.video,

@@ -1,8 +1,11 @@
 //! Batches made ahead, in order, on a thread of their own.
 
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::time::Duration;
 
+use burn::tensor::Device;
+use rayon::prelude::*;
 use thrumask_core::Error;
 
 use crate::Result;
@@ -70,6 +73,22 @@ pub fn with_batches<B: Send, R>(
         }
         result
     })
+}
+
+/// `make(first)`, `make(first + 1)`, … in order. Beside a graphics card all threads are free for that; where
+/// networks run on the processor, the threads have operators to run, and this one makes them one by one.
+///
+/// # Errors
+/// The first of `make`.
+pub fn made<T: Send, E: Send>(
+    indices: Range<u64>,
+    device: &Device,
+    make: impl Fn(u64) -> std::result::Result<T, E> + Sync,
+) -> std::result::Result<Vec<T>, E> {
+    match device.clone().without_autodiff() == Device::flex() {
+        true => indices.map(&make).collect(),
+        false => indices.into_par_iter().map(&make).collect(),
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use thrumask_nn::{
     pixels::pixels_from_frames,
 };
 
-use super::{ClassifierTraining, RunConfig, Task, TrainConfig, draw::Draw};
+use super::{ClassifierTraining, RunConfig, Task, TrainConfig, batches::made, draw::Draw};
 use crate::{
     Result,
     eval::{
@@ -155,7 +155,7 @@ impl Task for ClassifierTask {
     fn batch(&self, step: u64) -> Result<ClassifierBatch> {
         let batch = self.run.batch as u64;
         let make = |i: u64| self.varied(world::sample(&self.world, Split::Train, i)?, i);
-        let samples = (step * batch..(step + 1) * batch).map(make).collect::<Result<Vec<_>>>()?;
+        let samples = made(step * batch..(step + 1) * batch, &self.device, make)?;
         self.assemble(&samples)
     }
 

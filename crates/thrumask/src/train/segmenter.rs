@@ -17,6 +17,7 @@ use thrumask_nn::{
 
 use super::{
     RunConfig, SegmenterTraining, Task, TrainConfig,
+    batches::made,
     draw::Draw,
     referring::{Asked, MORE_WORDS, STREAM, plain, varied},
 };
@@ -139,8 +140,7 @@ impl Task for SegmenterTask {
                 &mut Draw::new(self.run.seed, STREAM, index),
             )
         };
-        let asked = (step * batch..(step + 1) * batch).map(make);
-        let asked = asked.collect::<thrumask_core::Result<Vec<_>>>()?;
+        let asked = made(step * batch..(step + 1) * batch, &self.device, make)?;
         let targets = self.targets(&asked);
         let texts = asked.iter().map(|a| a.objects.iter().map(query_text).collect()).collect();
         let pictures = asked.into_iter().map(|a| a.picture).collect();

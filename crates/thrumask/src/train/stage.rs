@@ -17,7 +17,7 @@ use thrumask_nn::{
     text::Vocabulary,
 };
 
-use super::{RunConfig, StageTraining, Task, TrainConfig};
+use super::{RunConfig, StageTraining, Task, TrainConfig, batches::made};
 use crate::{
     Result,
     model::{
@@ -124,11 +124,15 @@ impl StageTask {
         let [t, h, w] = self.config.denoiser.latent_size();
         let shape = [examples.len(), self.config.denoiser.latent_channels(), t, h, w];
         let count: usize = shape.iter().skip(1).product();
-        let mut values = Vec::with_capacity(count * examples.len());
+        let rows = 0..examples.len() as u64;
+        let draw = |row: u64| {
+            let position = self.position(step, row as usize);
+            crate::Result::Ok(noise.normals(position * count as u64, count))
+        };
+        let values = made(rows, &self.device, draw)?.concat();
         let (mut times, mut keep) = (Vec::new(), Vec::new());
         for row in 0..examples.len() {
             let position = self.position(step, row);
-            values.extend(noise.normals(position * count as u64, count));
             let times_of = Some(&self.training.time);
             times.push(self.config.process.draw_time(times_of, &time, position));
             keep.push(self.keep(drop.uniform(position)));
@@ -216,8 +220,8 @@ impl Task for StageTask {
     fn batch(&self, step: u64) -> Result<StageBatch> {
         let first = step * self.run.batch as u64;
         let indices = first..first + self.run.batch as u64;
-        let make = |i: u64| self.example(Split::Train, i);
-        self.assemble(indices.map(make).collect::<Result<Vec<_>>>()?, "train", step)
+        let examples = made(indices, &self.device, |i| self.example(Split::Train, i))?;
+        self.assemble(examples, "train", step)
     }
 
     fn loss(&self, network: &Network, batch: StageBatch) -> Result<Tensor<1>> {
