@@ -51,6 +51,16 @@ fn agree<const A: usize, const B: usize, const C: usize, const R: usize>(
     shapes: ([usize; A], [usize; B], [usize; C]),
     f: impl Fn(Tensor<A>, Tensor<B>, Tensor<C>) -> Tensor<R>,
 ) {
+    agree_within(5e-5, name, shapes, f);
+}
+
+/// Asserts that both devices agree within a share of the largest value.
+fn agree_within<const A: usize, const B: usize, const C: usize, const R: usize>(
+    tolerance: f32,
+    name: &str,
+    shapes: ([usize; A], [usize; B], [usize; C]),
+    f: impl Fn(Tensor<A>, Tensor<B>, Tensor<C>) -> Tensor<R>,
+) {
     let expected = outcome(shapes, &f, &Device::flex());
     let found = outcome(shapes, &f, &card());
     for (part, (found, expected)) in
@@ -58,14 +68,15 @@ fn agree<const A: usize, const B: usize, const C: usize, const R: usize>(
     {
         let size = expected.iter().fold(1.0f32, |size, x| size.max(x.abs()));
         let scaled = |x: &[f32]| x.iter().map(|x| x / size).collect::<Vec<f32>>();
-        close(&format!("{name}: {part}"), &scaled(found), &scaled(expected), 5e-5);
+        close(&format!("{name}: {part}"), &scaled(found), &scaled(expected), tolerance);
     }
 }
 
 #[test]
 fn pointwise_operators_norms_and_products() {
     let one = ([2, 5, 24], [1], [1]);
-    agree("gelu", one, |x, _, _| gelu(x));
+    // Cards have no error function; what burn puts in its place is that exact.
+    agree_within(5e-4, "gelu", one, |x, _, _| gelu(x));
     agree("gelu_tanh", one, |x, _, _| gelu_tanh(x));
     agree("silu", one, |x, _, _| silu(x));
     agree("softmax", one, |x, _, _| softmax_last(x));

@@ -67,5 +67,10 @@ pub fn clips_from_pixels(pixels: Tensor<5>, fps: f32) -> Result<Vec<Clip>> {
 
 /// All values of a float tensor, row-major, on the host.
 pub fn host_values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default()
+    host_data(tensor.into_data())
+}
+
+/// The values of data that was read from a device, row-major.
+pub fn host_data(data: TensorData) -> Vec<f32> {
+    data.convert::<f32>().try_into_vec::<f32>().unwrap_or_default()
 }

@@ -8,6 +8,7 @@ mod bench;
 mod common;
 mod control;
 mod determinism;
+mod device;
 mod editing;
 mod formats;
 mod interruption;

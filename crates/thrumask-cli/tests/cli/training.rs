@@ -120,6 +120,28 @@ fn a_run_that_is_killed_at_any_moment_goes_on_to_the_same_bytes() {
     }
 }
 
+#[test]
+fn a_run_can_be_made_longer_but_not_another() {
+    let place = place();
+    // Rates that never fall, so that the shorter run is the longer one's beginning.
+    let train = |run: &str, steps: &str, more: &[&str]| {
+        let set = format!("run.steps={steps}");
+        let args = ["train", "motion.toml", "--out", run, "--quiet", "--set", &set];
+        let held = ["--set", "optimizer.decay_from=1.0"];
+        [&args[..], &held, more].concat().iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()
+    };
+    let run = |args: &[String]| {
+        place.ok(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    run(&train("whole", "8", &[]));
+    run(&train("longer", "4", &[]));
+    run(&train("longer", "8", &[]));
+    assert_same_training(&place, "whole", "longer");
+    let other = train("longer", "9", &["--set", "run.batch=3"]);
+    let error = place.fails(1, &other.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(error.contains("configuration of") && error.contains("checkpoint"), "{error}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_to_stop_writes_a_checkpoint_first() {

@@ -26,9 +26,13 @@ pub(super) fn conv2d(
     let ([batch, inputs, height, width], [outputs, _, rows, columns]) = (x.dims(), w.dims());
     let [out_height, out_width] = [(height - rows) / stride + 1, (width - columns) / stride + 1];
     let places = out_height * out_width;
-    // Small images share a product.
-    let share = (1..=batch).rev().find(|n| batch % n == 0 && n * places <= COLUMNS).unwrap_or(1);
-    let groups = batch / share;
+    // Small images share a product; large ones are cut into bands of rows.
+    let most = |count: usize, size: usize| {
+        (1..=count).rev().find(|n| count.is_multiple_of(*n) && n * size <= COLUMNS).unwrap_or(1)
+    };
+    let (share, band) = (most(batch, places), most(out_height, out_width));
+    let (groups, bands) = (batch / share, out_height / if share > 1 { out_height } else { band });
+    let columns_of_one = share * places / bands;
     let x = x.reshape([groups, share, inputs, height, width]).swap_dims(1, 2); // [G, I, S, H, W]
     let along = |from: usize, count: usize| {
         Slice::with_step(
@@ -46,12 +50,16 @@ pub(super) fn conv2d(
         }
     }
     let inner = rows * columns * inputs;
-    let seen = Tensor::cat(seen, 1).reshape([groups, inner, share * places]);
-    let w = w.permute([0, 2, 3, 1]).reshape([1, outputs, inner]);
-    let out = w.matmul(seen) + b.reshape([1, outputs, 1]); // [G, O, S H' W']
-    let out = out
-        .reshape([groups, outputs, share, places])
+    let seen = Tensor::cat(seen, 1)
+        .reshape([groups, inner, bands, columns_of_one])
         .swap_dims(1, 2)
+        .reshape([groups * bands, inner, columns_of_one]);
+    let w = w.permute([0, 2, 3, 1]).reshape([1, outputs, inner]);
+    let out = w.matmul(seen) + b.reshape([1, outputs, 1]); // [G · bands, O, columns]
+    // One of the two is 1: images that share a product, or bands of one image.
+    let out = out
+        .reshape([groups, bands, outputs, share, places / bands])
+        .permute([0, 3, 2, 1, 4]) // [G, S, O, bands, ..]
         .reshape([batch, outputs, out_height, out_width]);
     if activate { silu(out) } else { out }
 }

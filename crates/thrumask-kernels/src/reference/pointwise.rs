@@ -25,7 +25,10 @@ pub fn layer_norm<const D: usize>(
     beta: Tensor<1>,
     eps: f32,
 ) -> Tensor<D> {
-    normalise(x, eps) * gamma.unsqueeze::<D>() + beta.unsqueeze::<D>()
+    let dims = x.dims();
+    let x = in_blocks(x);
+    let [gamma, beta] = [gamma, beta].map(|shared| for_blocks(shared, &x));
+    (normalise(x, eps) * gamma + beta).reshape(dims)
 }
 
 /// Root-mean-square norm of every chunk of `group` values of the last axis, then `* gamma`.
@@ -40,9 +43,10 @@ pub fn rms_norm<const D: usize>(
 ) -> Tensor<D> {
     let dims = x.dims();
     let rows = dims.iter().product::<usize>() / group;
-    let x = x.reshape([rows, group]);
-    let power = x.clone().square().mean_dim(1); // [rows, 1]
-    (x / (power + eps).sqrt() * gamma.unsqueeze::<2>()).reshape(dims)
+    let x = in_blocks(x.reshape([rows, group]));
+    let power = x.clone().square().mean_dim(2); // [blocks, rows, 1]
+    let gamma = for_blocks(gamma, &x);
+    (x / (power + eps).sqrt() * gamma).reshape(dims)
 }
 
 /// `x * Φ(x)` with the Gaussian distribution function.
@@ -85,11 +89,11 @@ pub fn softmax_last<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// `x` `[.., K]`, `w` `[K, M]`, `b` `[M]` give `[.., M]`.
 pub fn linear<const D: usize>(x: Tensor<D>, w: Tensor<2>, b: Option<Tensor<1>>) -> Tensor<D> {
     let mut dims = x.dims();
-    let [inputs, outputs] = w.dims();
-    let rows = dims.iter().product::<usize>() / inputs;
-    let mut y = x.reshape([rows, inputs]).matmul(w); // [rows, M]
+    let [_, outputs] = w.dims();
+    let mut y = in_blocks(x).matmul(w.unsqueeze::<3>()); // [blocks, rows, M]
     if let Some(b) = b {
-        y = y + b.unsqueeze::<2>();
+        let b = for_blocks(b, &y);
+        y = y + b;
     }
     dims[D - 1] = outputs;
     y.reshape(dims)
@@ -109,9 +113,16 @@ pub fn group_norm<const D: usize>(
     let dims = x.dims();
     let [batch, channels] = [dims[0], dims[1]];
     let values = dims.iter().product::<usize>() / (batch * channels).max(1);
-    let normed = normalise(x.reshape([batch, groups, channels / groups * values]), eps);
-    let normed = normed.reshape([batch, channels, values]);
-    let [gamma, beta] = [gamma, beta].map(|x| x.reshape([1, channels, 1]));
+    // Means in two steps, as in `in_blocks`.
+    let block = share_of(values);
+    let per_channel = values / block.max(1);
+    let x = x.reshape([batch, groups, channels / groups * per_channel, block]);
+    let mean = |x: Tensor<4>| x.mean_dim(3).mean_dim(2); // [B, groups, 1, 1]
+    let centred = x.clone() - mean(x);
+    let variance = mean(centred.clone().square());
+    let normed = centred / (variance + eps).sqrt();
+    let normed = normed.reshape([batch, channels, per_channel, block]);
+    let [gamma, beta] = [gamma, beta].map(|x| x.reshape([1, channels, 1, 1]));
     (normed * gamma + beta).reshape(dims)
 }
 
@@ -130,6 +141,32 @@ pub fn gated_residual(x: Tensor<3>, gate: Tensor<2>, y: Tensor<3>) -> Tensor<3> 
 pub fn pull_back<const D: usize>(output: Tensor<D>, cotangent: Tensor<D>) -> Tensor<D> {
     let sum = (output * cotangent.detach()).sum().reshape([1; D]);
     sum.clone() - sum.detach()
+}
+
+/// Rows of the last axis as blocks of rows. A device without our kernels adds up each element of the gradient
+/// of what all rows share in one thread: blocks by blocks first, so that there are many threads.
+///
+/// # Shapes
+/// `[.., C]` gives `[blocks, rows, C]`.
+fn in_blocks<const D: usize>(x: Tensor<D>) -> Tensor<3> {
+    let width = x.dims()[D - 1];
+    let rows = x.dims().iter().take(D - 1).product::<usize>();
+    let block = share_of(rows);
+    x.reshape([rows / block.max(1), block, width])
+}
+
+/// What all rows share, once for each block.
+///
+/// # Shapes
+/// `[C]` for `[blocks, rows, C]` gives `[blocks, 1, C]`.
+fn for_blocks(shared: Tensor<1>, x: &Tensor<3>) -> Tensor<3> {
+    let [blocks, _, width] = x.dims();
+    shared.reshape([1, 1, width]).expand([blocks, 1, width])
+}
+
+/// The largest divisor of `count` that is at most 512.
+fn share_of(count: usize) -> usize {
+    (1..=count.min(512)).rev().find(|n| count.is_multiple_of(*n)).unwrap_or(count)
 }
 
 /// `(x - mean) / sqrt(variance + eps)` over the last axis, biased variance.

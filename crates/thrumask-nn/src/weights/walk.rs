@@ -2,10 +2,10 @@
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
-    tensor::{Gradients, Tensor, TensorData},
+    tensor::{Gradients, Tensor, TensorData, Transaction},
 };
 
-use crate::pixels::host_values;
+use crate::pixels::{host_data, host_values};
 
 /// One parameter on the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,20 +98,31 @@ pub fn visit_shapes<M: Module>(module: &M, seen: impl FnMut(&str, &[usize])) {
 
 struct CollectGradients<'a> {
     gradients: &'a mut Gradients,
-    found: Vec<Option<Vec<f32>>>,
+    /// Those that there are.
+    read: Transaction,
+    /// Of which parameters.
+    there: Vec<bool>,
 }
 
 impl ModuleVisitor for CollectGradients<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.push(param.val().grad_remove(self.gradients).map(host_values));
+        let gradient = param.val().grad_remove(self.gradients);
+        self.there.push(gradient.is_some());
+        if let Some(gradient) = gradient {
+            self.read = std::mem::take(&mut self.read).register(gradient);
+        }
     }
 }
 
-/// The gradient of each parameter, in the order of [`parameters`]; `None` where there is none.
+/// The gradient of each parameter, in the order of [`parameters`]; `None` where there is none. All are read
+/// at once, since a graphics card is waited for at each reading.
 pub fn gradients<M: Module>(module: &M, mut gradients: Gradients) -> Vec<Option<Vec<f32>>> {
-    let mut walk = CollectGradients { gradients: &mut gradients, found: Vec::new() };
+    let (read, there) = (Transaction::default(), Vec::new());
+    let mut walk = CollectGradients { gradients: &mut gradients, read, there };
     module.visit(&mut walk);
-    walk.found
+    let mut found = walk.read.execute().into_iter();
+    let next = |there: bool| if there { found.next().map(host_data) } else { None };
+    walk.there.into_iter().map(next).collect()
 }
 
 struct Replace<F> {

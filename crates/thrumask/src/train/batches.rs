@@ -85,9 +85,18 @@ pub fn made<T: Send, E: Send>(
     device: &Device,
     make: impl Fn(u64) -> std::result::Result<T, E> + Sync,
 ) -> std::result::Result<Vec<T>, E> {
-    match device.clone().without_autodiff() == Device::flex() {
-        true => indices.map(&make).collect(),
-        false => indices.into_par_iter().map(&make).collect(),
+    in_order(indices, device.clone().without_autodiff() != Device::flex(), make)
+}
+
+/// As [`made`], on all threads or on this one.
+fn in_order<T: Send, E: Send>(
+    indices: Range<u64>,
+    on_all_threads: bool,
+    make: impl Fn(u64) -> std::result::Result<T, E> + Sync,
+) -> std::result::Result<Vec<T>, E> {
+    match on_all_threads {
+        true => indices.into_par_iter().map(&make).collect(),
+        false => indices.map(&make).collect(),
     }
 }
 
@@ -131,6 +140,19 @@ mod tests {
             };
             pool.install(|| with_batches(3, 8, make, |_| ()));
         }
+    }
+
+    #[test]
+    fn all_threads_make_what_one_makes() {
+        let make = |index: u64| if index < 90 { Ok(index * index) } else { Err(index) };
+        for indices in [0..0, 3..4, 5..80] {
+            let expected: Vec<u64> = indices.clone().map(|i| i * i).collect();
+            for on_all in [false, true] {
+                assert_eq!(in_order(indices.clone(), on_all, make), Ok(expected.clone()));
+            }
+        }
+        assert!((90..100).contains(&in_order(0..100, true, make).unwrap_err()));
+        assert_eq!(in_order(0..100, false, make), Err(90));
     }
 
     #[test]

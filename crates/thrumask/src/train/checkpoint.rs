@@ -5,7 +5,7 @@ use std::path::Path;
 use thrumask_core::{Error, fsio::write_atomic};
 use thrumask_nn::weights::WeightFile;
 
-use super::{Optimizer, TrainConfig, optimizer::Slot};
+use super::{Optimizer, RunConfig, TrainConfig, optimizer::Slot};
 use crate::{Result, model::files::to_json};
 
 /// File name of the newest checkpoint in a run's folder.
@@ -38,7 +38,8 @@ pub fn save(folder: &Path, config: &TrainConfig, optimizer: &mut Optimizer) -> R
     Ok(())
 }
 
-/// Restores the state of the newest checkpoint; `false` when there is none.
+/// Restores the state of the newest checkpoint; `false` when there is none. The run may go on to another
+/// number of steps than it was begun with.
 ///
 /// # Errors
 /// [`Error::Mismatch`] when the checkpoint belongs to another configuration; as
@@ -51,9 +52,15 @@ pub fn restore(folder: &Path, config: &TrainConfig, optimizer: &mut Optimizer) -
     let what = path.display().to_string();
     let bytes = std::fs::read(&path).map_err(|e| Error::io("reading", &path, e))?;
     let mut file = WeightFile::read(&what, &bytes)?;
-    let ours = to_json("config", config)?;
     let theirs = file.metadata.get("config").cloned().unwrap_or_default();
-    if ours != theirs {
+    let same = serde_json::from_str::<TrainConfig>(&theirs).is_ok_and(|theirs| {
+        // A run may be made longer or shorter, and look at itself more or less often.
+        let RunConfig { steps, checkpoint_every, validate_every, .. } = config.run;
+        let run = RunConfig { steps, checkpoint_every, validate_every, ..theirs.run };
+        TrainConfig { run, ..theirs } == *config
+    });
+    if !same {
+        let ours = to_json("config", config)?;
         return Err(Error::mismatch(format!("configuration of {what}"), ours, theirs).into());
     }
     let broken = |reason: String| crate::Error::from(Error::format(what.as_str(), reason));

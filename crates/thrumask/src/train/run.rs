@@ -167,8 +167,8 @@ pub fn train<T: Task>(
                 let batch = batches.next()?;
                 let network = trained(&optimizer);
                 let loss = task.loss(&network, batch)?;
-                let value = loss.clone().into_scalar::<f32>();
                 let gradients = gradients(&network, loss.backward());
+                let value = loss.into_scalar::<f32>();
                 let norm = optimizer.step(gradients, steps);
                 let (step, seconds) = (optimizer.step, started.elapsed().as_secs_f64());
                 let entry = json!({"step": step, "loss": value, "norm": norm, "seconds": seconds});

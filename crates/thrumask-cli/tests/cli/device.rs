@@ -1,0 +1,96 @@
+//! Where networks run.
+
+use crate::common::{Place, animate};
+
+#[test]
+fn a_device_that_is_none_is_named() {
+    let place = Place::new();
+    let error = place.fails(2, &animate("out.mp4", &["--device", "cuda"]));
+    assert!(error.contains("expected cpu, gpu or gpu:NUMBER, got \"cuda\""), "{error}");
+    let error = place.fails(2, &["eval", "world", "--device", "tpu"]);
+    assert!(error.contains("expected cpu, gpu or gpu:NUMBER, got \"tpu\""), "{error}");
+    let error = place.fails(1, &animate("out.mp4", &["--device", "gpu:77"]));
+    assert!(error.contains("device: expected"), "{error}");
+    assert!(!place.at("out.mp4").exists());
+}
+
+#[test]
+fn the_processor_is_the_default() {
+    let place = Place::new();
+    place.animate("a.mp4", &["--frames", "3"]);
+    place.animate("b.mp4", &["--frames", "3", "--device", "cpu"]);
+    assert!(place.read("a.mp4") == place.read("b.mp4"));
+}
+
+/// With a card, or Mesa's software Vulkan; without either it fails.
+#[cfg(feature = "gpu")]
+mod card {
+    use thrumask_core::Clip;
+
+    use super::*;
+
+    #[test]
+    fn a_card_makes_the_same_video_but_for_rounding() {
+        let place = Place::new();
+        place.animate("a/", &["--frames", "4"]);
+        place.animate("b/", &["--frames", "4", "--device", "gpu"]);
+        let [a, b] = ["a/", "b/"].map(|name| Clip::read(place.at(name)).unwrap());
+        let mut furthest = 0;
+        for (a, b) in a.frames().iter().zip(b.frames()) {
+            let differences = a.rgb().iter().zip(b.rgb()).map(|(a, b)| a.abs_diff(*b));
+            furthest = furthest.max(differences.max().unwrap());
+        }
+        assert!(furthest <= 2, "pixels differ by up to {furthest}");
+    }
+
+    #[test]
+    fn a_training_goes_on_on_either_device() {
+        let place = Place::new();
+        place.write(
+            "train.toml",
+            r#"
+task = "autoencoder"
+run = { seed = 1, steps = 2, batch = 2, checkpoint_every = 1, validate_every = 4, validation_samples = 1 }
+world = { size = 24, frames = 4 }
+[autoencoder]
+latent_noise = 0.1
+[autoencoder.model]
+frames = 1
+patch = 4
+latent_channels = 4
+encoder_width = 16
+decoder_width = 8
+decoder_blocks = 1
+"#,
+        );
+        let losses = |run: &str| -> Vec<f64> {
+            let log = String::from_utf8(place.read(&format!("{run}/log.jsonl"))).unwrap();
+            let lines = log.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+            lines.filter_map(|l| l["loss"].as_f64()).collect()
+        };
+        let train = |run: &str, steps: &str, device: &str| {
+            let steps = format!("run.steps={steps}");
+            place.ok(&[
+                "train",
+                "train.toml",
+                "--out",
+                run,
+                "--quiet",
+                "--set",
+                &steps,
+                "--device",
+                device,
+            ]);
+        };
+        train("cpu", "4", "cpu");
+        train("gpu", "4", "gpu");
+        train("both", "2", "gpu");
+        train("both", "4", "cpu");
+        for run in ["gpu", "both"] {
+            for (a, b) in losses(run).iter().zip(losses("cpu")) {
+                assert!((a - b).abs() < 1e-3 * b, "{run}: {a} against {b}");
+            }
+            assert_eq!(losses(run).len(), 4);
+        }
+    }
+}
