@@ -9,6 +9,7 @@ mod common;
 mod control;
 mod determinism;
 mod editing;
+mod folders;
 mod formats;
 mod interruption;
 mod models;

@@ -16,6 +16,7 @@ use crate::{Error, Result, diffusion::noise::Noise};
 
 /// Seeded values for tensors of given names and shapes: gains of norms are 1 and biases 0, maps and
 /// convolutions normal with standard deviation 1/√inputs, tables (whose names tell of an embedding) 0.02.
+/// The gates of object layers are open by 0.3, so that every layer counts.
 ///
 /// A tensor's values depend on the seed and its name alone; they are drawn when they are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,7 @@ impl TensorSource for FreshTensors {
         let shape = shape.ok_or_else(|| Error::weights(name, "no tensor of this name"))?;
         let count = shape.iter().product();
         let std = match shape.as_slice() {
+            [_] if name.ends_with(".gate") => return Ok(vec![0.3f32.atanh(); count]),
             [] | [_] => {
                 let one = name.ends_with("weight");
                 return Ok(vec![f32::from(u8::from(one)); count]);
@@ -91,12 +93,14 @@ mod tests {
             ("b.weight", vec![64, 32, 3, 3]),
             ("norm.weight", vec![8]),
             ("norm.bias", vec![8]),
+            ("layer.gate", vec![1]),
         ];
         let shapes = BTreeMap::from(shapes.map(|(n, s)| (n.to_owned(), s)));
         let fresh = FreshTensors::new(1, shapes.clone());
         let of = |fresh: &FreshTensors, name: &str| fresh.values(name).unwrap();
         assert_eq!(of(&fresh, "norm.weight"), [1.0; 8]);
         assert_eq!(of(&fresh, "norm.bias"), [0.0; 8]);
+        assert!((of(&fresh, "layer.gate")[0].tanh() - 0.3).abs() < 1e-6);
         let a = of(&fresh, "a.weight");
         assert_eq!(a, of(&fresh.clone(), "a.weight"));
         assert_ne!(a, of(&fresh, "b.weight"));

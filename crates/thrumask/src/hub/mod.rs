@@ -21,7 +21,7 @@ use serde::Serialize;
 
 pub use cache::{Cache, Repo, files_below, is_commit};
 pub use download::{Checksum, checksum};
-pub use fresh::{Component, Fresh, FreshSize};
+pub use fresh::{Component, Fresh};
 pub use known::{Known, known};
 pub use pattern::matches;
 pub use verify::{Verified, verify_path, verify_repo};

@@ -1,13 +1,13 @@
 //! What a run will take, before it is run.
 
 use serde::Serialize;
-use thrumask_nn::{backbone::Cost, diffusion::guidance::Guidance};
+use thrumask_nn::{Cost, diffusion::guidance::Guidance};
 
 use super::settings::Settings;
 use crate::{
     Result,
     model::{Sampling, StageKind},
-    nano::{self, Models},
+    models::{self, Models},
 };
 
 /// Floating-point operations a thread does in a second, of the order of what was measured on a
@@ -16,6 +16,12 @@ const OPERATIONS_PER_SECOND: f64 = 20e9;
 
 /// Resident memory of the program before it reads a model, in bytes.
 const PROGRAM_BYTES: f64 = 40e6;
+
+/// Reading the models and writing the files of a stage, in seconds.
+const AROUND: f64 = 0.2;
+
+/// How many objects a plan has, when nobody has read the caption yet.
+const OBJECTS: f64 = 2.0;
 
 /// One stage's share.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,7 +55,8 @@ impl Estimate {
     pub fn new(settings: &Settings, threads: usize) -> Result<Self> {
         let models = Models::from_settings(settings);
         let rate = OPERATIONS_PER_SECOND * threads.max(1) as f64;
-        let weights = |name: &str| Ok::<_, crate::Error>(models.bytes(name)?.len() as f64 * 2.0);
+        let weights = |name: &str| Ok::<_, crate::Error>(models.memory(name)? as f64);
+        let codec = models.codec_config()?;
         let mut stages = vec![
             StageEstimate {
                 name: "plan",
@@ -61,7 +68,7 @@ impl Estimate {
                 name: "segment",
                 work: "finds each object in the picture".into(),
                 seconds: 0.1,
-                peak_bytes: (PROGRAM_BYTES + 4.0 * weights(nano::SEGMENTER)? + 60e6) as u64,
+                peak_bytes: (PROGRAM_BYTES + 2.0 * weights(models::SEGMENTER)? + 60e6) as u64,
             },
         ];
         let generative = [
@@ -72,8 +79,19 @@ impl Estimate {
             let config = models.stage_config(kind)?;
             let Cost { operations, floats } = config.denoiser.cost();
             let passes = passes(sampling);
-            let decoding = 0.2;
             let (size, frames) = (config.video.size, config.video.frames);
+            let [encode, decode] = codec.cost([frames, size, size]);
+            // Stage 1 sees two pictures and reads a prompt, stage 2 a picture, a video and one prompt more
+            // for each object; conditions that guidance leaves out are read as empty texts.
+            let (seen, read) = match kind {
+                StageKind::Motion => (2.0, 1.0),
+                StageKind::Video | StageKind::Ti2v => (1.0 + frames as f64, 1.0 + OBJECTS),
+            };
+            let text = config.text.cost();
+            let once = encode.operations * seen / frames as f64
+                + text.operations * read * passes as f64
+                + decode.operations;
+            let widest = floats.max(encode.floats).max(decode.floats).max(text.floats * read);
             stages.push(StageEstimate {
                 name: kind.name(),
                 work: format!(
@@ -81,10 +99,11 @@ impl Estimate {
                     sampling.steps,
                     if passes == 1 { "" } else { "es" },
                 ),
-                seconds: operations * (sampling.steps * passes) as f64 / rate + decoding,
+                seconds: (operations * (sampling.steps * passes) as f64 + once) / rate + AROUND,
                 peak_bytes: (PROGRAM_BYTES
-                    + weights(kind.name())? * 2.0
-                    + floats * 4.0
+                    + weights(kind.name())?
+                    + weights(models::AUTOENCODER)?
+                    + widest * 4.0
                     + (frames * size * size * 4 * 60) as f64) as u64,
             });
         }

@@ -1,0 +1,127 @@
+//! The stages on public networks: Stable Diffusion 1.5 with AnimateDiff V3, the paper's first backbone.
+
+use thrumask_nn::{
+    autoencoder::{LatentCodecConfig, kl::KlConfig},
+    backbone::{BackboneConfig, ObjectLayer, ObjectLayers, groups::Visibility, unet::UnetConfig},
+    diffusion::process::{Diffusion, Process},
+    text::{PromptEncoderConfig, clip::ClipTextConfig},
+};
+
+use super::{MotionForm, StageConfig, StageKind, VideoShape};
+use crate::Result;
+
+/// Which public networks a stage is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FullSize {
+    /// Those of Stable Diffusion 1.5 with AnimateDiff V3, for 16 frames of 256×256 pixels as in the paper.
+    Sd15,
+    /// The same classes in miniature, for 4 frames of 64×64 pixels.
+    Tiny,
+}
+
+impl FullSize {
+    /// The videos.
+    pub fn video(self) -> VideoShape {
+        match self {
+            Self::Sd15 => VideoShape { size: 256, frames: 16 },
+            Self::Tiny => VideoShape { size: 64, frames: 4 },
+        }
+    }
+
+    /// The autoencoder.
+    pub fn vae(self) -> KlConfig {
+        match self {
+            Self::Sd15 => KlConfig::sd15(),
+            Self::Tiny => KlConfig::tiny(),
+        }
+    }
+
+    /// The text encoder. The tiny one, as wide as the tiny U-Net reads, has tokens of bytes alone.
+    pub fn text(self) -> ClipTextConfig {
+        match self {
+            Self::Sd15 => ClipTextConfig::vit_l_14(),
+            Self::Tiny => ClipTextConfig {
+                vocabulary: 514,
+                positions: 77,
+                width: 32,
+                ..ClipTextConfig::tiny()
+            },
+        }
+    }
+
+    /// The U-Net without object layers for videos of this size, with so many conditions.
+    pub fn unet(self, latent_size: [usize; 3], conditions: usize) -> UnetConfig {
+        match self {
+            Self::Sd15 => UnetConfig::sd15_animatediff_v3(latent_size, conditions),
+            Self::Tiny => UnetConfig { latent_size, ..UnetConfig::tiny(conditions) },
+        }
+    }
+}
+
+impl StageConfig {
+    /// A stage on public networks. Its object layers stand in the first six attention blocks, as in the
+    /// paper, or in as many as there are; `gate_start` is 0 for a stage that starts from public weights.
+    ///
+    /// # Errors
+    /// [`thrumask_nn::Error`] when the video does not divide into latents, or has more frames than the
+    /// motion modules know.
+    pub fn full(kind: StageKind, of: FullSize, video: VideoShape, gate_start: f32) -> Result<Self> {
+        const BLOCKS: usize = 6;
+        let codec = LatentCodecConfig::Kl(of.vae());
+        let latent_size = codec.latent_size([video.frames, video.size, video.size])?;
+        let plain = of.unet(latent_size, kind.conditions());
+        let layers = |layer: ObjectLayer| ObjectLayers {
+            blocks: plain.attention_levels().len().min(BLOCKS),
+            self_attention: layer,
+            cross_attention: layer,
+            gate_start,
+        };
+        let object_layers = match kind {
+            StageKind::Motion => ObjectLayers::NONE,
+            StageKind::Video => layers(ObjectLayer::Masked),
+            StageKind::Ti2v => layers(ObjectLayer::Unmasked),
+        };
+        let denoiser = BackboneConfig::Unet(UnetConfig { object_layers, ..plain });
+        denoiser.check()?;
+        Ok(Self {
+            kind,
+            video,
+            denoiser,
+            text: PromptEncoderConfig::Clip(of.text()),
+            process: Process::Diffusion(Diffusion::PAPER),
+            visibility: Visibility::Box,
+            form: MotionForm::Masks,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_are_the_papers() {
+        let of = FullSize::Sd15;
+        let stage = |kind| StageConfig::full(kind, of, of.video(), 0.0).unwrap();
+        let (motion, video) = (stage(StageKind::Motion), stage(StageKind::Video));
+        assert_eq!(motion.denoiser.latent_size(), [16, 32, 32]);
+        assert_eq!(motion.denoiser.object_layers(), &ObjectLayers::NONE);
+        assert_eq!(video.denoiser.object_layers().blocks, 6);
+        assert!(video.denoiser.object_layers().are_masked());
+        let BackboneConfig::Unet(unet) = &video.denoiser else { panic!("expected a U-Net") };
+        assert_eq!((unet.condition_channels, unet.text_width), (8, video.text.width()));
+        let odd = VideoShape { size: 100, frames: 16 };
+        assert!(StageConfig::full(StageKind::Video, of, odd, 0.0).is_err());
+        let long = VideoShape { size: 256, frames: 33 };
+        assert!(StageConfig::full(StageKind::Video, of, long, 0.0).is_err());
+    }
+
+    #[test]
+    fn a_stage_is_written_and_read() {
+        for of in [FullSize::Sd15, FullSize::Tiny] {
+            let config = StageConfig::full(StageKind::Video, of, of.video(), 0.3).unwrap();
+            let text = serde_json::to_string(&config).unwrap();
+            assert_eq!(serde_json::from_str::<StageConfig>(&text).unwrap(), config);
+        }
+    }
+}
