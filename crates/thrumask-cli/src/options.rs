@@ -115,7 +115,8 @@ pub struct SettingOptions {
     /// Threads to work with [default: all].
     #[arg(long)]
     threads: Option<usize>,
-    /// Folder of models to use in place of the built-in ones.
+    /// Folder of models to use in place of the built-in ones: files as `thrumask train` writes them, or
+    /// folders as diffusers has them (docs/full-size.md). Without a segmenter, the built-in one is used.
     #[arg(long, value_name = "DIR")]
     models: Option<String>,
     /// Where the networks run: cpu, or gpu or gpu:NUMBER in a build with graphics cards [default: cpu].

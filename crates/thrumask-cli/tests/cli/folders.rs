@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use safetensors::SafeTensors;
 use serde_json::Value;
 
 use crate::common::{ARTEFACTS, Place};
@@ -213,4 +214,114 @@ fn a_pipeline_is_made_whole_and_never_written_over() {
         .iter()
         .sum();
     assert!(bytes < 10_000_000, "{bytes}");
+}
+
+/// The tensors of a file that `keep` picks, in a file of their own.
+fn part_of(place: &Place, from: &str, to: &str, keep: impl Fn(&str) -> bool) {
+    let bytes = place.read(from);
+    let read = SafeTensors::deserialize(&bytes).unwrap();
+    let kept = read.iter().filter(|(name, _)| keep(name));
+    fs::create_dir_all(place.at(to).parent().unwrap()).unwrap();
+    safetensors::serialize_to_file(kept, None, &place.at(to)).unwrap();
+}
+
+#[test]
+fn stages_start_from_public_weights() {
+    const WEIGHTS: &str = "diffusion_pytorch_model.safetensors";
+    let place = Place::new();
+    let parts = "unet,vae,text-encoder,tokenizer";
+    let init = ["models", "init", "sd", "--size", "tiny", "--conditions", "0", "--parts", parts];
+    place.ok(&init);
+    place.ok(&["models", "assemble", "whole", "--from", "sd", "--size", "32", "--frames", "4"]);
+    // The same, from a U-Net of pictures and the motion modules on their own.
+    let of_motion = |name: &str| name.contains("motion_modules");
+    let unet = format!("sd/unet/{WEIGHTS}");
+    part_of(&place, &unet, &format!("motion/{WEIGHTS}"), of_motion);
+    part_of(&place, &unet, &format!("parts/unet/{WEIGHTS}"), |name| !of_motion(name));
+    for part in ["vae", "text_encoder", "tokenizer"] {
+        fs::rename(place.at("sd").join(part), place.at("parts").join(part)).unwrap();
+    }
+    let described = String::from_utf8(place.read("sd/unet/config.json")).unwrap();
+    let adapter = described.replace("UNetMotionModel", "MotionAdapter");
+    place.write("motion/config.json", adapter);
+    let still = described
+        .replace("UNetMotionModel", "UNet2DConditionModel")
+        .replace("BlockMotion", "Block2D");
+    place.write("parts/unet/config.json", still);
+    let assemble = ["models", "assemble", "joined", "--from", "parts", "--motion", "motion"];
+    let assemble = [&assemble[..], &["--size", "32", "--frames", "4"]].concat();
+    let said = place.ok(&assemble);
+    assert_eq!(said.out.lines().count(), 5, "{}", said.out);
+    for stage in ["motion", "video"] {
+        let weights = |of: &str| place.read(&format!("{of}/{stage}/{WEIGHTS}"));
+        assert!(weights("whole") == weights("joined"), "{stage}");
+    }
+
+    // The channels of the conditions are zero, the gates closed, the rest as it was.
+    let (bytes, old) = (place.read(&format!("joined/video/{WEIGHTS}")), place.read(&unet));
+    let (new, old) =
+        (SafeTensors::deserialize(&bytes).unwrap(), SafeTensors::deserialize(&old).unwrap());
+    for (name, tensor) in new.iter() {
+        match old.tensor(name) {
+            Err(_) => assert!(name.contains(".object_"), "{name}"),
+            Ok(old) if name == "conv_in.weight" => {
+                assert_eq!((old.shape()[1], tensor.shape()[1]), (4, 12));
+                let row = |of: usize| of * 9 * 2;
+                for (new, old) in tensor.data().chunks(row(12)).zip(old.data().chunks(row(4))) {
+                    assert_eq!(new[..row(4)], *old);
+                    assert!(new[row(4)..].iter().all(|&byte| byte == 0));
+                }
+            }
+            Ok(old) => assert_eq!(tensor.data(), old.data(), "{name}"),
+        }
+        if name.ends_with(".gate") {
+            assert!(tensor.data().iter().all(|&byte| byte == 0), "{name}");
+        }
+    }
+    fs::rename(place.at("joined"), place.at("models")).unwrap();
+    place.ok(&animate(WORDS, "a.mp4", &["--boxes", "1:2,2,42,42"]));
+    assert_eq!(place.trajectory("a.run").size().height, 32);
+
+    let error = place.fails(1, &[&assemble[..2], &["models"], &assemble[3..]].concat());
+    assert!(error.contains("expected no such folder"), "{error}");
+    // With the U-Net that has motion modules.
+    fs::create_dir(place.at("sd-unet")).unwrap();
+    fs::rename(place.at("sd/unet"), place.at("sd-unet/unet")).unwrap();
+    for part in ["vae", "text_encoder", "tokenizer"] {
+        fs::rename(place.at("whole").join(part), place.at("sd-unet").join(part)).unwrap();
+    }
+    let again = |more: &[&str]| {
+        let error = place.fails(1, &[&["models", "assemble", "b"], more].concat());
+        assert!(!place.at("b").exists(), "nothing is begun");
+        error
+    };
+    let error = again(&["--from", "parts"]);
+    assert!(
+        error.contains("motion modules: expected some") && error.contains("--motion"),
+        "{error}"
+    );
+    let error = again(&["--from", "sd-unet", "--motion", "motion"]);
+    assert!(error.contains("motion modules: expected none"), "{error}");
+    let error = again(&["--from", "parts", "--motion", "motion", "--size", "33"]);
+    assert!(error.contains("multiples of 4"), "{error}");
+    let error = again(&["--from", "parts", "--motion", "motion", "--frames", "40"]);
+    assert!(error.contains("up to 32 frames"), "{error}");
+    let error = again(&["--from", "nowhere"]);
+    assert!(error.contains("nowhere"), "{error}");
+}
+
+#[test]
+fn a_small_stage_learns_on_a_public_autoencoder() {
+    let place = pipeline();
+    for task in ["motion", "video"] {
+        place.write("stage.toml", crate::unet::config(task, "models/vae"));
+        place.ok(&["train", "stage.toml", "--out", "trained", "--quiet"]);
+        fs::remove_dir_all(place.at("models").join(task)).unwrap();
+        let model = place.at("models").join(format!("{task}.safetensors"));
+        fs::copy(place.at("trained/model.safetensors"), model).unwrap();
+        fs::remove_dir_all(place.at("trained")).unwrap();
+    }
+    // Files of ours beside folders of others.
+    place.ok(&animate(WORDS, "a.mp4", &["--boxes", "1:2,2,42,42"]));
+    assert_eq!(place.trajectory("a.run").size().height, 32);
 }

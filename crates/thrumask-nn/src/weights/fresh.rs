@@ -1,17 +1,8 @@
 //! Random weights in the place of public ones, so that everything runs without a download.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    io::Write,
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
-use thrumask_core::fsio::PendingFile;
-
-use super::{
-    FloatType, TensorSource,
-    safetensors::{Heading, write_header},
-};
+use super::{FloatType, TensorSource, writer::TensorWriter};
 use crate::{Error, Result, diffusion::noise::Noise};
 
 /// Seeded values for tensors of given names and shapes: gains of norms are 1 and biases 0, maps and
@@ -41,20 +32,12 @@ impl FreshTensors {
         float: FloatType,
         step: &mut dyn FnMut(usize, usize) -> Result<()>,
     ) -> Result<()> {
-        let mut file = PendingFile::begin(out)?;
-        let number = float.number();
-        let headings: Vec<Heading<'_>> =
-            self.shapes.iter().map(|(name, shape)| (name.as_str(), number, &**shape)).collect();
-        // The word by which Python's libraries know that the layouts are PyTorch's.
-        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        write_header(&mut file, &headings, &metadata)?;
-        for (done, name) in self.shapes.keys().enumerate() {
-            step(done, self.shapes.len())?;
-            let written = file.write_all(&float.bytes(&self.values(name)?));
-            written.map_err(|e| thrumask_core::Error::io("writing", out, e))?;
+        let shapes = self.shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()));
+        let mut file = TensorWriter::begin(out, float, shapes, step)?;
+        for name in self.shapes.keys() {
+            file.push(&self.values(name)?)?;
         }
-        step(self.shapes.len(), self.shapes.len())?;
-        Ok(file.commit()?)
+        file.finish()
     }
 }
 

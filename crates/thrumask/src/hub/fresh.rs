@@ -12,7 +12,7 @@ use thrumask_nn::{
     autoencoder::kl::{AutoencoderKl, KlNaming},
     backbone::{
         BackboneConfig,
-        unet::{Unet, UnetConfig, names},
+        unet::{Unet, names},
     },
     layers::Init,
     text::clip::{ClipText, byte_vocabulary, names as clip_names},
@@ -92,6 +92,44 @@ pub struct Fresh {
     pub conditions: usize,
 }
 
+/// Makes a folder that is there when all of it is written by `fill`; one that is there already is not
+/// written over.
+pub(super) fn write_whole(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let mut failed = None;
+    let fill = |new: &Path| {
+        fill(new).map_err(|e| {
+            failed = Some(e);
+            Error::Interrupted
+        })
+    };
+    let written = fsio::write_folder_atomic(folder, |_| false, fill);
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(written?),
+    }
+}
+
+/// Hears how much of how much is done, in the crate of the networks.
+type Step<'a> = &'a mut dyn FnMut(usize, usize) -> thrumask_nn::Result<()>;
+
+/// Writes what tells a step how many tensors are done, and gives the error of whoever `hear`s it.
+pub(super) fn heard(
+    write: impl FnOnce(Step<'_>) -> thrumask_nn::Result<()>,
+    mut hear: impl FnMut(usize, usize) -> Result<()>,
+) -> Result<()> {
+    let mut stopped = None;
+    let written = write(&mut |done, total| {
+        hear(done, total).map_err(|e| {
+            stopped = Some(e);
+            Error::Interrupted.into()
+        })
+    });
+    match stopped {
+        Some(error) => Err(error),
+        None => Ok(written?),
+    }
+}
+
 /// A network as it is written: `config.json`, and the names and shapes of all tensors.
 type Described = (Value, BTreeMap<String, Vec<usize>>);
 
@@ -116,22 +154,7 @@ impl Fresh {
         }
         std::fs::create_dir_all(out).map_err(|e| Error::io("making", out, e))?;
         for &component in components {
-            let mut failed = None;
-            let folder = out.join(component.folder());
-            let written = fsio::write_folder_atomic(
-                folder,
-                |_| false,
-                |new| {
-                    self.fill(new, component, progress).map_err(|e| {
-                        failed = Some(e);
-                        Error::Interrupted
-                    })
-                },
-            );
-            match failed {
-                Some(error) => return Err(error),
-                None => written?,
-            }
+            write_whole(&out.join(component.folder()), |new| self.fill(new, component, progress))?;
         }
         Ok(components.iter().map(|c| file(c, c.files()[0])).collect())
     }
@@ -152,17 +175,10 @@ impl Fresh {
             .collect();
         let total = ends.last().copied().unwrap_or(0);
         let fresh = FreshTensors::new(self.seed, shapes);
-        let mut stopped = None;
-        let written = fresh.write(&main, self.float, &mut |done, _| {
-            progress.step(component.folder(), ends[done], total).map_err(|e| {
-                stopped = Some(e);
-                Error::Interrupted.into()
-            })
-        });
-        match stopped {
-            Some(error) => return Err(error),
-            None => written?,
-        }
+        heard(
+            |step| fresh.write(&main, self.float, step),
+            |done, _| progress.step(component.folder(), ends[done], total),
+        )?;
         Ok(fsio::write_json(beside, &config)?)
     }
 
@@ -181,11 +197,7 @@ impl Fresh {
         let init = &mut Init::new(self.seed, &device);
         Ok(Some(match component {
             Component::Unet => {
-                let latent_size = match self.size {
-                    FullSize::Sd15 => [16, 64, 64],
-                    FullSize::Tiny => UnetConfig::tiny(0).latent_size,
-                };
-                let config = self.size.unet(latent_size, self.conditions);
+                let config = self.size.unet(self.conditions);
                 let shapes = public_shapes(&Unet::new(init, &config)?, names::diffusers);
                 (config.to_diffusers()?, shapes)
             }
@@ -231,7 +243,7 @@ impl Fresh {
     }
 
     fn stage(&self, init: &mut Init, kind: StageKind) -> Result<Described> {
-        let config = StageConfig::full(kind, self.size, self.size.video(), GATE)?;
+        let config = StageConfig::on_public(kind, &self.size.networks(), self.size.video(), GATE)?;
         let shapes = match &config.denoiser {
             BackboneConfig::Unet(unet) => public_shapes(&Unet::new(init, unet)?, names::diffusers),
             BackboneConfig::Dit(_) => BTreeMap::new(),

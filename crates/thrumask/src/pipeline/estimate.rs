@@ -14,6 +14,14 @@ use crate::{
 /// two-core AVX2 machine; the estimate is meant to tell seconds from minutes.
 const OPERATIONS_PER_SECOND: f64 = 20e9;
 
+/// The same of networks whose layers are wide, where products come near the processor's best: a full-size
+/// step of the U-Net was measured at 140e9 with AVX-512.
+const WIDE_OPERATIONS_PER_SECOND: f64 = 100e9;
+
+/// Operations from which on a network counts as wide: ours take less for a whole video, Stable Diffusion's
+/// autoencoder more for a frame.
+const WIDE: f64 = 50e9;
+
 /// Resident memory of the program before it reads a model, in bytes.
 const PROGRAM_BYTES: f64 = 40e6;
 
@@ -54,7 +62,7 @@ impl Estimate {
     /// When a model cannot be read.
     pub fn new(settings: &Settings, threads: usize) -> Result<Self> {
         let models = Models::from_settings(settings);
-        let rate = OPERATIONS_PER_SECOND * threads.max(1) as f64;
+        let seconds = |of: Cost| seconds(of, threads);
         let weights = |name: &str| Ok::<_, crate::Error>(models.memory(name)? as f64);
         let codec = models.codec_config()?;
         let mut stages = vec![
@@ -77,7 +85,7 @@ impl Estimate {
         ];
         for (kind, work, sampling) in generative {
             let config = models.stage_config(kind)?;
-            let Cost { operations, floats } = config.denoiser.cost();
+            let pass = config.denoiser.cost();
             let passes = passes(sampling);
             let (size, frames) = (config.video.size, config.video.frames);
             let [encode, decode] = codec.cost([frames, size, size]);
@@ -88,10 +96,8 @@ impl Estimate {
                 StageKind::Video | StageKind::Ti2v => (1.0 + frames as f64, 1.0 + OBJECTS),
             };
             let text = config.text.cost();
-            let once = encode.operations * seen / frames as f64
-                + text.operations * read * passes as f64
-                + decode.operations;
-            let widest = floats.max(encode.floats).max(decode.floats).max(text.floats * read);
+            let widest = [pass.floats, encode.floats, decode.floats, text.floats * read];
+            let widest = widest.into_iter().fold(0.0, f64::max);
             stages.push(StageEstimate {
                 name: kind.name(),
                 work: format!(
@@ -99,7 +105,11 @@ impl Estimate {
                     sampling.steps,
                     if passes == 1 { "" } else { "es" },
                 ),
-                seconds: (operations * (sampling.steps * passes) as f64 + once) / rate + AROUND,
+                seconds: seconds(pass) * (sampling.steps * passes) as f64
+                    + seconds(text) * read * passes as f64
+                    + seconds(encode) * seen / frames as f64
+                    + seconds(decode)
+                    + AROUND,
                 peak_bytes: (PROGRAM_BYTES
                     + weights(kind.name())?
                     + weights(models::AUTOENCODER)?
@@ -115,8 +125,46 @@ impl Estimate {
     }
 }
 
+/// How long a network takes with `threads` threads.
+fn seconds(Cost { operations, .. }: Cost, threads: usize) -> f64 {
+    let wide = operations > WIDE;
+    let rate = if wide { WIDE_OPERATIONS_PER_SECOND } else { OPERATIONS_PER_SECOND };
+    operations / (rate * threads.max(1) as f64)
+}
+
 /// Forward passes of one step: those of guidance whose weight is not zero.
 fn passes(sampling: &Sampling) -> usize {
     let Guidance { image, text } = sampling.guidance;
     [text, image - text, 1.0 - image].iter().filter(|&&w| w != 0.0).count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use thrumask_nn::backbone::BackboneKind;
+
+    use super::*;
+    use crate::model::{FullSize, StageConfig};
+
+    /// `docs/performance.md`: 14.5 s a step with 2 threads.
+    #[test]
+    fn a_full_size_step_is_told_within_a_factor_of_two() {
+        let (of, video) = (FullSize::Sd15.networks(), FullSize::Sd15.video());
+        let stage = StageConfig::on_public(StageKind::Motion, &of, video, 0.0).unwrap();
+        let told = seconds(stage.denoiser.cost(), 2);
+        assert!((7.25..29.0).contains(&told), "{told}");
+    }
+
+    #[test]
+    fn ours_are_narrow_and_more_steps_and_passes_take_longer() {
+        let settings = Settings::default();
+        let of = |settings: &Settings| Estimate::new(settings, 2).unwrap().seconds;
+        let usual = of(&settings);
+        assert!((0.3..10.0).contains(&usual), "{usual}");
+        let mut more = settings.clone();
+        more.video = Sampling { steps: 40, ..Sampling::nano(BackboneKind::Dit) };
+        assert!(of(&more) > 2.0 * usual);
+        let mut guided = settings;
+        guided.video.guidance.text = 3.0;
+        assert!(of(&guided) > usual);
+    }
 }
