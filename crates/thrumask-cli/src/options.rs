@@ -106,10 +106,10 @@ pub struct SettingOptions {
     /// Frames per second [default: 8].
     #[arg(long)]
     fps: Option<f32>,
-    /// Frames, up to those the models make [default: 12].
+    /// Frames, up to those the models make [default: all, of the built-in ones 12].
     #[arg(long)]
     frames: Option<usize>,
-    /// Longer side of the video in pixels, even [default: the shorter side becomes the models' 96].
+    /// Longer side of the video in pixels, even [default: the shorter side is the models', 96 built-in].
     #[arg(long)]
     size: Option<usize>,
     /// Threads to work with [default: all].
