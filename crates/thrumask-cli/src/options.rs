@@ -106,16 +106,17 @@ pub struct SettingOptions {
     /// Frames per second [default: 8].
     #[arg(long)]
     fps: Option<f32>,
-    /// Frames, up to those the models make [default: 12].
+    /// Frames, up to those the models make [default: all, of the built-in ones 12].
     #[arg(long)]
     frames: Option<usize>,
-    /// Longer side of the video in pixels, even [default: the shorter side becomes the models' 96].
+    /// Longer side of the video in pixels, even [default: the shorter side is the models', 96 built-in].
     #[arg(long)]
     size: Option<usize>,
     /// Threads to work with [default: all].
     #[arg(long)]
     threads: Option<usize>,
-    /// Folder of models to use in place of the built-in ones.
+    /// Folder of models to use in place of the built-in ones: files as `thrumask train` writes them, or
+    /// folders as diffusers has them (docs/full-size.md). Without a segmenter, the built-in one is used.
     #[arg(long, value_name = "DIR")]
     models: Option<String>,
     /// Where the networks run: cpu, or gpu or gpu:NUMBER in a build with graphics cards [default: cpu].

@@ -14,6 +14,7 @@
 
 pub mod autoencoder;
 pub mod backbone;
+mod cost;
 pub mod diffusion;
 pub mod error;
 pub mod layers;
@@ -22,4 +23,5 @@ pub mod pixels;
 pub mod text;
 pub mod weights;
 
+pub use cost::Cost;
 pub use error::{Error, Result};

@@ -15,8 +15,8 @@ use burn::tensor::{Device, Tensor};
 use comparison::{Memory, insert, time};
 use thrumask::{
     model::{SceneConditions, StageKind, StageModel},
+    models::Models,
     motion::{MotionRequest, generate_trajectories},
-    nano::Models,
     pipeline::{Config, Settings},
     plan::{Planner, RulePlanner},
     progress::Silent,
@@ -24,7 +24,7 @@ use thrumask::{
 };
 use thrumask_core::{MaskSet, Picture, PromptPlan, Trajectory, trajectory::colored};
 use thrumask_nn::{
-    autoencoder::Autoencoder,
+    autoencoder::LatentCodec,
     backbone::{Denoiser, ObjectGrid},
     diffusion::noise::Noise,
     pixels::pixels_from_frames,
@@ -40,7 +40,7 @@ const CAPTION: &str =
 /// The models of the main job.
 struct Networks {
     segmenter: NanoSegmenter,
-    autoencoder: Autoencoder,
+    autoencoder: LatentCodec,
     motion: StageModel,
     video: StageModel,
 }
@@ -155,9 +155,9 @@ impl<'a> Job<'a> {
             model.sample(autoencoder, &[scene], &seeds, sampling, None, &mut Silent).unwrap()
         };
         let motion = sample(motion, scene(None), &config.motion);
-        let mask_video = autoencoder.decode(motion.clone());
+        let mask_video = autoencoder.decode(motion.clone()).unwrap();
         let latents = sample(video, scene(Some(&self.trajectory)), &config.video);
-        let video = autoencoder.decode(latents.clone());
+        let video = autoencoder.decode(latents.clone()).unwrap();
         let (masks, presence) = (looked.logits, looked.presence);
         Made { masks, presence, motion, mask_video, latents, video }
     }
@@ -179,7 +179,8 @@ impl<'a> Job<'a> {
         let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
         insert_texts(file, "names", &segmenter.vocabulary, limit, &names);
         let mut texts = |name: &str, model: &StageModel, texts: &[&str]| {
-            insert_texts(file, name, &model.vocabulary, model.config.text.max_tokens, texts);
+            let vocabulary = model.tokenizer.vocabulary().unwrap();
+            insert_texts(file, name, vocabulary, model.config.text.max_tokens(), texts);
         };
         texts("motion", motion, &[&plan.motion]);
         texts("caption", video, &[&plan.caption]);

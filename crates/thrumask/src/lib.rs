@@ -7,7 +7,7 @@
 //! - [`plan`]: caption to prompts; [`motion`]: stage 1; [`video`]: stage 2.
 //! - [`segment`]: the objects of the picture.
 //! - [`model`]: the trained networks and how they are sampled.
-//! - [`pipeline`]: all of it on a run directory; [`nano`]: the models built into the program.
+//! - [`pipeline`]: all of it on a run directory; [`models`]: those of a run, built in or from a folder.
 //! - [`train`], [`eval`], [`paper`]: training, figures, and the paper's comparisons.
 //! - [`device`]: processor or graphics card.
 //! - [`hub`]: public models, downloaded and kept where Python's libraries keep them.
@@ -18,8 +18,8 @@ pub mod error;
 pub mod eval;
 pub mod hub;
 pub mod model;
+pub mod models;
 pub mod motion;
-pub mod nano;
 mod page;
 pub mod paper;
 pub mod pipeline;

@@ -6,7 +6,7 @@ use thrumask_core::{
     trajectory::colored,
 };
 use thrumask_nn::{
-    autoencoder::Autoencoder,
+    autoencoder::LatentCodec,
     pixels::{clips_from_pixels, pixels_from_frames},
 };
 
@@ -42,7 +42,7 @@ pub struct MotionRequest<'a> {
 /// When sizes do not fit the model, or `progress` stops the run.
 pub fn generate_trajectories(
     model: &StageModel,
-    autoencoder: &Autoencoder,
+    autoencoder: &LatentCodec,
     requests: &[MotionRequest<'_>],
     sampling: &Sampling,
     progress: &mut dyn Progress,
@@ -63,7 +63,7 @@ pub fn generate_trajectories(
 /// As [`generate_trajectories`], and when the model makes flow.
 pub fn generate_mask_videos(
     model: &StageModel,
-    autoencoder: &Autoencoder,
+    autoencoder: &LatentCodec,
     requests: &[MotionRequest<'_>],
     sampling: &Sampling,
     progress: &mut dyn Progress,
@@ -89,7 +89,7 @@ pub struct FlowMotion {
 /// As [`generate_trajectories`], when a motion is given, and when the model makes masks.
 pub fn generate_flows(
     model: &StageModel,
-    autoencoder: &Autoencoder,
+    autoencoder: &LatentCodec,
     requests: &[MotionRequest<'_>],
     sampling: &Sampling,
     progress: &mut dyn Progress,
@@ -124,7 +124,7 @@ fn expect(model: &StageModel, form: MotionForm) -> Result<()> {
 /// The videos that the network makes.
 fn sampled(
     model: &StageModel,
-    autoencoder: &Autoencoder,
+    autoencoder: &LatentCodec,
     requests: &[MotionRequest<'_>],
     sampling: &Sampling,
     progress: &mut dyn Progress,
@@ -143,7 +143,7 @@ fn sampled(
     let pinned = pinned(model, autoencoder, requests)?;
     let latents =
         model.sample(autoencoder, &scenes, &seeds, sampling, pinned.as_ref(), progress)?;
-    Ok(clips_from_pixels(autoencoder.decode(latents), 1.0)?)
+    Ok(clips_from_pixels(autoencoder.decode(latents)?, 1.0)?)
 }
 
 impl MotionRequest<'_> {
@@ -180,7 +180,7 @@ fn paint(frame: &mut LabelMap, given: &LabelMap) {
 /// Latents of the given motions, kept where their masks are; `None` when nothing is given.
 fn pinned(
     model: &StageModel,
-    autoencoder: &Autoencoder,
+    autoencoder: &LatentCodec,
     requests: &[MotionRequest<'_>],
 ) -> Result<Option<Pinned>> {
     if requests.iter().all(|r| r.given.is_none()) {
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
     use crate::{
         model::StageKind,
-        nano::Models,
+        models::Models,
         progress::Silent,
         world::{Split, WorldConfig, judge, scene},
     };
@@ -242,7 +242,7 @@ mod tests {
             let video = wheel.clip(&flow, 8.0).unwrap();
             let device = burn::tensor::Device::flex();
             let pixels = pixels_from_frames(&[video.frames()], &device).unwrap();
-            let back = autoencoder.decode(autoencoder.encode(pixels).unwrap());
+            let back = autoencoder.decode(autoencoder.encode(pixels).unwrap()).unwrap();
             let decoded = clips_from_pixels(back, 8.0).unwrap().remove(0);
             let read = [flow, wheel.read_clip(&video), wheel.read_clip(&decoded)];
             for (sum, flow) in sums.iter_mut().zip(read) {

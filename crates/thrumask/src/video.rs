@@ -2,7 +2,7 @@
 //! the same way without the trajectory.
 
 use thrumask_core::{Clip, FlowField, LabelMap, Picture, PromptPlan, Trajectory};
-use thrumask_nn::{autoencoder::Autoencoder, pixels::clips_from_pixels};
+use thrumask_nn::{autoencoder::LatentCodec, pixels::clips_from_pixels};
 
 use crate::{
     Result,
@@ -33,7 +33,7 @@ pub struct VideoRequest<'a> {
 /// When sizes do not fit the model, a trajectory or flow is missing, or `progress` stops the run.
 pub fn generate_videos(
     model: &StageModel,
-    autoencoder: &Autoencoder,
+    autoencoder: &LatentCodec,
     requests: &[VideoRequest<'_>],
     sampling: &Sampling,
     progress: &mut dyn Progress,
@@ -49,7 +49,7 @@ pub fn generate_videos(
 /// As [`generate_videos`].
 pub fn generate_own_videos(
     model: &StageModel,
-    autoencoder: &Autoencoder,
+    autoencoder: &LatentCodec,
     requests: &[VideoRequest<'_>],
     sampling: &Sampling,
     progress: &mut dyn Progress,
@@ -69,7 +69,7 @@ pub fn generate_own_videos(
         .collect();
     let seeds: Vec<u64> = requests.iter().map(|r| r.seed).collect();
     let latents = model.sample(autoencoder, &scenes, &seeds, sampling, None, progress)?;
-    Ok(clips_from_pixels(autoencoder.decode(latents), 1.0)?)
+    Ok(clips_from_pixels(autoencoder.decode(latents)?, 1.0)?)
 }
 
 impl VideoRequest<'_> {

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use thrumask::{
     eval::{Crowd, EvalConfig, Part, Subjects, run},
-    nano, pipeline,
+    models, pipeline,
     progress::Progress,
     world::Split,
 };
@@ -208,8 +208,8 @@ impl World {
         }
         let mut subjects = Subjects::read(&files, &device)?;
         if self.models.is_none() {
-            for role in nano::NAMES.iter().filter(|role| !files.contains_key(**role)) {
-                let bytes = nano::Models::embedded().bytes(role)?;
+            for role in models::NAMES.iter().filter(|role| !files.contains_key(**role)) {
+                let bytes = models::Models::embedded().bytes(role)?;
                 subjects.add(role, &format!("built-in {role}"), &bytes, &device)?;
             }
         }

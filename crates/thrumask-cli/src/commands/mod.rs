@@ -14,7 +14,7 @@ mod world;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use thrumask::nano::Models;
+use thrumask::models::Models;
 
 use crate::terminal;
 

@@ -179,8 +179,13 @@ fn broken_models() {
             assert!(e.contains(name.as_str()), "{name}: {e}");
         }
         fs::remove_file(place.at("models").join(name)).unwrap();
-        let e = place.fails(1, &with);
-        assert!(e.contains(name.as_str()), "{name}: {e}");
+        if name.starts_with("segmenter") {
+            // Then the built-in one finds the objects.
+            place.ok(&with);
+        } else {
+            let e = place.fails(1, &with);
+            assert!(e.contains(name.as_str()), "{name}: {e}");
+        }
         restore();
     }
     fs::copy(place.at("models/video.safetensors"), place.at("models/motion.safetensors")).unwrap();

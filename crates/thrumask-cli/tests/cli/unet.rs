@@ -4,8 +4,8 @@ use std::fs;
 
 use crate::common::Place;
 
-/// A stage with the U-Net on 32-pixel, 8-frame scenes.
-fn config(task: &str) -> String {
+/// A stage with the U-Net on 32-pixel, 8-frame scenes and the latents of `autoencoder`.
+pub fn config(task: &str, autoencoder: &str) -> String {
     format!(
         r#"
 task = "{task}"
@@ -21,7 +21,7 @@ size = 32
 frames = 8
 [stage]
 backbone = "unet"
-autoencoder = "models/autoencoder.safetensors"
+autoencoder = "{autoencoder}"
 object_weight = 2.0
 drop_image = 0.1
 drop_text = 0.1
@@ -42,7 +42,7 @@ fn the_main_job_runs_on_either_backbone() {
         fs::copy(format!("{nano}/{name}"), place.at("models").join(name)).unwrap();
     }
     for task in ["motion", "video"] {
-        place.write("stage.toml", config(task));
+        place.write("stage.toml", config(task, "models/autoencoder.safetensors"));
         place.ok(&["train", "stage.toml", "--out", task, "--quiet"]);
         let model = place.at("models").join(format!("{task}.safetensors"));
         fs::copy(place.at(task).join("model.safetensors"), model).unwrap();

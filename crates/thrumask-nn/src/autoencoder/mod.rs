@@ -1,7 +1,10 @@
 //! Pixels to latents and back (the paper's TAE, E and its decoder): space-time patches are encoded
 //! one by one, and decoded with a look at their neighbours. Beside it, the public ones of
-//! pictures: in [`kl`] that of Stable Diffusion, in [`tiny`] small ones for previews.
+//! pictures: in [`kl`] that of Stable Diffusion, in [`tiny`] small ones for previews. Stages take any of
+//! them, as a [`LatentCodec`].
 
+mod any;
+mod cost;
 mod frames;
 pub mod kl;
 pub mod tiny;
@@ -12,6 +15,7 @@ use burn::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::any::{LatentCodec, LatentCodecConfig};
 use crate::{
     Error, Result,
     layers::{Convolution, Init, Linear},

@@ -1,15 +1,7 @@
 //! What a forward pass takes, from the sizes alone.
 
 use super::{BackboneConfig, ObjectLayer, ObjectLayers, dit::DitConfig, unet::UnetConfig};
-
-/// What one forward pass of one video takes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Cost {
-    /// Floating-point operations.
-    pub operations: f64,
-    /// Floats alive at the widest place, without parameters.
-    pub floats: f64,
-}
+use crate::Cost;
 
 impl BackboneConfig {
     /// What one forward pass of one video takes; texts, which are short, and norms are left out, and

@@ -12,7 +12,6 @@ use burn::tensor::Tensor;
 
 use crate::{Error, Result, layers::Context};
 pub use any::{Backbone, BackboneConfig, BackboneKind};
-pub use cost::Cost;
 pub use groups::{ObjectContext, ObjectGrid};
 pub use object_layers::{ObjectAttention, ObjectLayer, ObjectLayers};
 

@@ -1,9 +1,12 @@
 //! Words to embeddings: the nano vocabulary and the small text encoder trained with each network; in
-//! [`clip`], the one that Stable Diffusion reads.
+//! [`clip`], the one that Stable Diffusion reads. Stages take either, as a [`PromptEncoder`] with its
+//! [`Tokenizer`].
 
+mod any;
 pub mod clip;
 pub mod encoder;
 pub mod vocabulary;
 
+pub use any::{PromptEncoder, PromptEncoderConfig, Tokenizer};
 pub use encoder::{TextEncoder, TextEncoderConfig};
 pub use vocabulary::Vocabulary;

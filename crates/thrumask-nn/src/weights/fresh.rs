@@ -1,21 +1,13 @@
 //! Random weights in the place of public ones, so that everything runs without a download.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    io::Write,
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
-use thrumask_core::fsio::PendingFile;
-
-use super::{
-    FloatType, TensorSource,
-    safetensors::{Heading, write_header},
-};
+use super::{FloatType, TensorSource, writer::TensorWriter};
 use crate::{Error, Result, diffusion::noise::Noise};
 
 /// Seeded values for tensors of given names and shapes: gains of norms are 1 and biases 0, maps and
 /// convolutions normal with standard deviation 1/√inputs, tables (whose names tell of an embedding) 0.02.
+/// The gates of object layers are open by 0.3, so that every layer counts.
 ///
 /// A tensor's values depend on the seed and its name alone; they are drawn when they are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,20 +32,12 @@ impl FreshTensors {
         float: FloatType,
         step: &mut dyn FnMut(usize, usize) -> Result<()>,
     ) -> Result<()> {
-        let mut file = PendingFile::begin(out)?;
-        let number = float.number();
-        let headings: Vec<Heading<'_>> =
-            self.shapes.iter().map(|(name, shape)| (name.as_str(), number, &**shape)).collect();
-        // The word by which Python's libraries know that the layouts are PyTorch's.
-        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        write_header(&mut file, &headings, &metadata)?;
-        for (done, name) in self.shapes.keys().enumerate() {
-            step(done, self.shapes.len())?;
-            let written = file.write_all(&float.bytes(&self.values(name)?));
-            written.map_err(|e| thrumask_core::Error::io("writing", out, e))?;
+        let shapes = self.shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()));
+        let mut file = TensorWriter::begin(out, float, shapes, step)?;
+        for name in self.shapes.keys() {
+            file.push(&self.values(name)?)?;
         }
-        step(self.shapes.len(), self.shapes.len())?;
-        Ok(file.commit()?)
+        file.finish()
     }
 }
 
@@ -67,6 +51,7 @@ impl TensorSource for FreshTensors {
         let shape = shape.ok_or_else(|| Error::weights(name, "no tensor of this name"))?;
         let count = shape.iter().product();
         let std = match shape.as_slice() {
+            [_] if name.ends_with(".gate") => return Ok(vec![0.3f32.atanh(); count]),
             [] | [_] => {
                 let one = name.ends_with("weight");
                 return Ok(vec![f32::from(u8::from(one)); count]);
@@ -91,12 +76,14 @@ mod tests {
             ("b.weight", vec![64, 32, 3, 3]),
             ("norm.weight", vec![8]),
             ("norm.bias", vec![8]),
+            ("layer.gate", vec![1]),
         ];
         let shapes = BTreeMap::from(shapes.map(|(n, s)| (n.to_owned(), s)));
         let fresh = FreshTensors::new(1, shapes.clone());
         let of = |fresh: &FreshTensors, name: &str| fresh.values(name).unwrap();
         assert_eq!(of(&fresh, "norm.weight"), [1.0; 8]);
         assert_eq!(of(&fresh, "norm.bias"), [0.0; 8]);
+        assert!((of(&fresh, "layer.gate")[0].tanh() - 0.3).abs() < 1e-6);
         let a = of(&fresh, "a.weight");
         assert_eq!(a, of(&fresh.clone(), "a.weight"));
         assert_ne!(a, of(&fresh, "b.weight"));

@@ -15,6 +15,7 @@ mod tensors;
 mod torch;
 mod view;
 mod walk;
+mod writer;
 
 pub use checkpoint::{Checkpoint, components, weight_files};
 pub use convert::{Conversion, convert};
@@ -29,3 +30,4 @@ pub use recognise::recognise;
 pub use tensors::{Format, Kind, TensorFile, TensorInfo};
 pub use view::{Renamed, of_any_prefix, only_prefix, renamed, without_prefix};
 pub use walk::{Parameter, gradients, parameters, with_values};
+pub use writer::write_public;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use burn::module::Module;
 
-use super::{LoadReport, Parameter, WeightFile, parameters, with_values};
+use super::{LoadReport, Parameter, WeightFile, with_values};
 use crate::{Error, Result};
 
 /// Named tensors, wherever they lie.
@@ -101,6 +101,29 @@ fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     out
 }
 
+/// Name and shape of a parameter as public files have them.
+pub(super) fn public_shape(
+    path: &str,
+    shape: &[usize],
+    rename: &dyn Fn(&str) -> String,
+) -> (String, Vec<usize>) {
+    let (name, layout) = public(path, shape.len(), rename);
+    (name, layout.public_shape(shape))
+}
+
+/// A parameter under its public name, in its public layout.
+pub(super) fn public_parameter(parameter: Parameter, rename: &dyn Fn(&str) -> String) -> Parameter {
+    let Parameter { name, shape, values } = parameter;
+    let (name, layout) = public(&name, shape.len(), rename);
+    let values = match (layout, shape.as_slice()) {
+        (Layout::Transposed | Layout::Pointwise, &[inputs, outputs]) => {
+            transposed(&values, inputs, outputs)
+        }
+        _ => values,
+    };
+    Parameter { name, shape: layout.public_shape(&shape), values }
+}
+
 /// Names and shapes of a module's parameters as public files have them.
 pub fn public_shapes<M: Module>(
     module: &M,
@@ -108,8 +131,8 @@ pub fn public_shapes<M: Module>(
 ) -> BTreeMap<String, Vec<usize>> {
     let mut found = BTreeMap::new();
     super::walk::visit_shapes(module, |path, shape| {
-        let (name, layout) = public(path, shape.len(), &rename);
-        found.insert(name, layout.public_shape(shape));
+        let (name, shape) = public_shape(path, shape, &rename);
+        found.insert(name, shape);
     });
     found
 }
@@ -117,16 +140,10 @@ pub fn public_shapes<M: Module>(
 /// A module's parameters under their public names, in their public layout.
 pub fn public_tensors<M: Module>(module: &M, rename: impl Fn(&str) -> String) -> WeightFile {
     let mut file = WeightFile::default();
-    for Parameter { name, shape, values } in parameters(module) {
-        let (name, layout) = public(&name, shape.len(), &rename);
-        let values = match (layout, shape.as_slice()) {
-            (Layout::Transposed | Layout::Pointwise, &[inputs, outputs]) => {
-                transposed(&values, inputs, outputs)
-            }
-            _ => values,
-        };
-        file.tensors.insert(name, (layout.public_shape(&shape), values));
-    }
+    super::walk::visit_values(module, |parameter| {
+        let Parameter { name, shape, values } = public_parameter(parameter, &rename);
+        file.tensors.insert(name, (shape, values));
+    });
     file
 }
 
@@ -241,7 +258,10 @@ pub fn load_public<M: Module>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::{Init, LayerNorm, Linear};
+    use crate::{
+        layers::{Init, LayerNorm, Linear},
+        weights::parameters,
+    };
     use burn::tensor::Device;
 
     #[derive(Module, Debug)]

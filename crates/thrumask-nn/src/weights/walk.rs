@@ -41,12 +41,12 @@ impl Path {
     }
 }
 
-struct Collect {
+struct Visit<F> {
     path: Path,
-    found: Vec<Parameter>,
+    seen: F,
 }
 
-impl ModuleVisitor for Collect {
+impl<F: FnMut(Parameter)> ModuleVisitor for Visit<F> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.enter(name, container);
     }
@@ -57,7 +57,7 @@ impl ModuleVisitor for Collect {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let tensor = param.val();
-        self.found.push(Parameter {
+        (self.seen)(Parameter {
             name: self.path.name(),
             shape: tensor.dims().to_vec(),
             values: host_values(tensor),
@@ -65,11 +65,16 @@ impl ModuleVisitor for Collect {
     }
 }
 
+/// Shows every float parameter, one after the other, in the order of declaration.
+pub fn visit_values<M: Module>(module: &M, seen: impl FnMut(Parameter)) {
+    module.visit(&mut Visit { path: Path::default(), seen });
+}
+
 /// All float parameters, in the order of declaration.
 pub fn parameters<M: Module>(module: &M) -> Vec<Parameter> {
-    let mut walk = Collect { path: Path::default(), found: Vec::new() };
-    module.visit(&mut walk);
-    walk.found
+    let mut found = Vec::new();
+    visit_values(module, |parameter| found.push(parameter));
+    found
 }
 
 struct VisitShapes<F> {

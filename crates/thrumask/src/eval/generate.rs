@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use burn::{module::Module, tensor::Device};
 use thrumask_core::{Clip, Error, FlowField, LabelMap, MaskSet, Picture, PromptPlan, Trajectory};
 use thrumask_nn::{
-    autoencoder::Autoencoder,
+    autoencoder::LatentCodec,
     pixels::{clips_from_pixels, pixels_from_frames},
 };
 
@@ -216,14 +215,14 @@ fn in_other_words(
 }
 
 /// A clip through the autoencoder and back.
-fn rebuilt(autoencoder: &Autoencoder, clip: &Clip) -> Result<Clip> {
-    let device = autoencoder.devices().into_iter().next().unwrap_or_else(Device::flex);
-    let pixels = pixels_from_frames(&[clip.frames()], &device)?;
-    let mut clips = clips_from_pixels(autoencoder.decode(autoencoder.encode(pixels)?), clip.fps())?;
+fn rebuilt(autoencoder: &LatentCodec, clip: &Clip) -> Result<Clip> {
+    let pixels = pixels_from_frames(&[clip.frames()], &autoencoder.device())?;
+    let back = autoencoder.decode(autoencoder.encode(pixels)?)?;
+    let mut clips = clips_from_pixels(back, clip.fps())?;
     Ok(clips.swap_remove(0))
 }
 
-fn autoencoder_of(subjects: &Subjects) -> Result<&Autoencoder> {
+fn autoencoder_of(subjects: &Subjects) -> Result<&LatentCodec> {
     let reason = "expected one beside the stage models, got none";
     let missing = || Error::invalid("autoencoder", reason).into();
     subjects.autoencoder.as_ref().ok_or_else(missing)

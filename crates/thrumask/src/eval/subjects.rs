@@ -8,7 +8,7 @@ use std::{
 use burn::tensor::Device;
 use thrumask_core::{Error, fingerprint::sha256_hex};
 use thrumask_nn::{
-    autoencoder::Autoencoder,
+    autoencoder::LatentCodec,
     perception::lpips::{Lpips, LpipsConfig, merged},
     weights::WeightFile,
 };
@@ -29,7 +29,7 @@ pub const ROLES: [&str; 5] = ["autoencoder", "motion", "video", "ti2v", "segment
 #[derive(Default)]
 pub struct Subjects {
     /// Turns pixels into latents and back; every stage needs it.
-    pub autoencoder: Option<Autoencoder>,
+    pub autoencoder: Option<LatentCodec>,
     /// Stage 1.
     pub motion: Option<StageModel>,
     /// Stage 2.
@@ -72,7 +72,7 @@ impl Subjects {
     /// otherwise as [`read_stage`].
     pub fn add(&mut self, role: &str, what: &str, bytes: &[u8], device: &Device) -> Result<()> {
         match role {
-            "autoencoder" => self.autoencoder = Some(read_autoencoder(what, bytes, device)?),
+            "autoencoder" => self.autoencoder = Some(read_autoencoder(what, bytes, device)?.into()),
             "motion" => self.motion = Some(stage(StageKind::Motion, what, bytes, device)?),
             "video" => self.video = Some(stage(StageKind::Video, what, bytes, device)?),
             "ti2v" => self.ti2v = Some(stage(StageKind::Ti2v, what, bytes, device)?),

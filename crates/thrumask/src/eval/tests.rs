@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use thrumask_nn::{
-    autoencoder::{Autoencoder, AutoencoderConfig},
+    autoencoder::{Autoencoder, AutoencoderConfig, LatentCodecConfig},
     layers::Init,
     text::Vocabulary,
 };
@@ -17,17 +17,18 @@ use crate::{
 const SHAPE: VideoShape = VideoShape { size: 48, frames: 12 };
 
 fn stage(kind: StageKind, seed: u64) -> StageModel {
-    let config = StageConfig::nano(kind, &AutoencoderConfig::nano(), SHAPE).unwrap();
-    let vocabulary = Vocabulary::new(world::words()).unwrap();
+    let latents = LatentCodecConfig::Patches(AutoencoderConfig::nano());
+    let config = StageConfig::nano(kind, &latents, SHAPE).unwrap();
+    let tokenizer = Vocabulary::new(world::words()).unwrap().into();
     let mut init = Init::new(seed, &Device::flex());
-    let network = Network::new(&mut init, &config, &vocabulary).unwrap();
-    StageModel { config, vocabulary, network }
+    let network = Network::new(&mut init, &config, &tokenizer).unwrap();
+    StageModel { config, tokenizer, network }
 }
 
 fn subjects() -> Subjects {
     let mut init = Init::new(1, &Device::flex());
     Subjects {
-        autoencoder: Some(Autoencoder::new(&mut init, &AutoencoderConfig::nano()).unwrap()),
+        autoencoder: Some(Autoencoder::new(&mut init, &AutoencoderConfig::nano()).unwrap().into()),
         motion: Some(stage(StageKind::Motion, 2)),
         video: Some(stage(StageKind::Video, 3)),
         ti2v: Some(stage(StageKind::Ti2v, 4)),

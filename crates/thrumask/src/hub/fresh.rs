@@ -9,16 +9,29 @@ use burn::tensor::Device;
 use serde_json::{Value, json};
 use thrumask_core::{Error, fsio};
 use thrumask_nn::{
-    autoencoder::kl::{AutoencoderKl, KlConfig, KlNaming},
-    backbone::unet::{Unet, UnetConfig, names},
+    autoencoder::kl::{AutoencoderKl, KlNaming},
+    backbone::{
+        BackboneConfig,
+        unet::{Unet, names},
+    },
     layers::Init,
-    text::clip::{ClipText, ClipTextConfig, names as clip_names},
+    text::clip::{ClipText, byte_vocabulary, names as clip_names},
     weights::{FloatType, FreshTensors, public_shapes},
 };
 
-use crate::{Result, progress::Progress};
+use crate::{
+    Result,
+    model::{
+        FullSize, StageConfig, StageKind,
+        folders::{CONFIG, TEXT_ENCODER, TOKENIZER, TOKENS, VAE},
+    },
+    progress::Progress,
+};
 
-/// A network of Stable Diffusion 1.5 with AnimateDiff.
+/// tanh(γ) of the gates of object layers.
+const GATE: f32 = 0.3;
+
+/// A network of Stable Diffusion 1.5 with AnimateDiff, or what belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Component {
     /// The U-Net with motion modules (diffusers' `UNetMotionModel`).
@@ -27,54 +40,102 @@ pub enum Component {
     Vae,
     /// CLIP's text tower (transformers' `CLIPTextModel`).
     TextEncoder,
+    /// Its tokens: bytes and no pairs of them, with the ids of the public ones.
+    Tokenizer,
+    /// Stage 1 on the U-Net.
+    Motion,
+    /// Stage 2 on the U-Net.
+    Video,
 }
 
 impl Component {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Unet, Self::Vae, Self::TextEncoder];
+    /// The networks as the public has them.
+    pub const PUBLIC: [Self; 3] = [Self::Unet, Self::Vae, Self::TextEncoder];
+    /// What the main job runs on.
+    pub const PIPELINE: [Self; 5] =
+        [Self::Motion, Self::Video, Self::Vae, Self::TextEncoder, Self::Tokenizer];
 
     /// Its folder.
     pub fn folder(self) -> &'static str {
         match self {
             Self::Unet => "unet",
-            Self::Vae => "vae",
-            Self::TextEncoder => "text_encoder",
+            Self::Vae => VAE,
+            Self::TextEncoder => TEXT_ENCODER,
+            Self::Tokenizer => TOKENIZER,
+            Self::Motion => StageKind::Motion.name(),
+            Self::Video => StageKind::Video.name(),
         }
     }
 
-    fn file(self) -> &'static str {
+    /// Its files, the main one first.
+    fn files(self) -> [&'static str; 2] {
         match self {
-            Self::Unet | Self::Vae => "diffusion_pytorch_model.safetensors",
-            Self::TextEncoder => "model.safetensors",
+            Self::TextEncoder => ["model.safetensors", CONFIG],
+            Self::Tokenizer => [TOKENS[0], TOKENS[1]],
+            Self::Unet | Self::Vae | Self::Motion | Self::Video => {
+                ["diffusion_pytorch_model.safetensors", CONFIG]
+            }
         }
     }
-}
-
-/// How large networks are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FreshSize {
-    /// As the public ones.
-    Full,
-    /// The same classes in miniature.
-    Tiny,
 }
 
 /// What is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Fresh {
     /// How large.
-    pub size: FreshSize,
+    pub size: FullSize,
     /// Seed of all weights.
     pub seed: u64,
     /// Type of the numbers.
     pub float: FloatType,
-    /// How many conditions the U-Net has beside the noise: 1 for TI2V, 2 for the stages.
+    /// How many conditions [`Component::Unet`] has beside the noise: 1 for TI2V, 2 for the stages.
     pub conditions: usize,
 }
 
+/// Makes a folder that is there when all of it is written by `fill`; one that is there already is not
+/// written over.
+pub(super) fn write_whole(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let mut failed = None;
+    let fill = |new: &Path| {
+        fill(new).map_err(|e| {
+            failed = Some(e);
+            Error::Interrupted
+        })
+    };
+    let written = fsio::write_folder_atomic(folder, |_| false, fill);
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(written?),
+    }
+}
+
+/// Hears how much of how much is done, in the crate of the networks.
+type Step<'a> = &'a mut dyn FnMut(usize, usize) -> thrumask_nn::Result<()>;
+
+/// Writes what tells a step how many tensors are done, and gives the error of whoever `hear`s it.
+pub(super) fn heard(
+    write: impl FnOnce(Step<'_>) -> thrumask_nn::Result<()>,
+    mut hear: impl FnMut(usize, usize) -> Result<()>,
+) -> Result<()> {
+    let mut stopped = None;
+    let written = write(&mut |done, total| {
+        hear(done, total).map_err(|e| {
+            stopped = Some(e);
+            Error::Interrupted.into()
+        })
+    });
+    match stopped {
+        Some(error) => Err(error),
+        None => Ok(written?),
+    }
+}
+
+/// A network as it is written: `config.json`, and the names and shapes of all tensors.
+type Described = (Value, BTreeMap<String, Vec<usize>>);
+
 impl Fresh {
-    /// Writes components into folders of `out`, and gives the weight files. What is there already is not
-    /// written over. `progress` hears of bytes.
+    /// Writes components into folders of `out`, each of which is there when it is whole, and gives their
+    /// main files. What is there already is not written over. `progress` hears of bytes.
     ///
     /// # Errors
     /// [`Error::Invalid`] when a file is there; [`Error::Io`] when one cannot be written; whatever
@@ -85,60 +146,65 @@ impl Fresh {
         components: &[Component],
         progress: &mut dyn Progress,
     ) -> Result<Vec<PathBuf>> {
-        let folders: Vec<PathBuf> = components.iter().map(|c| out.join(c.folder())).collect();
-        let both = components.iter().zip(&folders);
-        let mut all = both.flat_map(|(c, f)| [f.join(c.file()), f.join("config.json")]);
+        let file = |c: &Component, name: &str| out.join(c.folder()).join(name);
+        let mut all = components.iter().flat_map(|c| c.files().map(|name| file(c, name)));
         if let Some(there) = all.find(|file| file.exists()) {
             let reason = "expected no such file yet, got one";
             return Err(Error::invalid(there.display().to_string(), reason).into());
         }
-        let mut files = Vec::new();
-        for (&component, folder) in components.iter().zip(&folders) {
-            let (config, shapes) = self.described(component)?;
-            std::fs::create_dir_all(folder).map_err(|e| Error::io("making", folder, e))?;
-            let file = folder.join(component.file());
-            let width = self.float.number().width();
-            let sizes = shapes.values().map(|shape| shape.iter().product::<usize>() * width);
-            let ends: Vec<usize> = std::iter::once(0)
-                .chain(sizes.scan(0, |end, size| {
-                    *end += size;
-                    Some(*end)
-                }))
-                .collect();
-            let total = ends.last().copied().unwrap_or(0);
-            let fresh = FreshTensors::new(self.seed, shapes);
-            let mut stopped = None;
-            let written = fresh.write(&file, self.float, &mut |done, _| {
-                progress.step(component.folder(), ends[done], total).map_err(|e| {
-                    stopped = Some(e);
-                    Error::Interrupted.into()
-                })
-            });
-            match (written, stopped) {
-                (Err(_), Some(error)) => return Err(error),
-                (written, _) => written?,
-            }
-            fsio::write_json(folder.join("config.json"), &config)?;
-            files.push(file);
+        std::fs::create_dir_all(out).map_err(|e| Error::io("making", out, e))?;
+        for &component in components {
+            write_whole(&out.join(component.folder()), |new| self.fill(new, component, progress))?;
         }
-        Ok(files)
+        Ok(components.iter().map(|c| file(c, c.files()[0])).collect())
     }
 
-    /// `config.json`, and the names and shapes of all tensors.
-    fn described(&self, component: Component) -> Result<(Value, BTreeMap<String, Vec<usize>>)> {
-        let (full, device) = (self.size == FreshSize::Full, Device::flex());
+    /// Writes the files of one component.
+    fn fill(&self, folder: &Path, component: Component, progress: &mut dyn Progress) -> Result<()> {
+        let [main, beside] = component.files().map(|name| folder.join(name));
+        let Some((config, shapes)) = self.described(component)? else {
+            return self.write_tokens(&main, &beside);
+        };
+        let width = self.float.number().width();
+        let sizes = shapes.values().map(|shape| shape.iter().product::<usize>() * width);
+        let ends: Vec<usize> = std::iter::once(0)
+            .chain(sizes.scan(0, |end, size| {
+                *end += size;
+                Some(*end)
+            }))
+            .collect();
+        let total = ends.last().copied().unwrap_or(0);
+        let fresh = FreshTensors::new(self.seed, shapes);
+        heard(
+            |step| fresh.write(&main, self.float, step),
+            |done, _| progress.step(component.folder(), ends[done], total),
+        )?;
+        Ok(fsio::write_json(beside, &config)?)
+    }
+
+    /// Tokens of bytes; start and end are the last ids of the text encoder, as in the public ones.
+    fn write_tokens(&self, tokens: &Path, merges: &Path) -> Result<()> {
+        let count = self.size.text().vocabulary as u32;
+        let vocabulary: BTreeMap<String, u32> =
+            byte_vocabulary(count - 2, count - 1).into_iter().collect();
+        fsio::write_json(tokens, &vocabulary)?;
+        Ok(fsio::write_atomic(merges, b"#version: 0.2\n")?)
+    }
+
+    /// `None` for what is no network.
+    fn described(&self, component: Component) -> Result<Option<Described>> {
+        let device = Device::flex();
         let init = &mut Init::new(self.seed, &device);
-        Ok(match component {
+        Ok(Some(match component {
             Component::Unet => {
-                let config = match full {
-                    true => UnetConfig::sd15_animatediff_v3([16, 64, 64], self.conditions),
-                    false => UnetConfig::tiny(self.conditions),
-                };
+                let config = self.size.unet(self.conditions);
                 let shapes = public_shapes(&Unet::new(init, &config)?, names::diffusers);
                 (config.to_diffusers()?, shapes)
             }
+            Component::Motion => self.stage(init, StageKind::Motion)?,
+            Component::Video => self.stage(init, StageKind::Video)?,
             Component::Vae => {
-                let config = if full { KlConfig::sd15() } else { KlConfig::tiny() };
+                let config = self.size.vae();
                 let levels = config.channels.len();
                 let network = AutoencoderKl::new(init, &config)?;
                 let rename = |path: &str| KlNaming::Diffusers.rename(path, levels);
@@ -155,11 +221,7 @@ impl Fresh {
                 (written, public_shapes(&network, rename))
             }
             Component::TextEncoder => {
-                let config = match full {
-                    true => ClipTextConfig::vit_l_14(),
-                    // As wide as the tiny U-Net reads.
-                    false => ClipTextConfig { width: 32, ..ClipTextConfig::tiny() },
-                };
+                let config = self.size.text();
                 let network = ClipText::new(init, &config)?;
                 let rename = |path: &str| format!("text_model.{}", clip_names::rename(path));
                 let written = json!({
@@ -176,6 +238,17 @@ impl Fresh {
                 });
                 (written, public_shapes(&network, rename))
             }
-        })
+            Component::Tokenizer => return Ok(None),
+        }))
+    }
+
+    fn stage(&self, init: &mut Init, kind: StageKind) -> Result<Described> {
+        let config = StageConfig::on_public(kind, &self.size.networks(), self.size.video(), GATE)?;
+        let shapes = match &config.denoiser {
+            BackboneConfig::Unet(unet) => public_shapes(&Unet::new(init, unet)?, names::diffusers),
+            BackboneConfig::Dit(_) => BTreeMap::new(),
+        };
+        let written = serde_json::to_value(&config);
+        Ok((written.map_err(|e| Error::format(CONFIG, e.to_string()))?, shapes))
     }
 }

@@ -3,6 +3,7 @@
 //! The environment says the same as to those libraries: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`,
 //! `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`.
 
+mod assemble;
 mod cache;
 mod download;
 mod fresh;
@@ -19,9 +20,10 @@ use std::{
 
 use serde::Serialize;
 
+pub use assemble::Assembly;
 pub use cache::{Cache, Repo, files_below, is_commit};
 pub use download::{Checksum, checksum};
-pub use fresh::{Component, Fresh, FreshSize};
+pub use fresh::{Component, Fresh};
 pub use known::{Known, known};
 pub use pattern::matches;
 pub use verify::{Verified, verify_path, verify_repo};

@@ -7,11 +7,12 @@ use thrumask_core::{
     FlowField, LabelMap, Picture, PromptPlan, Trajectory, flow::advect_all, trajectory::colored,
 };
 use thrumask_nn::{
-    autoencoder::Autoencoder,
+    autoencoder::LatentCodec,
     backbone::{Denoiser, DenoiserInput, ObjectContext, ObjectGrid},
     diffusion::guidance::Keep,
     layers::{Context, KeyMask},
     pixels::pixels_from_frames,
+    text::Tokenizer,
 };
 
 use super::{MotionForm, Network, StageConfig, StageKind, flow_wheel};
@@ -94,12 +95,24 @@ impl Prepared {
     pub fn new(
         network: &Network,
         config: &StageConfig,
-        vocabulary: &thrumask_nn::text::Vocabulary,
-        autoencoder: &Autoencoder,
+        tokenizer: &Tokenizer,
+        autoencoder: &LatentCodec,
         scenes: &[SceneConditions<'_>],
         keep: &[Keep],
     ) -> Result<Self> {
         let latents = visual_latents(config, autoencoder, scenes)?;
+        Self::of_latents(network, config, tokenizer, latents, scenes, keep)
+    }
+
+    /// The same from what [`visual_latents`] made of the scenes.
+    pub(super) fn of_latents(
+        network: &Network,
+        config: &StageConfig,
+        tokenizer: &Tokenizer,
+        latents: Tensor<5>,
+        scenes: &[SceneConditions<'_>],
+        keep: &[Keep],
+    ) -> Result<Self> {
         let device = network.device();
         let images: Vec<f32> = keep.iter().map(|k| f32::from(u8::from(k.image))).collect();
         let images = Tensor::<1>::from_floats(images.as_slice(), &latents.device());
@@ -114,11 +127,9 @@ impl Prepared {
                 (true, _) => scene.plan.caption.as_str(),
             })
             .collect();
-        let texts: Vec<_> = texts.iter().map(|t| in_known_words(t, vocabulary)).collect();
-        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-        let text = network.text.encode(vocabulary, &texts);
+        let text = embedded(network, tokenizer, &texts)?;
         let objects = match config.kind {
-            StageKind::Video => objects(network, config, vocabulary, scenes, keep)?,
+            StageKind::Video => objects(network, config, tokenizer, scenes, keep)?,
             StageKind::Motion | StageKind::Ti2v => Vec::new(),
         };
         Ok(Self { conditions: conditions.to_device(&device), text, objects })
@@ -153,12 +164,12 @@ impl Prepared {
 ///
 /// # Shapes
 /// - returns `[B, Cc, T, H, W]`
-fn visual_latents(
+pub(super) fn visual_latents(
     config: &StageConfig,
-    autoencoder: &Autoencoder,
+    autoencoder: &LatentCodec,
     scenes: &[SceneConditions<'_>],
 ) -> Result<Tensor<5>> {
-    let device = autoencoder_device(autoencoder);
+    let device = autoencoder.device();
     let [t, h, w] = config.denoiser.latent_size();
     let shape = [scenes.len(), config.denoiser.latent_channels(), t, h, w];
     let repeated = |pictures: Vec<&[Picture]>| -> Result<Tensor<5>> {
@@ -182,11 +193,22 @@ fn visual_latents(
     Ok(Tensor::cat(vec![image, motion], 1))
 }
 
+/// Prompts as the network reads them: one that knows only some words gets them in those.
+fn embedded(network: &Network, tokenizer: &Tokenizer, texts: &[&str]) -> Result<Context> {
+    let known = |text: &&'_ str| match tokenizer.vocabulary() {
+        Some(vocabulary) => in_known_words(text, vocabulary).into_owned(),
+        None => (*text).to_owned(),
+    };
+    let texts: Vec<String> = texts.iter().map(known).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    Ok(network.text.encode(tokenizer, &texts)?)
+}
+
 /// Groups, boxes and embedded prompts of every object, on each grid of the network's masked layers.
 fn objects(
     network: &Network,
     config: &StageConfig,
-    vocabulary: &thrumask_nn::text::Vocabulary,
+    tokenizer: &Tokenizer,
     scenes: &[SceneConditions<'_>],
     keep: &[Keep],
 ) -> Result<Vec<ObjectContext>> {
@@ -198,9 +220,7 @@ fn objects(
         let prompt = |i: usize| scene.plan.objects.get(i).filter(|_| keep.text);
         texts.extend((0..most).map(|i| prompt(i).map_or("", |o| o.prompt.as_str())));
     }
-    let texts: Vec<_> = texts.iter().map(|t| in_known_words(t, vocabulary)).collect();
-    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-    let Context { tokens, mask, .. } = network.text.encode(vocabulary, &texts);
+    let Context { tokens, mask, .. } = embedded(network, tokenizer, &texts)?;
     let [_, padded, width] = tokens.dims();
     let KeyMask::Lengths(lengths) = mask else { return Err(missing("text lengths")) };
     let lengths: Vec<Vec<usize>> = scenes
@@ -227,9 +247,4 @@ fn objects(
 
 fn missing(what: &str) -> crate::Error {
     thrumask_core::Error::invalid("conditions", format!("expected {what}, got none")).into()
-}
-
-fn autoencoder_device(autoencoder: &Autoencoder) -> burn::tensor::Device {
-    use burn::module::Module;
-    autoencoder.devices().into_iter().next().unwrap_or_else(burn::tensor::Device::flex)
 }

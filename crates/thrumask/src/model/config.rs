@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use thrumask_nn::{
     backbone::{BackboneConfig, groups::Visibility},
     diffusion::process::Process,
-    text::TextEncoderConfig,
+    text::PromptEncoderConfig,
 };
 
 use super::MotionForm;
@@ -60,8 +60,8 @@ pub struct StageConfig {
     pub video: VideoShape,
     /// The denoiser.
     pub denoiser: BackboneConfig,
-    /// The text encoder trained with it.
-    pub text: TextEncoderConfig,
+    /// The text encoder: ours, trained with it, or CLIP's, which is not.
+    pub text: PromptEncoderConfig,
     /// What the denoiser was trained to undo, and what its output means.
     #[serde(rename = "prediction")]
     pub process: Process,

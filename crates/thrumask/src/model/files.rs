@@ -7,13 +7,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use thrumask_core::fsio;
 use thrumask_nn::{
     Error,
-    autoencoder::{Autoencoder, AutoencoderConfig},
+    autoencoder::{Autoencoder, AutoencoderConfig, LatentCodec},
     layers::Init,
-    text::Vocabulary,
+    text::{PromptEncoderConfig, Vocabulary},
     weights::WeightFile,
 };
 
-use super::{Network, StageConfig, StageModel};
+use super::{Network, StageConfig, StageModel, folders};
 use crate::Result;
 
 /// The longest model file that is read, in bytes.
@@ -74,18 +74,26 @@ pub fn write_network<M: Module, C: Serialize>(
 pub fn read_stage(what: &str, bytes: &[u8], device: &Device) -> Result<StageModel> {
     let file = WeightFile::read(what, bytes)?;
     let config: StageConfig = metadata(what, &file, "config")?;
+    if let PromptEncoderConfig::Clip(_) = config.text {
+        let reason = "it reads with CLIP: expected a folder of models in which that is too";
+        return Err(Error::weights(what, reason).into());
+    }
     let vocabulary: Vocabulary = metadata(what, &file, "vocabulary")?;
-    let network = Network::new(&mut Init::new(0, device), &config, &vocabulary)?;
+    let tokenizer = vocabulary.into();
+    let network = Network::new(&mut Init::new(0, device), &config, &tokenizer)?;
     let network = file.load_into(what, "", network)?;
-    Ok(StageModel { config, vocabulary, network })
+    Ok(StageModel { config, tokenizer, network })
 }
 
 /// The bytes of a stage model, in half precision.
 ///
 /// # Errors
-/// As [`write_network`].
+/// As [`write_network`]; [`Error::Weights`] when it reads with CLIP, which is no part of such a file.
 pub fn write_stage(model: &StageModel) -> Result<Vec<u8>> {
-    write_network(&model.network, &model.config, Some(&model.vocabulary))
+    match model.tokenizer.vocabulary() {
+        Some(vocabulary) => write_network(&model.network, &model.config, Some(vocabulary)),
+        None => Err(Error::weights("to write", "expected a text encoder of ours, got CLIP").into()),
+    }
 }
 
 /// Reads an autoencoder.
@@ -97,6 +105,20 @@ pub fn read_autoencoder(what: &str, bytes: &[u8], device: &Device) -> Result<Aut
     let config: AutoencoderConfig = metadata(what, &file, "config")?;
     let autoencoder = Autoencoder::new(&mut Init::new(0, device), &config)?;
     Ok(file.load_into(what, "", autoencoder)?)
+}
+
+/// Reads any autoencoder: a file of ours, or a folder in the layout of diffusers.
+///
+/// # Errors
+/// As [`read_bytes`], [`read_autoencoder`] and [`folders::read_codec`].
+pub fn open_autoencoder(path: &Path, device: &Device) -> Result<LatentCodec> {
+    match path.is_dir() {
+        true => folders::read_codec(path, device),
+        false => {
+            let (what, bytes) = (path.display().to_string(), read_bytes(path)?);
+            Ok(read_autoencoder(&what, &bytes, device)?.into())
+        }
+    }
 }
 
 /// The bytes of an autoencoder, in half precision.

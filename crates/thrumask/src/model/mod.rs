@@ -4,13 +4,16 @@
 mod conditions;
 mod config;
 pub mod files;
+pub mod folders;
 mod form;
+mod full;
 mod stage;
 mod variant;
 
 pub use conditions::{Prepared, SceneConditions};
 pub use config::{StageConfig, StageKind, VideoShape};
-pub use files::{read_autoencoder, read_stage, write_autoencoder, write_stage};
+pub use files::{open_autoencoder, read_autoencoder, read_stage, write_autoencoder, write_stage};
 pub use form::{FLOW_SPAN, MotionForm, flow_wheel};
+pub use full::{FullSize, PublicNetworks};
 pub use stage::{Network, Pinned, Sampling, StageModel};
 pub use variant::Variant;

@@ -1,4 +1,4 @@
-//! A trained stage: text encoder and denoiser, and how it is sampled.
+//! A stage: text encoder and denoiser, and how it is sampled.
 
 use burn::{
     module::Module,
@@ -6,7 +6,7 @@ use burn::{
 };
 use serde::{Deserialize, Serialize};
 use thrumask_nn::{
-    autoencoder::Autoencoder,
+    autoencoder::LatentCodec,
     backbone::{Backbone, BackboneKind, Denoiser},
     diffusion::{
         guidance::{Guidance, Keep},
@@ -15,17 +15,17 @@ use thrumask_nn::{
         schedule::Schedule,
     },
     layers::Init,
-    text::{TextEncoder, Vocabulary},
+    text::{PromptEncoder, Tokenizer},
 };
 
-use super::{Prepared, SceneConditions, StageConfig};
+use super::{Prepared, SceneConditions, StageConfig, conditions::visual_latents};
 use crate::{Result, progress::Progress};
 
-/// The trained parameters of a stage.
+/// The parameters of a stage.
 #[derive(Module, Debug)]
 pub struct Network {
     /// Reads the prompts.
-    pub text: TextEncoder,
+    pub text: PromptEncoder,
     /// Removes the noise.
     pub denoiser: Backbone,
 }
@@ -35,8 +35,8 @@ impl Network {
     ///
     /// # Errors
     /// [`thrumask_nn::Error::Config`] when the configuration does not fit together.
-    pub fn new(init: &mut Init, config: &StageConfig, vocabulary: &Vocabulary) -> Result<Self> {
-        let text = TextEncoder::new(init, &config.text, vocabulary.len());
+    pub fn new(init: &mut Init, config: &StageConfig, tokenizer: &Tokenizer) -> Result<Self> {
+        let text = PromptEncoder::new(init, &config.text, tokenizer)?;
         Ok(Self { text, denoiser: Backbone::new(init, &config.denoiser)? })
     }
 
@@ -76,13 +76,13 @@ impl Sampling {
     }
 }
 
-/// A stage with its words.
+/// A stage with its tokens.
 #[derive(Debug, Clone)]
 pub struct StageModel {
     /// What it is.
     pub config: StageConfig,
-    /// The words it knows.
-    pub vocabulary: Vocabulary,
+    /// Prompts to what its text encoder reads.
+    pub tokenizer: Tokenizer,
     /// What it learned.
     pub network: Network,
 }
@@ -107,7 +107,7 @@ impl StageModel {
     /// When conditions do not fit the model, or `progress` stops the run.
     pub fn sample(
         &self,
-        autoencoder: &Autoencoder,
+        autoencoder: &LatentCodec,
         scenes: &[SceneConditions<'_>],
         seeds: &[u64],
         sampling: &Sampling,
@@ -133,6 +133,7 @@ impl StageModel {
             method: sampling.schedule,
             steps: sampling.steps,
         };
+        let seen = visual_latents(&self.config, autoencoder, scenes)?;
         // Conditions do not change over the steps: each combination is prepared at most once.
         let mut prepared: Vec<(Keep, Prepared)> = Vec::new();
         sample::<crate::Error>(
@@ -145,8 +146,7 @@ impl StageModel {
                     let index = match known {
                         Some(index) => index,
                         None => {
-                            let keeps = vec![keep; scenes.len()];
-                            prepared.push((keep, self.prepare(autoencoder, scenes, &keeps)?));
+                            prepared.push((keep, self.prepared(&seen, scenes, keep)?));
                             prepared.len() - 1
                         }
                     };
@@ -161,18 +161,16 @@ impl StageModel {
         )
     }
 
-    /// Conditions of one generation with this model; see [`Prepared::new`].
-    ///
-    /// # Errors
-    /// As [`Prepared::new`].
-    pub fn prepare(
+    /// Conditions of one generation with this model, from what is seen of the scenes.
+    fn prepared(
         &self,
-        autoencoder: &Autoencoder,
+        seen: &Tensor<5>,
         scenes: &[SceneConditions<'_>],
-        keep: &[Keep],
+        keep: Keep,
     ) -> Result<Prepared> {
-        let (network, vocabulary) = (&self.network, &self.vocabulary);
-        let prepared = Prepared::new(network, &self.config, vocabulary, autoencoder, scenes, keep)?;
+        let (network, config, keep) = (&self.network, &self.config, vec![keep; scenes.len()]);
+        let seen = seen.clone();
+        let prepared = Prepared::of_latents(network, config, &self.tokenizer, seen, scenes, &keep)?;
         Ok(prepared.kept())
     }
 }

@@ -1,7 +1,7 @@
 //! The nano configurations of the stages, and the variants that the paper compares.
 
 use thrumask_nn::{
-    autoencoder::AutoencoderConfig,
+    autoencoder::LatentCodecConfig,
     backbone::{
         BackboneConfig, BackboneKind, ObjectLayer, ObjectLayers,
         dit::{DitConfig, FirstFrame},
@@ -13,7 +13,7 @@ use thrumask_nn::{
         process::{Diffusion, Process},
     },
     layers::Rotary,
-    text::TextEncoderConfig,
+    text::{PromptEncoderConfig, TextEncoderConfig},
 };
 
 use super::{MotionForm, StageConfig, StageKind, VideoShape};
@@ -63,7 +63,7 @@ impl StageConfig {
     ///
     /// # Errors
     /// [`thrumask_nn::Error::Config`] when the video does not divide into latents.
-    pub fn nano(kind: StageKind, latents: &AutoencoderConfig, video: VideoShape) -> Result<Self> {
+    pub fn nano(kind: StageKind, latents: &LatentCodecConfig, video: VideoShape) -> Result<Self> {
         Self::nano_variant(kind, latents, video, &Variant::default())
     }
 
@@ -73,7 +73,7 @@ impl StageConfig {
     /// As [`StageConfig::nano`], and when the stage has no place for the variant's attention.
     pub fn nano_variant(
         kind: StageKind,
-        latents: &AutoencoderConfig,
+        latents: &LatentCodecConfig,
         video: VideoShape,
         variant: &Variant,
     ) -> Result<Self> {
@@ -81,10 +81,10 @@ impl StageConfig {
             StageKind::Motion | StageKind::Video => variant.form.unwrap_or_default(),
             StageKind::Ti2v => MotionForm::Masks,
         };
-        let text = TextEncoderConfig::nano();
+        let text = PromptEncoderConfig::Words(TextEncoderConfig::nano());
         let latent_size = latents.latent_size([video.frames, video.size, video.size])?;
-        let channels = latents.latent_channels;
-        let nano = Nano { kind, form, channels, latent_size, text_width: text.width };
+        let channels = latents.latent_channels();
+        let nano = Nano { kind, form, channels, latent_size, text_width: text.width() };
         let (denoiser, usual) = match variant.backbone.unwrap_or_default() {
             BackboneKind::Dit => {
                 (BackboneConfig::Dit(nano.dit(variant)?), Process::Flow(Prediction::Sample))

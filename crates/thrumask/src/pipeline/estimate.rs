@@ -1,21 +1,35 @@
 //! What a run will take, before it is run.
 
 use serde::Serialize;
-use thrumask_nn::{backbone::Cost, diffusion::guidance::Guidance};
+use thrumask_nn::{Cost, diffusion::guidance::Guidance};
 
 use super::settings::Settings;
 use crate::{
     Result,
     model::{Sampling, StageKind},
-    nano::{self, Models},
+    models::{self, Models},
 };
 
 /// Floating-point operations a thread does in a second, of the order of what was measured on a
 /// two-core AVX2 machine; the estimate is meant to tell seconds from minutes.
 const OPERATIONS_PER_SECOND: f64 = 20e9;
 
+/// The same of networks whose layers are wide, where products come near the processor's best: a full-size
+/// step of the U-Net was measured at 140e9 with AVX-512.
+const WIDE_OPERATIONS_PER_SECOND: f64 = 100e9;
+
+/// Operations from which on a network counts as wide: ours take less for a whole video, Stable Diffusion's
+/// autoencoder more for a frame.
+const WIDE: f64 = 50e9;
+
 /// Resident memory of the program before it reads a model, in bytes.
 const PROGRAM_BYTES: f64 = 40e6;
+
+/// Reading the models and writing the files of a stage, in seconds.
+const AROUND: f64 = 0.2;
+
+/// How many objects a plan has, when nobody has read the caption yet.
+const OBJECTS: f64 = 2.0;
 
 /// One stage's share.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -48,8 +62,9 @@ impl Estimate {
     /// When a model cannot be read.
     pub fn new(settings: &Settings, threads: usize) -> Result<Self> {
         let models = Models::from_settings(settings);
-        let rate = OPERATIONS_PER_SECOND * threads.max(1) as f64;
-        let weights = |name: &str| Ok::<_, crate::Error>(models.bytes(name)?.len() as f64 * 2.0);
+        let seconds = |of: Cost| seconds(of, threads);
+        let weights = |name: &str| Ok::<_, crate::Error>(models.memory(name)? as f64);
+        let codec = models.codec_config()?;
         let mut stages = vec![
             StageEstimate {
                 name: "plan",
@@ -61,7 +76,7 @@ impl Estimate {
                 name: "segment",
                 work: "finds each object in the picture".into(),
                 seconds: 0.1,
-                peak_bytes: (PROGRAM_BYTES + 4.0 * weights(nano::SEGMENTER)? + 60e6) as u64,
+                peak_bytes: (PROGRAM_BYTES + 2.0 * weights(models::SEGMENTER)? + 60e6) as u64,
             },
         ];
         let generative = [
@@ -70,10 +85,19 @@ impl Estimate {
         ];
         for (kind, work, sampling) in generative {
             let config = models.stage_config(kind)?;
-            let Cost { operations, floats } = config.denoiser.cost();
+            let pass = config.denoiser.cost();
             let passes = passes(sampling);
-            let decoding = 0.2;
             let (size, frames) = (config.video.size, config.video.frames);
+            let [encode, decode] = codec.cost([frames, size, size]);
+            // Stage 1 sees two pictures and reads a prompt, stage 2 a picture, a video and one prompt more
+            // for each object; conditions that guidance leaves out are read as empty texts.
+            let (seen, read) = match kind {
+                StageKind::Motion => (2.0, 1.0),
+                StageKind::Video | StageKind::Ti2v => (1.0 + frames as f64, 1.0 + OBJECTS),
+            };
+            let text = config.text.cost();
+            let widest = [pass.floats, encode.floats, decode.floats, text.floats * read];
+            let widest = widest.into_iter().fold(0.0, f64::max);
             stages.push(StageEstimate {
                 name: kind.name(),
                 work: format!(
@@ -81,10 +105,15 @@ impl Estimate {
                     sampling.steps,
                     if passes == 1 { "" } else { "es" },
                 ),
-                seconds: operations * (sampling.steps * passes) as f64 / rate + decoding,
+                seconds: seconds(pass) * (sampling.steps * passes) as f64
+                    + seconds(text) * read * passes as f64
+                    + seconds(encode) * seen / frames as f64
+                    + seconds(decode)
+                    + AROUND,
                 peak_bytes: (PROGRAM_BYTES
-                    + weights(kind.name())? * 2.0
-                    + floats * 4.0
+                    + weights(kind.name())?
+                    + weights(models::AUTOENCODER)?
+                    + widest * 4.0
                     + (frames * size * size * 4 * 60) as f64) as u64,
             });
         }
@@ -96,8 +125,46 @@ impl Estimate {
     }
 }
 
+/// How long a network takes with `threads` threads.
+fn seconds(Cost { operations, .. }: Cost, threads: usize) -> f64 {
+    let wide = operations > WIDE;
+    let rate = if wide { WIDE_OPERATIONS_PER_SECOND } else { OPERATIONS_PER_SECOND };
+    operations / (rate * threads.max(1) as f64)
+}
+
 /// Forward passes of one step: those of guidance whose weight is not zero.
 fn passes(sampling: &Sampling) -> usize {
     let Guidance { image, text } = sampling.guidance;
     [text, image - text, 1.0 - image].iter().filter(|&&w| w != 0.0).count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use thrumask_nn::backbone::BackboneKind;
+
+    use super::*;
+    use crate::model::{FullSize, StageConfig};
+
+    /// `docs/performance.md`: 14.5 s a step with 2 threads.
+    #[test]
+    fn a_full_size_step_is_told_within_a_factor_of_two() {
+        let (of, video) = (FullSize::Sd15.networks(), FullSize::Sd15.video());
+        let stage = StageConfig::on_public(StageKind::Motion, &of, video, 0.0).unwrap();
+        let told = seconds(stage.denoiser.cost(), 2);
+        assert!((7.25..29.0).contains(&told), "{told}");
+    }
+
+    #[test]
+    fn ours_are_narrow_and_more_steps_and_passes_take_longer() {
+        let settings = Settings::default();
+        let of = |settings: &Settings| Estimate::new(settings, 2).unwrap().seconds;
+        let usual = of(&settings);
+        assert!((0.3..10.0).contains(&usual), "{usual}");
+        let mut more = settings.clone();
+        more.video = Sampling { steps: 40, ..Sampling::nano(BackboneKind::Dit) };
+        assert!(of(&more) > 2.0 * usual);
+        let mut guided = settings;
+        guided.video.guidance.text = 3.0;
+        assert!(of(&guided) > usual);
+    }
 }

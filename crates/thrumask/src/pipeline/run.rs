@@ -18,7 +18,7 @@ use super::{
     settings::{Config, Settings},
     works,
 };
-use crate::{Result, nano::Models};
+use crate::{Result, models::Models};
 
 /// Stands in a record in place of the upstream hash of a stage whose artefact a person made.
 const BY_HAND: &str = "by hand";

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Result,
-    nano::{self, Models},
+    models::{self, Models},
     plan::{Planner, RulePlanner},
     progress::Silent,
 };
@@ -83,7 +83,7 @@ impl Run<'_> {
 
     /// Picture and prompts to first masks.
     pub(super) fn segment_work(&mut self, control: Option<&Control>) -> Result<Work> {
-        let asked = asked("segment").text("model", self.use_model(nano::SEGMENTER)?);
+        let asked = asked("segment").text("model", self.use_model(models::SEGMENTER)?);
         let asked = self.config.given.add_masks(asked)?;
         let asked = self.config.given.add_control(asked, control)?;
         let from = &[run_dir::INPUT, run_dir::PLAN];
@@ -93,7 +93,7 @@ impl Run<'_> {
     /// First masks and prompts to the trajectory.
     pub(super) fn motion_work(&mut self, control: Option<&Control>) -> Result<Work> {
         let asked = asked("motion")
-            .text("model", self.use_model(nano::MOTION)?)
+            .text("model", self.use_model(models::MOTION)?)
             .text("sampling", json(&self.config.motion)?);
         let asked = self.add_generation(asked)?;
         let asked = self.config.given.add_control(asked, control)?;
@@ -106,7 +106,7 @@ impl Run<'_> {
     /// Trajectory and prompts to the video.
     pub(super) fn video_work(&mut self) -> Result<Work> {
         let asked = asked("video")
-            .text("model", self.use_model(nano::VIDEO)?)
+            .text("model", self.use_model(models::VIDEO)?)
             .text("sampling", json(&self.config.video)?);
         let asked = self.add_generation(asked)?;
         let from = &[run_dir::INPUT, run_dir::PLAN, run_dir::TRAJECTORY];
@@ -116,7 +116,7 @@ impl Run<'_> {
     /// What both generating stages depend on.
     fn add_generation(&mut self, asked: Fingerprint) -> Result<Fingerprint> {
         Ok(asked
-            .text("autoencoder", self.use_model(nano::AUTOENCODER)?)
+            .text("autoencoder", self.use_model(models::AUTOENCODER)?)
             .text("seed", self.config.seed)
             .text("frames", self.config.frames)
             .text("fps", self.config.fps)

@@ -9,12 +9,12 @@ use burn::{
 use rayon::prelude::*;
 use thrumask_core::{Error, FlowField, MaskSet, Picture};
 use thrumask_nn::{
-    autoencoder::Autoencoder,
+    autoencoder::LatentCodec,
     backbone::Denoiser,
     diffusion::{guidance::Keep, noise::Noise},
     layers::Init,
     pixels::pixels_from_frames,
-    text::Vocabulary,
+    text::{Tokenizer, Vocabulary},
 };
 
 use super::{RunConfig, StageTraining, Task, TrainConfig, batches::made};
@@ -22,7 +22,7 @@ use crate::{
     Result,
     model::{
         MotionForm, Network, Prepared, SceneConditions, StageConfig, StageKind, StageModel,
-        VideoShape, read_autoencoder, write_stage,
+        VideoShape, open_autoencoder, write_stage,
     },
     motion::{MotionRequest, generate_trajectories},
     progress::Silent,
@@ -44,8 +44,8 @@ pub struct StageTask {
     training: StageTraining,
     world: WorldConfig,
     run: RunConfig,
-    vocabulary: Vocabulary,
-    autoencoder: Autoencoder,
+    tokenizer: Tokenizer,
+    autoencoder: LatentCodec,
     device: Device,
 }
 
@@ -74,14 +74,13 @@ impl StageTask {
             return Err(Error::invalid("training configuration", reason).into());
         };
         let path = base.join(&training.autoencoder);
-        let bytes = std::fs::read(&path).map_err(|e| Error::io("reading", &path, e))?;
-        let autoencoder = read_autoencoder(&path.display().to_string(), &bytes, device)?;
+        let autoencoder = open_autoencoder(&path, device)?;
         let video = VideoShape { size: config.world.size, frames: config.world.frames };
         let stage = match training.model.clone() {
             Some(model) => model,
             None => {
                 let variant = training.variant();
-                StageConfig::nano_variant(kind, autoencoder.config(), video, &variant)?
+                StageConfig::nano_variant(kind, &autoencoder.config(), video, &variant)?
             }
         };
         if stage.kind != kind || stage.video != video {
@@ -94,7 +93,7 @@ impl StageTask {
             training,
             world: config.world.clone(),
             run: config.run.clone(),
-            vocabulary: Vocabulary::new(world::words())?,
+            tokenizer: Vocabulary::new(world::words())?.into(),
             autoencoder,
             device: device.clone(),
         })
@@ -193,7 +192,7 @@ impl StageTask {
     fn model(&self, network: &Network) -> StageModel {
         StageModel {
             config: self.config.clone(),
-            vocabulary: self.vocabulary.clone(),
+            tokenizer: self.tokenizer.clone(),
             network: network.clone(),
         }
     }
@@ -214,7 +213,7 @@ impl Task for StageTask {
     type Batch = StageBatch;
 
     fn fresh(&self, device: &Device) -> Result<Network> {
-        Network::new(&mut Init::new(self.run.seed, device), &self.config, &self.vocabulary)
+        Network::new(&mut Init::new(self.run.seed, device), &self.config, &self.tokenizer)
     }
 
     fn batch(&self, step: u64) -> Result<StageBatch> {
@@ -229,7 +228,7 @@ impl Task for StageTask {
         let prepared = Prepared::new(
             network,
             &self.config,
-            &self.vocabulary,
+            &self.tokenizer,
             &self.autoencoder,
             &scenes,
             &batch.keep,

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use serde_json::json;
 use thrumask_nn::{
-    autoencoder::{Autoencoder, AutoencoderConfig},
+    autoencoder::{Autoencoder, AutoencoderConfig, LatentCodecConfig},
     backbone::{BackboneConfig, ObjectLayer, ObjectLayers, dit::FirstFrame},
     diffusion::process::{Diffusion, Process},
     layers::Init,
@@ -54,12 +54,13 @@ fn stage(overrides: &[&str]) -> crate::Result<StageConfig> {
     let config = read(overrides)?;
     let video = VideoShape { size: config.world.size, frames: config.world.frames };
     let variant = config.stage.unwrap().variant();
-    StageConfig::nano_variant(config.task.stage().unwrap(), &LATENTS, video, &variant)
+    let latents = LatentCodecConfig::Patches(LATENTS);
+    StageConfig::nano_variant(config.task.stage().unwrap(), &latents, video, &variant)
 }
 
 fn count(config: &StageConfig) -> usize {
-    let vocabulary = Vocabulary::new(world::words()).unwrap();
-    let network = Network::new(&mut Init::new(0, &Device::flex()), config, &vocabulary).unwrap();
+    let tokenizer = Vocabulary::new(world::words()).unwrap().into();
+    let network = Network::new(&mut Init::new(0, &Device::flex()), config, &tokenizer).unwrap();
     parameters(&network).iter().map(|p| p.shape.iter().product::<usize>()).sum()
 }
 
@@ -108,7 +109,8 @@ fn what_is_left_out_is_as_ever_and_is_not_written() {
         assert!(!stage_keys.contains_key(field), "{field}");
     }
     let usual = stage(&[]).unwrap();
-    let nano = StageConfig::nano(StageKind::Video, &LATENTS, usual.video).unwrap();
+    let latents = LatentCodecConfig::Patches(LATENTS);
+    let nano = StageConfig::nano(StageKind::Video, &latents, usual.video).unwrap();
     assert_eq!(usual, nano);
     let written = serde_json::to_value(&usual).unwrap();
     assert!(written.get("form").is_none(), "{written}");

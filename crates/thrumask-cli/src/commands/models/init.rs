@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use thrumask::hub::{Component, Fresh, FreshSize};
+use thrumask::{
+    hub::{Component, Fresh},
+    model::FullSize,
+};
 
 use super::{ByteBar, Dtype, say_written};
 use crate::options::TalkOptions;
@@ -12,14 +15,18 @@ use crate::options::TalkOptions;
 /// Write a model with random weights, so that everything runs without a download.
 ///
 /// The networks of Stable Diffusion 1.5 with AnimateDiff V3, at full size or in miniature, in the folder
-/// layout of diffusers, which Python's libraries read too. The same seed gives the same bytes.
+/// layout of diffusers, which Python's libraries read too. With --pipeline everything that the main job
+/// runs on: both stages (256x256 pixels, 16 frames; in miniature 64x64, 4 frames), autoencoder, text
+/// encoder, and a tokenizer that knows bytes alone. The same seed gives the same bytes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   thrumask models init sd15-tiny --size tiny
+  thrumask models init ttm-tiny --size tiny --pipeline
+  thrumask animate photo.jpg \"A dog runs.\" -o dog.mp4 --backbone unet --models ttm-tiny
   thrumask models init sd15 --parts unet --seed 7 --dtype bf16")]
 pub struct Init {
-    /// The folder to write: unet/, vae/ and text_encoder/ in it.
+    /// The folder to write: a folder in it for each part.
     #[arg(value_name = "DIR")]
     out: PathBuf,
     /// How large the networks are.
@@ -28,13 +35,16 @@ pub struct Init {
     /// Which of them.
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["unet", "vae", "text-encoder"])]
     parts: Vec<Part>,
+    /// What `animate --backbone unet --models DIR` needs: motion, video, vae, text-encoder, tokenizer.
+    #[arg(long, conflicts_with = "parts")]
+    pipeline: bool,
     /// Seed of all weights.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// The type of the numbers.
     #[arg(long, value_enum, default_value = "f16")]
     dtype: Dtype,
-    /// Latent videos that the U-Net sees beside the noise: 2 for both stages, 1 for TI2V, 0 as public.
+    /// Latent videos that the part unet sees beside the noise: 2 for both stages, 1 for TI2V, 0 as public.
     #[arg(long, default_value_t = 2)]
     conditions: usize,
     #[command(flatten)]
@@ -51,9 +61,28 @@ enum Size {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
+    /// The U-Net alone.
     Unet,
     Vae,
     TextEncoder,
+    Tokenizer,
+    /// Stage 1 on the U-Net.
+    Motion,
+    /// Stage 2 on the U-Net.
+    Video,
+}
+
+impl Part {
+    fn component(self) -> Component {
+        match self {
+            Self::Unet => Component::Unet,
+            Self::Vae => Component::Vae,
+            Self::TextEncoder => Component::TextEncoder,
+            Self::Tokenizer => Component::Tokenizer,
+            Self::Motion => Component::Motion,
+            Self::Video => Component::Video,
+        }
+    }
 }
 
 impl Init {
@@ -64,21 +93,18 @@ impl Init {
         }
         let fresh = Fresh {
             size: match self.size {
-                Size::Full => FreshSize::Full,
-                Size::Tiny => FreshSize::Tiny,
+                Size::Full => FullSize::Sd15,
+                Size::Tiny => FullSize::Tiny,
             },
             seed: self.seed,
             float: self.dtype.float(),
             conditions: self.conditions,
         };
-        let wanted = |component: &Component| {
-            self.parts.contains(&match component {
-                Component::Unet => Part::Unet,
-                Component::Vae => Part::Vae,
-                Component::TextEncoder => Part::TextEncoder,
-            })
+        let mut components: Vec<Component> = match self.pipeline {
+            true => Component::PIPELINE.to_vec(),
+            false => self.parts.iter().map(|part| part.component()).collect(),
         };
-        let components: Vec<Component> = Component::ALL.into_iter().filter(wanted).collect();
+        components.dedup();
         let mut bar = ByteBar::new(self.talk.quiet);
         let files = fresh.write(&self.out, &components, &mut bar)?;
         drop(bar);

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::json;
 use thrumask::{
     hub::{Repo, cache_from_env, known},
-    nano::{self, Models},
+    models::{self, Models},
 };
 
 use super::size;
@@ -25,7 +25,7 @@ impl List {
         let models = Models::embedded();
         let hashes = models.hashes()?;
         let mut built_in = Vec::new();
-        for name in nano::NAMES {
+        for name in models::NAMES {
             built_in.push((name, models.bytes(name)?.len() as u64, hashes.get(name)));
         }
         let (known, cache) = (known()?, cache_from_env()?);

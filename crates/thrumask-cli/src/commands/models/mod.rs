@@ -1,5 +1,6 @@
 //! `thrumask models`: public models: downloads, checks, a look inside, conversion.
 
+mod assemble;
 mod convert;
 mod init;
 mod inspect;
@@ -21,7 +22,7 @@ use thrumask_nn::weights::FloatType;
 
 use crate::{options::TalkOptions, terminal};
 
-/// Public models: list, download, check, look into, convert, make with random weights.
+/// Public models: list, download, check, look into, convert, make with random weights, put together.
 ///
 /// Models are kept where the hub's Python library keeps them, so that both share one copy. The
 /// environment says the same to both: HF_HUB_CACHE or HF_HOME (where), HF_ENDPOINT (from where),
@@ -40,6 +41,7 @@ enum What {
     Inspect(inspect::Inspect),
     Convert(convert::Convert),
     Init(init::Init),
+    Assemble(assemble::Assemble),
 }
 
 impl Models {
@@ -52,6 +54,7 @@ impl Models {
             What::Inspect(inspect) => inspect.run(),
             What::Convert(convert) => convert.run(),
             What::Init(init) => init.run(),
+            What::Assemble(assemble) => assemble.run(),
         }
     }
 }

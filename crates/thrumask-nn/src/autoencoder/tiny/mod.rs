@@ -3,6 +3,7 @@
 //! many times cheaper; for previews.
 
 mod names;
+mod public;
 
 use burn::{
     module::{Module, Param},
@@ -20,9 +21,9 @@ use crate::{
 };
 
 /// Halvings of the size.
-const LEVELS: usize = 3;
+pub(super) const LEVELS: usize = 3;
 /// Blocks of a level.
-const BLOCKS: usize = 3;
+pub(super) const BLOCKS: usize = 3;
 /// Rows and columns of pixels that become one latent position.
 const PATCH: usize = 1 << LEVELS;
 
@@ -47,6 +48,18 @@ impl TinyConfig {
     /// For latents of Flux.2.
     pub fn taef2() -> Self {
         Self { latent_channels: 32, width: 64, pooled: true }
+    }
+
+    /// Latent rows and columns of a picture of `[H, W]` pixels.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the picture does not divide into patches.
+    pub fn latent_size(&self, pixels: [usize; 2]) -> Result<[usize; 2]> {
+        if pixels.iter().any(|&n| n == 0 || !n.is_multiple_of(PATCH)) {
+            let expected = format!("rows and columns in multiples of {PATCH}");
+            return Err(Error::shape("picture", expected, pixels));
+        }
+        Ok(pixels.map(|n| n / PATCH))
     }
 }
 
@@ -305,10 +318,7 @@ impl TinyAutoencoder {
         if channels != 3 {
             return Err(Error::shape("pixel channels", 3, channels));
         }
-        if [height, width].iter().any(|&n| n == 0 || !n.is_multiple_of(PATCH)) {
-            let expected = format!("rows and columns in multiples of {PATCH}");
-            return Err(Error::shape("picture", expected, [height, width]));
-        }
+        self.config.latent_size([height, width])?;
         Ok(by_frames((pixels + 1.0) / 2.0, count, |x| self.encoder.forward(x)))
     }
 

@@ -9,7 +9,9 @@ use super::{Unet, UnetConfig, names};
 use crate::{
     Error, Result,
     layers::Init,
-    weights::{LoadReport, TensorSource, public_check, public_report},
+    weights::{
+        LoadReport, Renamed, TensorSource, load_public, public_check, public_report, renamed,
+    },
 };
 
 /// What a file calls the modules it holds.
@@ -182,6 +184,42 @@ impl Unet {
         let (joined, rename) = Joined::of(what, sources, config)?;
         let network = Self::new(&mut Init::new(0, &Device::flex()), config)?;
         judged(what, public_check(&joined, &network, rename))
+    }
+}
+
+/// The tensors of a stage, without the tables that Python's libraries write beside them.
+fn parameters_of(source: &dyn TensorSource) -> Result<Renamed<'_>> {
+    renamed(source, |name| (!names::is_table(name)).then(|| name.to_owned()))
+}
+
+impl Unet {
+    /// A stage's network from a file in the naming of diffusers, in which everything is: the channels of
+    /// the conditions and the object layers too.
+    ///
+    /// # Errors
+    /// [`Error::Config`] as [`Unet::new`]; [`Error::Weights`] with the whole report unless every parameter
+    /// fits and none is left over, or when a tensor cannot be read.
+    pub fn load_stage(
+        what: &str,
+        source: &dyn TensorSource,
+        config: &UnetConfig,
+        device: &Device,
+    ) -> Result<Self> {
+        let network = Self::new(&mut Init::new(0, device), config)?;
+        load_public(what, &parameters_of(source)?, network, names::diffusers)
+    }
+
+    /// What [`Unet::load_stage`] would take, without reading or making any values.
+    ///
+    /// # Errors
+    /// As [`Unet::load_stage`].
+    pub fn check_stage(what: &str, source: &dyn TensorSource, config: &UnetConfig) -> Result<()> {
+        let network = Self::new(&mut Init::new(0, &Device::flex()), config)?;
+        let report = public_check(&parameters_of(source)?, &network, names::diffusers);
+        match report.is_complete() {
+            true => Ok(()),
+            false => Err(Error::weights(what, report.to_string())),
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use crate::{Error, Result, backbone::ObjectLayers};
 
 /// The name of a U-Net over pictures, and of one with motion modules.
 const CLASSES: [&str; 2] = ["UNet2DConditionModel", "UNetMotionModel"];
+/// The name of motion modules alone.
+const ADAPTER: &str = "MotionAdapter";
 
 /// What is read, and written; keys that say nothing of the network are passed over.
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,6 +69,28 @@ fn block_types(side: &str, attention: &[bool], motion: bool) -> Vec<String> {
     let kind = if motion { "Motion" } else { "2D" };
     let name = |&with: &bool| format!("{}{side}Block{kind}", if with { "CrossAttn" } else { "" });
     attention.iter().map(name).collect()
+}
+
+impl MotionModules {
+    /// Reads `config.json` of diffusers' `MotionAdapter` (0.42).
+    ///
+    /// # Errors
+    /// [`Error::Config`] when it is no such file.
+    pub fn from_diffusers(json: &str) -> Result<Self> {
+        let refuse = |reason: String| Error::config("config.json of the motion modules", reason);
+        let read = serde_json::from_str::<Map<String, Value>>(json)
+            .and_then(|fields| Public::deserialize(Value::Object(fields)))
+            .map_err(|e| refuse(e.to_string()))?;
+        if read.class_name != ADAPTER {
+            let got = read.class_name;
+            return Err(refuse(format!("_class_name: expected {ADAPTER}, got {got:?}")));
+        }
+        Ok(Self {
+            heads: read.motion_num_attention_heads,
+            max_frames: read.motion_max_seq_length,
+            middle: read.use_motion_mid_block,
+        })
+    }
 }
 
 impl UnetConfig {
@@ -197,6 +221,19 @@ mod tests {
         ] {
             let error = UnetConfig::from_diffusers(json, SIZE).unwrap_err().to_string();
             assert!(error.contains(key), "{key}: {error}");
+        }
+    }
+
+    /// The file of AnimateDiff V3, in part.
+    #[test]
+    fn motion_modules_alone_are_described_too() {
+        let json = r#"{"_class_name": "MotionAdapter", "block_out_channels": [320, 640, 1280, 1280],
+            "motion_layers_per_block": 2, "motion_max_seq_length": 32, "motion_norm_num_groups": 32,
+            "motion_num_attention_heads": 8, "use_motion_mid_block": false}"#;
+        let read = MotionModules::from_diffusers(json).unwrap();
+        assert_eq!(Some(read), UnetConfig::sd15_animatediff_v3(SIZE, 0).motion);
+        for json in ["[]", r#"{"_class_name": "UNetMotionModel"}"#] {
+            assert!(MotionModules::from_diffusers(json).is_err(), "{json}");
         }
     }
 }

@@ -7,4 +7,4 @@ mod tokenizer;
 
 pub use config::{Activation, ClipTextConfig};
 pub use model::ClipText;
-pub use tokenizer::ClipTokenizer;
+pub use tokenizer::{ClipTokenizer, byte_vocabulary};

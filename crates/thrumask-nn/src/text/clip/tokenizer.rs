@@ -59,6 +59,15 @@ impl ClipTokenizer {
         })
     }
 
+    /// A tokenizer that merges nothing: each byte is a token, with the id that public vocabularies give it.
+    /// For networks that have learned nothing, so that they run without a download.
+    ///
+    /// # Errors
+    /// None for ids beyond those of bytes, which are below 512.
+    pub fn of_bytes(start: u32, end: u32) -> Result<Self> {
+        Self::new(&byte_vocabulary(start, end), &[])
+    }
+
     /// With another id after the end of short texts: Stable Diffusion 1.x pads with the end token, 2.x
     /// with 0.
     pub fn with_padding(self, padding: u32) -> Self {
@@ -121,6 +130,23 @@ impl ClipTokenizer {
             ids.extend(merge::merged(symbols, &self.merges));
         }
     }
+}
+
+/// The tokens of bytes with the ids of public vocabularies, and the two special ones.
+pub fn byte_vocabulary(start: u32, end: u32) -> HashMap<String, u32> {
+    let special = [(START.to_owned(), start), (END.to_owned(), end)];
+    byte_tokens().into_iter().zip(0..).chain(special).collect()
+}
+
+/// Bytes within a word, those that can be seen first, then the same at ends of words.
+fn byte_tokens() -> Vec<String> {
+    let all = byte_signs();
+    let seen = |(byte, sign): &(usize, &char)| *byte == **sign as usize;
+    let inside = all.iter().enumerate().filter(seen);
+    let inside = inside.chain(all.iter().enumerate().filter(|sign| !seen(sign)));
+    let inside: Vec<String> = inside.map(|(_, sign)| sign.to_string()).collect();
+    let ends: Vec<String> = inside.iter().map(|sign| format!("{sign}{WORD_END}")).collect();
+    inside.into_iter().chain(ends).collect()
 }
 
 /// The sign that stands for each byte in a vocabulary: itself where it can be seen, else one from 256 on.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, io::Read};
 
 use serde::Deserialize;
 
-use super::{ClipTokenizer, END, START, WORD_END, byte_signs};
+use super::{ClipTokenizer, END, START, WORD_END, byte_tokens};
 use crate::{Error, Result};
 
 /// Merges of OpenAI's file that its vocabulary takes: 49,152 tokens without 512 of bytes and 2 others.
@@ -67,16 +67,10 @@ impl ClipTokenizer {
         };
         read.map_err(|e| refuse(what, e.to_string()))?;
         let merges = pairs(what, &text, OPENAI_MERGES)?;
-        // Ids follow from the order: bytes that can be seen, the other bytes, both again at ends of words,
-        // merges, special tokens.
-        let (mut signs, all) = (Vec::new(), byte_signs());
-        let seen = |(byte, sign): &(usize, &char)| *byte == **sign as usize;
-        signs.extend(all.iter().enumerate().filter(seen).map(|(_, sign)| sign.to_string()));
-        signs.extend(all.iter().enumerate().filter(|s| !seen(s)).map(|(_, sign)| sign.to_string()));
-        let ends: Vec<String> = signs.iter().map(|sign| format!("{sign}{WORD_END}")).collect();
+        // Ids follow from the order: bytes, merges, special tokens.
         let merged = merges.iter().map(|pair| pair.concat());
         let special = [START, END].map(String::from);
-        let tokens = signs.into_iter().chain(ends).chain(merged).chain(special);
+        let tokens = byte_tokens().into_iter().chain(merged).chain(special);
         Self::new(&tokens.zip(0..).collect(), &merges)
     }
 }

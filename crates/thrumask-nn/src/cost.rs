@@ -1,0 +1,10 @@
+//! What a network takes.
+
+/// What one forward pass of a network takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Cost {
+    /// Floating-point operations.
+    pub operations: f64,
+    /// Floats alive at the widest place, without parameters.
+    pub floats: f64,
+}

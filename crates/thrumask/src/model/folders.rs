@@ -1,0 +1,184 @@
+//! Networks in folders as diffusers lays them out: a configuration and weights in public names.
+//!
+//! ```text
+//! vae/            config.json and weights of AutoencoderKL or AutoencoderTiny
+//! text_encoder/   config.json and weights of CLIPTextModel
+//! tokenizer/      vocab.json and merges.txt, or tokenizer.json
+//! motion/ video/  config.json of ours, a StageConfig; weights named as UNetMotionModel's,
+//!                 object layers beside them
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use thrumask_core::{Error as CoreError, fsio};
+use thrumask_nn::{
+    Error,
+    autoencoder::{
+        LatentCodec, LatentCodecConfig,
+        kl::{AutoencoderKl, KlConfig},
+        tiny::{TinyAutoencoder, TinyConfig},
+    },
+    backbone::{Backbone, BackboneConfig, unet::Unet},
+    text::{
+        PromptEncoder, PromptEncoderConfig, Tokenizer,
+        clip::{ClipText, ClipTextConfig, ClipTokenizer},
+    },
+    weights::Checkpoint,
+};
+
+use super::{Network, StageConfig, StageKind, StageModel};
+use crate::Result;
+
+/// The folder of an autoencoder.
+pub const VAE: &str = "vae";
+/// The folder of a text encoder.
+pub const TEXT_ENCODER: &str = "text_encoder";
+/// The folder of its tokens.
+pub const TOKENIZER: &str = "tokenizer";
+/// What describes a network.
+pub const CONFIG: &str = "config.json";
+/// The files of a tokenizer: tokens, and the pairs that are merged; or both in one.
+pub const TOKENS: [&str; 3] = ["vocab.json", "merges.txt", "tokenizer.json"];
+
+/// The longest description of a network or tokenizer that is read, in bytes.
+const MAX_BYTES: u64 = 64 << 20;
+
+fn read_config(folder: &Path) -> Result<String> {
+    Ok(fsio::read_text_limited(folder.join(CONFIG), MAX_BYTES)?)
+}
+
+/// An error of a network, with the folder that it is about.
+fn in_folder(folder: &Path) -> impl FnOnce(Error) -> Error {
+    let folder = folder.display().to_string();
+    move |error| match error {
+        Error::Config { what, reason } => Error::config(format!("{folder}: {what}"), reason),
+        other => other,
+    }
+}
+
+/// The sizes of the autoencoder of a `vae` folder.
+///
+/// # Errors
+/// [`CoreError::Io`] when its `config.json` cannot be read; [`Error::Config`] when that asks for what is
+/// not done here.
+pub fn codec_config(folder: &Path) -> Result<LatentCodecConfig> {
+    let text = read_config(folder)?;
+    let fields = serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
+    let class = fields.get("_class_name").and_then(|name| name.as_str());
+    let config = match class {
+        Some("AutoencoderTiny") => TinyConfig::from_diffusers(&text).map(LatentCodecConfig::Tiny),
+        _ => KlConfig::from_diffusers(&text).map(LatentCodecConfig::Kl),
+    };
+    Ok(config.map_err(in_folder(folder))?)
+}
+
+/// The autoencoder of a `vae` folder.
+///
+/// # Errors
+/// As [`codec_config`], and [`Error::Weights`] unless every parameter is there and fits.
+pub fn read_codec(folder: &Path, device: &Device) -> Result<LatentCodec> {
+    let (what, config) = (folder.display().to_string(), codec_config(folder)?);
+    let source = Checkpoint::open(folder)?;
+    Ok(match config {
+        LatentCodecConfig::Kl(config) => {
+            AutoencoderKl::load(&what, &source, &config, device)?.into()
+        }
+        LatentCodecConfig::Tiny(config) => {
+            TinyAutoencoder::load_diffusers(&what, &source, &config, device)?.into()
+        }
+        LatentCodecConfig::Patches(_) => {
+            return Err(Error::weights(what, "expected a public autoencoder, got ours").into());
+        }
+    })
+}
+
+/// The tokens of a `tokenizer` folder, and the files that say them.
+///
+/// # Errors
+/// [`CoreError::Io`] when files cannot be read or are not there; [`Error::Config`] when they are not those
+/// of CLIP.
+pub fn read_tokenizer(folder: &Path) -> Result<ClipTokenizer> {
+    let text = |name: &str| fsio::read_text_limited(folder.join(name), MAX_BYTES);
+    let read = match token_files(folder).as_slice() {
+        [one] => ClipTokenizer::from_tokenizer_json(&fsio::read_text_limited(one, MAX_BYTES)?),
+        _ => ClipTokenizer::from_vocabulary_and_merges(&text(TOKENS[0])?, &text(TOKENS[1])?),
+    };
+    Ok(read.map_err(in_folder(folder))?)
+}
+
+/// The files of a tokenizer that are read: the one with all in it only where the two are not.
+pub fn token_files(folder: &Path) -> Vec<PathBuf> {
+    let [tokens, merges, both] = TOKENS.map(|name| folder.join(name));
+    match !tokens.is_file() && !merges.is_file() && both.is_file() {
+        true => vec![both],
+        false => vec![tokens, merges],
+    }
+}
+
+/// Of which stage a folder is, and its sizes.
+///
+/// # Errors
+/// [`CoreError::Io`] when its `config.json` cannot be read, [`CoreError::Format`] when that describes no
+/// stage.
+pub fn stage_config(folder: &Path) -> Result<StageConfig> {
+    let text = read_config(folder)?;
+    let what = || folder.join(CONFIG).display().to_string();
+    Ok(serde_json::from_str(&text).map_err(|e| CoreError::format(what(), e.to_string()))?)
+}
+
+/// What a stage in a folder is made of.
+struct Parts<'a> {
+    unet: &'a thrumask_nn::backbone::unet::UnetConfig,
+    clip: &'a ClipTextConfig,
+}
+
+/// The parts of a stage in a folder: of others there are no public files.
+fn parts<'a>(folder: &Path, config: &'a StageConfig) -> Result<Parts<'a>> {
+    match (&config.denoiser, &config.text) {
+        (BackboneConfig::Unet(unet), PromptEncoderConfig::Clip(clip)) => Ok(Parts { unet, clip }),
+        _ => {
+            let reason = "expected a U-Net that reads with CLIP, got a model that is one file";
+            Err(Error::config(folder.join(CONFIG).display().to_string(), reason).into())
+        }
+    }
+}
+
+/// Looks whether all files of a stage in `root` are there and fit its configuration, without reading values.
+///
+/// # Errors
+/// As [`read_stage`].
+pub fn check_stage(root: &Path, kind: StageKind, config: &StageConfig) -> Result<()> {
+    let folder = root.join(kind.name());
+    let Parts { unet, clip } = parts(&folder, config)?;
+    Unet::check_stage(&folder.display().to_string(), &Checkpoint::open(&folder)?, unet)?;
+    let text = root.join(TEXT_ENCODER);
+    let found = read_config(&text)?;
+    let found = ClipTextConfig::from_transformers(&found).map_err(in_folder(&text))?;
+    if found != *clip {
+        let what = format!("sizes of {}", text.display());
+        return Err(CoreError::mismatch(what, format!("{clip:?}"), format!("{found:?}")).into());
+    }
+    Checkpoint::open(&text)?;
+    read_tokenizer(&root.join(TOKENIZER)).map(drop)
+}
+
+/// The stage `kind` of the folder `root`, whose text encoder and tokenizer lie beside it.
+///
+/// # Errors
+/// [`CoreError::Io`] when a file is missing or cannot be read; [`Error::Weights`] unless every parameter is
+/// there and fits; [`Error::Config`] and [`CoreError::Mismatch`] when the parts are no stage.
+pub fn read_stage(root: &Path, kind: StageKind, device: &Device) -> Result<StageModel> {
+    let folder = root.join(kind.name());
+    let config = stage_config(&folder)?;
+    check_stage(root, kind, &config)?;
+    let Parts { unet, clip } = parts(&folder, &config)?;
+    let text = root.join(TEXT_ENCODER);
+    let words = Checkpoint::open(&text)?;
+    let words = ClipText::load(&text.display().to_string(), &words, clip, device)?;
+    let tokenizer = Tokenizer::from(read_tokenizer(&root.join(TOKENIZER))?);
+    let source = Checkpoint::open(&folder)?;
+    let unet = Unet::load_stage(&folder.display().to_string(), &source, unet, device)?;
+    let network = Network { text: PromptEncoder::Clip(words), denoiser: Backbone::Unet(unet) };
+    Ok(StageModel { config, tokenizer, network })
+}

@@ -1,0 +1,351 @@
+//! The models a run uses: those built into the program, or those of a folder. Each is read when a
+//! stage needs it and freed when the stage is done, so that memory holds one stage's models.
+//!
+//! A folder holds files of ours (`motion.safetensors`), or networks as diffusers lays them out
+//! ([`folders`]), or some of each.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use safetensors::SafeTensors;
+use serde::de::DeserializeOwned;
+use thrumask_core::{Fingerprint, fingerprint::sha256_hex};
+use thrumask_nn::{
+    Error,
+    autoencoder::{LatentCodec, LatentCodecConfig},
+    backbone::BackboneKind,
+    weights::Checkpoint,
+};
+
+use crate::{
+    DeviceName, Result,
+    hub::{Checksum, checksum},
+    model::{
+        StageConfig, StageKind, StageModel, VideoShape,
+        files::read_bytes,
+        folders::{self, CONFIG, TEXT_ENCODER, TOKENIZER, VAE},
+        read_autoencoder, read_stage,
+    },
+    pipeline::Settings,
+    segment::{NanoSegmenter, read_segmenter},
+};
+
+/// The model that turns pixels into latents and back.
+pub const AUTOENCODER: &str = "autoencoder";
+/// The model of stage 1.
+pub const MOTION: &str = "motion";
+/// The model of stage 2.
+pub const VIDEO: &str = "video";
+/// The model that finds named objects.
+pub const SEGMENTER: &str = "segmenter";
+
+/// The names of all models; files of ours are called so, with `.safetensors`.
+pub const NAMES: [&str; 4] = [AUTOENCODER, MOTION, VIDEO, SEGMENTER];
+
+/// The bytes of a model that is built into the program.
+macro_rules! embedded {
+    ($name:literal) => {
+        include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../models/nano/",
+            $name,
+            ".safetensors"
+        ))
+    };
+}
+
+/// Where models come from. Nothing is read before it is needed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Models {
+    folder: Option<PathBuf>,
+    backbone: BackboneKind,
+    device: DeviceName,
+}
+
+/// Where one model lies.
+enum Place {
+    /// In the program.
+    BuiltIn(&'static [u8]),
+    /// In a file of ours, which explains itself.
+    File(PathBuf),
+    /// In this folder of the folder of models.
+    Folder { root: PathBuf, own: PathBuf },
+}
+
+impl Models {
+    /// The models built into the program.
+    pub fn embedded() -> Self {
+        Self::default()
+    }
+
+    /// The models of a folder.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: Some(folder.into()), ..Self::default() }
+    }
+
+    /// The models that settings name.
+    pub fn from_settings(settings: &Settings) -> Self {
+        let Settings { models, backbone, device, .. } = settings;
+        Self { folder: models.clone(), backbone: *backbone, device: *device }
+    }
+
+    /// Where a model lies. A folder may lack a segmenter: then it is the built-in one.
+    fn place(&self, name: &str) -> Result<Place> {
+        let Some(root) = &self.folder else { return self.built_in(name) };
+        let (file, own) = (root.join(format!("{name}.safetensors")), folder_of(root, name));
+        match (file.exists(), own.filter(|own| own.is_dir())) {
+            (true, None) => Ok(Place::File(file)),
+            (false, Some(own)) => Ok(Place::Folder { root: root.clone(), own }),
+            (true, Some(own)) => {
+                let [file, own] = [file, own].map(|path| path.display().to_string());
+                Err(Error::weights(name, format!("expected one of {file} and {own}, got both"))
+                    .into())
+            }
+            (false, None) if name == SEGMENTER && root.is_dir() => self.built_in(name),
+            (false, None) => {
+                let own =
+                    folder_of(root, name).map(|own| format!(" or the folder {}", own.display()));
+                let reason =
+                    format!("expected {}{}, got none", file.display(), own.unwrap_or_default());
+                Err(Error::weights(name, reason).into())
+            }
+        }
+    }
+
+    fn built_in(&self, name: &str) -> Result<Place> {
+        if self.backbone == BackboneKind::Unet && [MOTION, VIDEO].contains(&name) {
+            let reason = "no U-Net is built in yet: expected a folder of models (--models)";
+            return Err(Error::weights(name, reason).into());
+        }
+        Ok(Place::BuiltIn(match name {
+            AUTOENCODER => embedded!("autoencoder"),
+            MOTION => embedded!("motion"),
+            VIDEO => embedded!("video"),
+            SEGMENTER => embedded!("segmenter"),
+            _ => return Err(Error::weights(name, format!("expected one of {NAMES:?}")).into()),
+        }))
+    }
+
+    /// What a model is called in errors.
+    fn what(&self, name: &str) -> String {
+        match self.place(name) {
+            Ok(Place::File(path) | Place::Folder { own: path, .. }) => path.display().to_string(),
+            Ok(Place::BuiltIn(_)) => format!("built-in {name}"),
+            Err(_) => name.to_owned(),
+        }
+    }
+
+    /// The bytes of the model called `name`, one of [`NAMES`].
+    ///
+    /// # Errors
+    /// [`thrumask_core::Error::Io`] when its file cannot be read, [`Error::Weights`] when there is no
+    /// model of this name, or it is a folder.
+    pub fn bytes(&self, name: &str) -> Result<Cow<'static, [u8]>> {
+        match self.place(name)? {
+            Place::BuiltIn(bytes) => Ok(Cow::Borrowed(bytes)),
+            Place::File(path) => Ok(Cow::Owned(read_bytes(&path)?)),
+            Place::Folder { own, .. } => {
+                let reason = "expected a file, got a folder";
+                Err(Error::weights(own.display().to_string(), reason).into())
+            }
+        }
+    }
+
+    /// SHA-256 of the model called `name`: of its file, or of a list of the check sums of all files that
+    /// it is read from, a stage's text encoder and tokenizer included.
+    ///
+    /// # Errors
+    /// [`thrumask_core::Error::Io`] when a file cannot be read, [`Error::Weights`] when there is no model
+    /// of this name.
+    pub fn hash(&self, name: &str) -> Result<String> {
+        let Place::Folder { root, own } = self.place(name)? else {
+            return Ok(sha256_hex(&self.bytes(name)?));
+        };
+        let mut list = Fingerprint::new("folder of a model");
+        for path in files_of(name, &root, &own)? {
+            let label = path.strip_prefix(&root).unwrap_or(&path).display();
+            list =
+                list.text(&label.to_string(), checksum(&path, Checksum::Sha256, &mut |_| Ok(()))?);
+        }
+        Ok(list.finish())
+    }
+
+    /// SHA-256 of every model, by name.
+    ///
+    /// # Errors
+    /// As [`Models::hash`].
+    pub fn hashes(&self) -> Result<BTreeMap<String, String>> {
+        NAMES.iter().map(|&name| Ok((name.to_owned(), self.hash(name)?))).collect()
+    }
+
+    /// About how many bytes of memory a model takes to be read and to stay, a stage's text encoder
+    /// included.
+    ///
+    /// # Errors
+    /// As [`Models::bytes`], and as [`Checkpoint::open`].
+    pub fn memory(&self, name: &str) -> Result<u64> {
+        let Place::Folder { root, own } = self.place(name)? else {
+            // A file is in half precision and read as a whole, then its numbers are put in place.
+            return Ok(4 * self.bytes(name)?.len() as u64);
+        };
+        let mut values = 0;
+        for folder in weights_of(name, &root, &own) {
+            let opened = Checkpoint::open(&folder)?;
+            values += opened.infos().map(|(_, info)| info.values() as u64).sum::<u64>();
+        }
+        Ok(4 * values)
+    }
+
+    /// What a file of ours says of its model.
+    fn written_config<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let (what, bytes) = (self.what(name), self.bytes(name)?);
+        let refuse = |reason: String| Error::weights(&what, reason);
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| refuse(e.to_string()))?;
+        let text = header.metadata().as_ref().and_then(|m| m.get("config"));
+        let text = text.ok_or_else(|| refuse("no \"config\" in its metadata".into()))?;
+        let config = serde_json::from_str(text);
+        Ok(config.map_err(|e| refuse(format!("metadata \"config\": {e}")))?)
+    }
+
+    /// The configuration of the model of stage 1 or 2, without its weights.
+    ///
+    /// # Errors
+    /// As [`Models::bytes`]; [`Error::Weights`] when there is no such model, and when a folder lacks
+    /// something or holds what does not fit.
+    pub fn stage_config(&self, kind: StageKind) -> Result<StageConfig> {
+        let name = kind.name();
+        let place = self.place(name)?;
+        let config = match &place {
+            Place::Folder { own, .. } => folders::stage_config(own)?,
+            Place::BuiltIn(_) | Place::File(_) => self.written_config::<StageConfig>(name)?,
+        };
+        let refuse = |reason: String| Error::weights(self.what(name), reason);
+        if config.kind != kind {
+            let got = config.kind.name();
+            return Err(refuse(format!("expected a model of stage {name}, got {got}")).into());
+        }
+        let (expected, got) = (self.backbone, config.denoiser.kind());
+        if expected != got {
+            let [expected, got] = [expected, got].map(BackboneKind::name);
+            let reason = format!("expected the backbone {expected}, got {got} (see --backbone)");
+            return Err(refuse(reason).into());
+        }
+        if let Place::Folder { root, .. } = &place {
+            folders::check_stage(root, kind, &config)?;
+        }
+        Ok(config)
+    }
+
+    /// The sizes of the autoencoder, without its weights.
+    ///
+    /// # Errors
+    /// As [`Models::stage_config`].
+    pub fn codec_config(&self) -> Result<LatentCodecConfig> {
+        match self.place(AUTOENCODER)? {
+            Place::Folder { own, .. } => folders::codec_config(&own),
+            Place::BuiltIn(_) | Place::File(_) => {
+                self.written_config(AUTOENCODER).map(LatentCodecConfig::Patches)
+            }
+        }
+    }
+
+    /// What both stages make.
+    ///
+    /// # Errors
+    /// As [`Models::stage_config`], and [`Error::Config`] when the stages and the autoencoder do not fit
+    /// together.
+    pub fn shape(&self) -> Result<VideoShape> {
+        let stages = [StageKind::Motion, StageKind::Video].map(|kind| self.stage_config(kind));
+        let [motion, video] = stages;
+        let (motion, video) = (motion?, video?);
+        let shape = motion.video;
+        let refuse = |reason: String| Err(Error::config("models", reason).into());
+        if shape != video.video {
+            let got = video.video;
+            return refuse(format!(
+                "expected both stages to make the same, got {shape:?}, {got:?}"
+            ));
+        }
+        let codec = self.codec_config()?;
+        let [t, h, w] = codec.latent_size([shape.frames, shape.size, shape.size])?;
+        let made = [codec.latent_channels(), t, h, w];
+        for config in [&motion, &video] {
+            let [t, h, w] = config.denoiser.latent_size();
+            let read = [config.denoiser.latent_channels(), t, h, w];
+            if made != read {
+                let name = config.kind.name();
+                return refuse(format!(
+                    "expected latents of {made:?}, as the autoencoder makes, for {name}, got {read:?}"
+                ));
+            }
+        }
+        Ok(shape)
+    }
+
+    /// The autoencoder.
+    ///
+    /// # Errors
+    /// As [`Models::bytes`], [`read_autoencoder`] and [`folders::read_codec`].
+    pub fn autoencoder(&self) -> Result<LatentCodec> {
+        let device = self.device.open()?;
+        if let Place::Folder { own, .. } = self.place(AUTOENCODER)? {
+            return folders::read_codec(&own, &device);
+        }
+        Ok(read_autoencoder(&self.what(AUTOENCODER), &self.bytes(AUTOENCODER)?, &device)?.into())
+    }
+
+    /// The model of stage 1 or 2.
+    ///
+    /// # Errors
+    /// As [`Models::stage_config`], [`read_stage`] and [`folders::read_stage`].
+    pub fn stage(&self, kind: StageKind) -> Result<StageModel> {
+        self.stage_config(kind)?;
+        let device = self.device.open()?;
+        match self.place(kind.name())? {
+            Place::Folder { root, .. } => folders::read_stage(&root, kind, &device),
+            Place::BuiltIn(_) | Place::File(_) => {
+                read_stage(&self.what(kind.name()), &self.bytes(kind.name())?, &device)
+            }
+        }
+    }
+
+    /// The segmenter.
+    ///
+    /// # Errors
+    /// As [`Models::bytes`] and [`read_segmenter`].
+    pub fn segmenter(&self) -> Result<NanoSegmenter> {
+        let (what, bytes) = (self.what(SEGMENTER), self.bytes(SEGMENTER)?);
+        Ok(NanoSegmenter::new(read_segmenter(&what, &bytes, &self.device.open()?)?))
+    }
+}
+
+/// Where a model lies when it is a folder; a segmenter never is.
+fn folder_of(root: &Path, name: &str) -> Option<PathBuf> {
+    match name {
+        AUTOENCODER => Some(root.join(VAE)),
+        MOTION | VIDEO => Some(root.join(name)),
+        _ => None,
+    }
+}
+
+/// The folders with the weights of a model.
+fn weights_of(name: &str, root: &Path, own: &Path) -> Vec<PathBuf> {
+    let text = (name != AUTOENCODER).then(|| root.join(TEXT_ENCODER));
+    std::iter::once(own.to_path_buf()).chain(text).collect()
+}
+
+/// All files that a model in folders is read from.
+fn files_of(name: &str, root: &Path, own: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for folder in weights_of(name, root, own) {
+        files.push(folder.join(CONFIG));
+        files.extend(Checkpoint::open(&folder)?.files().map(Path::to_path_buf));
+    }
+    if name != AUTOENCODER {
+        files.extend(folders::token_files(&root.join(TOKENIZER)));
+    }
+    Ok(files)
+}
