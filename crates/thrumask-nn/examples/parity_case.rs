@@ -1,7 +1,7 @@
 //! Our side of `tests/parity/check.py`: one network with the weights and inputs of a file that the reference
-//! wrote, its output into another.
+//! wrote, or whole runs of samplers, the output into another.
 //!
-//! `cargo run --release -p thrumask-nn --example parity_case -- unet|vae|clip CASE.safetensors OUT.safetensors`
+//! `cargo run --release -p thrumask-nn --example parity_case -- unet|vae|clip|sampler CASE.safetensors OUT.safetensors`
 
 // Helpers of tests and examples may unwrap as the tests themselves do.
 #![allow(clippy::unwrap_used)]
@@ -13,6 +13,7 @@ use thrumask_nn::{
         Denoiser, DenoiserInput,
         unet::{Unet, UnetConfig},
     },
+    diffusion::sampler::{Sampler, sample},
     layers::{Context, KeyMask},
     text::clip::{ClipText, ClipTextConfig},
     weights::{WeightFile, only_prefix},
@@ -27,7 +28,8 @@ fn main() {
         "unet" => unet(&file, &mut out),
         "vae" => vae(&file, &mut out),
         "clip" => clip(&file, &mut out),
-        other => panic!("expected unet, vae or clip, got {other}"),
+        "sampler" => sampler(&file, &mut out),
+        other => panic!("expected unet, vae, clip or sampler, got {other}"),
     }
     std::fs::write(to, out.write(false).unwrap()).unwrap();
 }
@@ -86,4 +88,40 @@ fn clip(file: &WeightFile, out: &mut WeightFile) {
     let ids: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
     let ids: Vec<Vec<u32>> = ids.chunks(shape[1]).map(<[u32]>::to_vec).collect();
     insert(out, "out", network.forward(&ids, 0).unwrap());
+}
+
+/// One run: solver and what the network was trained for, as configurations have them.
+#[derive(serde::Deserialize)]
+struct Run {
+    name: String,
+    process: thrumask_nn::diffusion::process::Process,
+    method: thrumask_nn::diffusion::sampler::Method,
+    steps: usize,
+}
+
+/// States as the network sees them, and the end, of every run.
+fn sampler(file: &WeightFile, out: &mut WeightFile) {
+    #[derive(serde::Deserialize)]
+    struct Config {
+        cases: Vec<Run>,
+    }
+    let config: Config = serde_json::from_str(&file.metadata["config"]).unwrap();
+    let [noise, data, pull] = ["noise", "data", "pull"].map(|name| tensor::<5>(file, name));
+    let draws = tensor::<6>(file, "draws");
+    for Run { name, process, method, steps } in config.cases {
+        let sampler = Sampler { process, method, steps };
+        let mut states = Vec::new();
+        sample::<thrumask_nn::Error>(
+            &sampler,
+            noise.clone(),
+            |step| draws.clone().narrow(0, step, 1).squeeze_dim::<5>(0),
+            |x, t| Ok(pull.clone() * x.clone().tanh() + data.clone() * (t / 1000.0)),
+            |_, x| {
+                states.push(x.clone().unsqueeze_dim::<6>(0));
+                Ok(x)
+            },
+        )
+        .unwrap();
+        insert(out, &name, Tensor::cat(states, 0));
+    }
 }
