@@ -50,6 +50,8 @@ impl Place {
     pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_thrumask"));
         command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
+        // Mesa's libraries complain on the error stream where there is none, as in containers.
+        command.env("XDG_RUNTIME_DIR", self.0.path());
         command
     }
 

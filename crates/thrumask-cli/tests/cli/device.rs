@@ -51,7 +51,7 @@ mod card {
             r#"
 task = "autoencoder"
 run = { seed = 1, steps = 2, batch = 2, checkpoint_every = 1, validate_every = 4, validation_samples = 1 }
-world = { size = 24, frames = 4 }
+world = { size = 24, frames = 8 }
 [autoencoder]
 latent_noise = 0.1
 [autoencoder.model]
