@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use thrumask::pipeline::{self, Animation, Estimate};
+use thrumask::pipeline::{self, Animation, Estimate, Rates};
 
 use crate::{
-    options::{NewRun, TalkOptions, on_threads, threads_of},
+    options::{NewRun, TalkOptions, on_threads},
     terminal,
 };
 
@@ -53,7 +53,8 @@ impl Animate {
         let job = Animation { picture, caption, output: self.output, run, settings, fresh };
         if self.dry_run {
             let outlook = pipeline::outlook(&job)?;
-            let estimate = Estimate::new(&job.settings, threads_of(&job.settings))?;
+            let rates = on_threads(Rates::measured);
+            let estimate = Estimate::new(&job.settings, &rates)?;
             return terminal::tell_outlook(&outlook, &estimate, self.talk.json);
         }
         let report = on_threads(|| pipeline::animate(&job, &mut self.talk.reporter()))?;

@@ -3,30 +3,20 @@
 use serde::Serialize;
 use thrumask_nn::{Cost, diffusion::guidance::Guidance};
 
-use super::settings::Settings;
+use super::{rates::Rates, settings::Settings};
 use crate::{
     Result,
     model::{Sampling, StageKind},
     models::{self, Models},
 };
 
-/// Floating-point operations a thread does in a second, of the order of what was measured on a
-/// two-core AVX2 machine; the estimate is meant to tell seconds from minutes.
-const OPERATIONS_PER_SECOND: f64 = 20e9;
-
-/// The same of networks whose layers are wide, where products come near the processor's best: a full-size
-/// step of the U-Net was measured at 140e9 with AVX-512.
-const WIDE_OPERATIONS_PER_SECOND: f64 = 100e9;
-
-/// Operations from which on a network counts as wide: ours take less for a whole video, Stable Diffusion's
-/// autoencoder more for a frame.
-const WIDE: f64 = 50e9;
-
 /// Resident memory of the program before it reads a model, in bytes.
-const PROGRAM_BYTES: f64 = 40e6;
+const PROGRAM_BYTES: f64 = 12e6;
 
-/// Reading the models and writing the files of a stage, in seconds.
-const AROUND: f64 = 0.2;
+/// Reading small models and writing the files of a stage, in operations of one thread that fit into that
+/// time; and the same of the segmenter as a whole, which always sees pictures of one size.
+const AROUND: f64 = 3.15e9;
+const SEGMENTER: f64 = 1.25e9;
 
 /// How many objects a plan has, when nobody has read the caption yet.
 const OBJECTS: f64 = 2.0;
@@ -56,27 +46,27 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// What settings take with `threads` threads.
+    /// What settings take on a machine of such rates.
     ///
     /// # Errors
     /// When a model cannot be read.
-    pub fn new(settings: &Settings, threads: usize) -> Result<Self> {
+    pub fn new(settings: &Settings, rates: &Rates) -> Result<Self> {
         let models = Models::from_settings(settings);
-        let seconds = |of: Cost| seconds(of, threads);
+        let seconds = |of: Cost| rates.seconds(of);
         let weights = |name: &str| Ok::<_, crate::Error>(models.memory(name)? as f64);
         let codec = models.codec_config()?;
         let mut stages = vec![
             StageEstimate {
                 name: "plan",
                 work: "reads the caption by rules".into(),
-                seconds: 0.01,
+                seconds: 0.002,
                 peak_bytes: PROGRAM_BYTES as u64,
             },
             StageEstimate {
                 name: "segment",
                 work: "finds each object in the picture".into(),
-                seconds: 0.1,
-                peak_bytes: (PROGRAM_BYTES + 2.0 * weights(models::SEGMENTER)? + 60e6) as u64,
+                seconds: rates.small(SEGMENTER),
+                peak_bytes: (PROGRAM_BYTES + 2.0 * weights(models::SEGMENTER)? + 10e6) as u64,
             },
         ];
         let generative = [
@@ -105,16 +95,16 @@ impl Estimate {
                     sampling.steps,
                     if passes == 1 { "" } else { "es" },
                 ),
-                seconds: seconds(pass) * (sampling.steps * passes) as f64
+                seconds: rates.pass(pass) * (sampling.steps * passes) as f64
                     + seconds(text) * read * passes as f64
                     + seconds(encode) * seen / frames as f64
                     + seconds(decode)
-                    + AROUND,
+                    + rates.small(AROUND),
                 peak_bytes: (PROGRAM_BYTES
                     + weights(kind.name())?
                     + weights(models::AUTOENCODER)?
                     + widest * 4.0
-                    + (frames * size * size * 4 * 60) as f64) as u64,
+                    + (frames * size * size * 4 * 45) as f64) as u64,
             });
         }
         Ok(Self {
@@ -123,13 +113,6 @@ impl Estimate {
             stages,
         })
     }
-}
-
-/// How long a network takes with `threads` threads.
-fn seconds(Cost { operations, .. }: Cost, threads: usize) -> f64 {
-    let wide = operations > WIDE;
-    let rate = if wide { WIDE_OPERATIONS_PER_SECOND } else { OPERATIONS_PER_SECOND };
-    operations / (rate * threads.max(1) as f64)
 }
 
 /// Forward passes of one step: those of guidance whose weight is not zero.
@@ -145,21 +128,23 @@ mod tests {
     use super::*;
     use crate::model::{FullSize, StageConfig};
 
-    /// `docs/performance.md`: 14.5 s a step with 2 threads.
+    const RATES: Rates = Rates { narrow: 170e9, single: 85e9, wide: 280e9 };
+
+    /// `docs/performance.md`: 14.5 s a step with 2 threads that did 140e9 operations a second each.
     #[test]
-    fn a_full_size_step_is_told_within_a_factor_of_two() {
+    fn a_full_size_step_is_told_to_a_fifth() {
         let (of, video) = (FullSize::Sd15.networks(), FullSize::Sd15.video());
         let stage = StageConfig::on_public(StageKind::Motion, &of, video, 0.0).unwrap();
-        let told = seconds(stage.denoiser.cost(), 2);
-        assert!((7.25..29.0).contains(&told), "{told}");
+        let told = RATES.seconds(stage.denoiser.cost());
+        assert!((12.0..17.4).contains(&told), "{told}");
     }
 
     #[test]
     fn ours_are_narrow_and_more_steps_and_passes_take_longer() {
         let settings = Settings::default();
-        let of = |settings: &Settings| Estimate::new(settings, 2).unwrap().seconds;
+        let of = |settings: &Settings| Estimate::new(settings, &RATES).unwrap().seconds;
         let usual = of(&settings);
-        assert!((0.3..10.0).contains(&usual), "{usual}");
+        assert!((0.1..1.0).contains(&usual), "{usual}");
         let mut more = settings.clone();
         more.video = Sampling { steps: 40, ..Sampling::nano(BackboneKind::Dit) };
         assert!(of(&more) > 2.0 * usual);
