@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::num::NonZeroUsize;
+
 use burn::tensor::{Device, Tensor};
 use common::{bits, normal, tensor, values};
 use thrumask_core::{LabelMap, Size, Trajectory};
@@ -56,14 +58,19 @@ fn trajectory() -> Trajectory {
     Trajectory::new(vec![frame; 3], 2, 8.0).unwrap()
 }
 
-/// Objects on each grid, with prompts that depend on a seed of their own each.
+/// [`seen`] of the usual trajectory.
 fn objects(network: &Unet, seeds: [u64; 2]) -> Vec<ObjectContext> {
+    seen(network, &trajectory(), seeds)
+}
+
+/// Objects on each grid, with prompts that depend on a seed of their own each.
+fn seen(network: &Unet, trajectory: &Trajectory, seeds: [u64; 2]) -> Vec<ObjectContext> {
     let prompts = seeds.map(|seed| {
         tensor(normal("prompt", seed, [1, WORDS, TEXT]), [1, WORDS, TEXT], &Device::flex())
     });
     let prompts = Tensor::cat(prompts.to_vec(), 1); // [1, S·L, D]
     let on = |grid: [usize; 3]| {
-        let grids = [ObjectGrid::new(&trajectory(), grid, Visibility::Box).unwrap()];
+        let grids = [ObjectGrid::new(trajectory, grid, Visibility::Box).unwrap()];
         let visible = ObjectGrid::visibility(&grids, &[vec![WORDS; 2]], WORDS).unwrap();
         ObjectContext {
             groups: ObjectGrid::groups(&grids).unwrap(),
@@ -142,6 +149,59 @@ fn rows_of_a_batch_do_not_meet() {
     for (i, row) in rows.iter().enumerate() {
         let alone = network.predict(row).unwrap();
         assert_eq!(bits(&together.clone().narrow(0, i, 1)), bits(&alone), "row {i}");
+    }
+}
+
+/// Wide enough for each way in which a product or a convolution is made, in five frames.
+fn chunked(object_layers: ObjectLayers) -> UnetConfig {
+    UnetConfig {
+        latent_size: [5, 16, 16],
+        channels: vec![32, 64, 64],
+        heads: 4,
+        norm_groups: 8,
+        motion: Some(MotionModules { heads: 4, max_frames: 5, middle: true }),
+        ..config(object_layers)
+    }
+}
+
+#[test]
+fn frames_in_chunks_change_no_bit() {
+    use ObjectLayer::{Absent, Masked, Unmasked};
+    let chunks = [1, 2, 3, 4, 5, 9].map(NonZeroUsize::new);
+    let both_of = |layer| layers(layer, layer);
+    for object_layers in [ObjectLayers::NONE, both_of(Unmasked), layers(Absent, Unmasked)] {
+        let config = chunked(object_layers);
+        let network = network(&config, 13);
+        // Two rows: a chunk is of the same frames of both.
+        let rows = [14, 15].map(|seed| input(&config, seed, Vec::new()));
+        let join = |f: &dyn Fn(&DenoiserInput) -> Tensor<5>| {
+            Tensor::cat(rows.iter().map(f).collect::<Vec<_>>(), 0)
+        };
+        let text = Tensor::cat(rows.iter().map(|r| r.text.tokens.clone()).collect(), 0);
+        let input = DenoiserInput {
+            latents: join(&|r| r.latents.clone()),
+            time: vec![700.0, 20.0],
+            conditions: join(&|r| r.conditions.clone()),
+            text: Context::new(text, KeyMask::Lengths(vec![WORDS, WORDS - 1])),
+            objects: Vec::new(),
+        };
+        let expected = bits(&network.predict(&input).unwrap());
+        for chunk in chunks {
+            let found = network.clone().in_chunks(chunk).predict(&input).unwrap();
+            assert!(bits(&found) == expected, "{object_layers:?} by {chunk:?}");
+        }
+    }
+    let config = chunked(both_of(Masked));
+    let network = network(&config, 16);
+    let ids = (0..16 * 16).map(|i| u8::from(i % 16 < 4)).collect();
+    let frame = LabelMap::new(Size::new(16, 16), ids).unwrap();
+    let trajectory = Trajectory::new(vec![frame; 5], 2, 8.0).unwrap();
+    let mut input = input(&config, 17, seen(&network, &trajectory, [1, 2]));
+    input.text = input.text.kept();
+    let expected = bits(&network.predict(&input).unwrap());
+    for chunk in chunks {
+        let found = network.clone().in_chunks(chunk).predict(&input).unwrap();
+        assert!(bits(&found) == expected, "masked by {chunk:?}");
     }
 }
 

@@ -7,6 +7,7 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
@@ -63,6 +64,7 @@ pub struct Models {
     folder: Option<PathBuf>,
     backbone: BackboneKind,
     device: DeviceName,
+    frame_chunk: Option<NonZeroUsize>,
 }
 
 /// Where one model lies.
@@ -88,8 +90,13 @@ impl Models {
 
     /// The models that settings name.
     pub fn from_settings(settings: &Settings) -> Self {
-        let Settings { models, backbone, device, .. } = settings;
-        Self { folder: models.clone(), backbone: *backbone, device: *device }
+        let Settings { models, backbone, device, frame_chunk, .. } = settings;
+        Self {
+            folder: models.clone(),
+            backbone: *backbone,
+            device: *device,
+            frame_chunk: *frame_chunk,
+        }
     }
 
     /// Where a model lies. A folder may lack a segmenter: then it is the built-in one.
@@ -304,12 +311,14 @@ impl Models {
     pub fn stage(&self, kind: StageKind) -> Result<StageModel> {
         self.stage_config(kind)?;
         let device = self.device.open()?;
-        match self.place(kind.name())? {
-            Place::Folder { root, .. } => folders::read_stage(&root, kind, &device),
+        let mut model = match self.place(kind.name())? {
+            Place::Folder { root, .. } => folders::read_stage(&root, kind, &device)?,
             Place::BuiltIn(_) | Place::File(_) => {
-                read_stage(&self.what(kind.name()), &self.bytes(kind.name())?, &device)
+                read_stage(&self.what(kind.name()), &self.bytes(kind.name())?, &device)?
             }
-        }
+        };
+        model.network.denoiser = model.network.denoiser.in_chunks(self.frame_chunk);
+        Ok(model)
     }
 
     /// The segmenter.

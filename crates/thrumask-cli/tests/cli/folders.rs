@@ -57,6 +57,34 @@ fn the_main_job_runs_on_networks_in_folders() {
 }
 
 #[test]
+fn frames_in_chunks_give_the_same_bytes() {
+    let place = pipeline();
+    let boxes = ["--boxes", "1:2,2,42,42", "--text-guidance", "2"];
+    let chunk = |out: &str, more: &[&str]| {
+        place.ok(&animate(WORDS, &format!("{out}.mp4"), &[&boxes[..], more].concat()));
+    };
+    chunk("a", &[]);
+    chunk("b", &["--frame-chunk", "1"]);
+    chunk("c", &["--set", "frame_chunk=3", "--threads", "1"]);
+    for run in ["b.run", "c.run"] {
+        place.assert_same("a.run", run);
+    }
+    // Stages that were made stay when less memory is to be used.
+    let said = place.ok(&animate(
+        WORDS,
+        "a.mp4",
+        &[&boxes[..], &["--frame-chunk", "2", "--json"]].concat(),
+    ));
+    let told: Value = serde_json::from_str(&said.out).unwrap();
+    let made = told["stages"].as_array().unwrap();
+    assert!(made.iter().all(|stage| stage["origin"] == "kept"), "{told}");
+    let error = place.fails(2, &animate(WORDS, "d.mp4", &["--frame-chunk", "0"]));
+    assert!(error.contains("--frame-chunk"), "{error}");
+    let error = place.fails(1, &animate(WORDS, "d.mp4", &["--set", "frame_chunk=0"]));
+    assert!(error.contains("frame_chunk"), "{error}");
+}
+
+#[test]
 fn what_is_said_and_moved_counts() {
     let place = pipeline();
     let boxes = ["--boxes", "1:2,2,42,42"];

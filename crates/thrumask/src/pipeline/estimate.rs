@@ -85,7 +85,7 @@ impl Estimate {
         ];
         for (kind, work, sampling) in generative {
             let config = models.stage_config(kind)?;
-            let pass = config.denoiser.cost();
+            let pass = config.denoiser.cost(settings.frame_chunk);
             let passes = passes(sampling);
             let (size, frames) = (config.video.size, config.video.frames);
             let [encode, decode] = codec.cost([frames, size, size]);
@@ -150,7 +150,7 @@ mod tests {
     fn a_full_size_step_is_told_within_a_factor_of_two() {
         let (of, video) = (FullSize::Sd15.networks(), FullSize::Sd15.video());
         let stage = StageConfig::on_public(StageKind::Motion, &of, video, 0.0).unwrap();
-        let told = seconds(stage.denoiser.cost(), 2);
+        let told = seconds(stage.denoiser.cost(None), 2);
         assert!((7.25..29.0).contains(&told), "{told}");
     }
 

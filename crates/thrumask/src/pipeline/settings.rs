@@ -1,7 +1,10 @@
 //! What a person may set, and what it resolves to: defaults, then a configuration file, then the
 //! command line are laid over each other, and nothing is left open afterwards.
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -37,6 +40,9 @@ pub struct Settings {
     pub size: Option<usize>,
     /// Threads to work with; all there are when open.
     pub threads: Option<usize>,
+    /// Frames that a U-Net works on at once where none sees another; all when open. Fewer take less
+    /// memory, and the results are the same.
+    pub frame_chunk: Option<NonZeroUsize>,
     /// Folder of the models; those built into the program when open.
     pub models: Option<PathBuf>,
     /// Where the networks run.
@@ -59,6 +65,7 @@ impl Default for Settings {
             frames: None,
             size: None,
             threads: None,
+            frame_chunk: None,
             models: None,
             device: DeviceName::default(),
             backbone: BackboneKind::default(),
@@ -231,6 +238,7 @@ impl Config {
             frames: Some(self.frames),
             size: Some(self.size),
             threads: None,
+            frame_chunk: None,
             models: self.models.clone(),
             device: self.device,
             backbone: self.backbone,
@@ -344,6 +352,7 @@ mod tests {
         says(json!({"motion": {"stepz": 1}}), ["it: motion.stepz", "unknown field"]);
         says(json!({"motion": {"steps": "many"}}), ["it: motion.steps", "many"]);
         says(json!({"seed": -1}), ["it: seed", "-1"]);
+        says(json!({"frame_chunk": 0}), ["it: frame_chunk", "0"]);
         says(json!({"video": {"schedule": {"kind": "bent"}}}), ["it", "bent"]);
         says(json!({"video": {"schedule": {"shaft": 1}}}), ["it", "shaft"]);
     }
