@@ -16,7 +16,7 @@ use thrumask_nn::{
         unet::{MotionModules, Unet, UnetConfig},
     },
     layers::{Context, Init, KeyMask},
-    weights::{WeightFile, parameters},
+    weights::{FloatType, WeightFile, parameters, with_values},
 };
 
 const SIDE: usize = 8;
@@ -164,6 +164,13 @@ fn chunked(object_layers: ObjectLayers) -> UnetConfig {
     }
 }
 
+/// Of five frames for [`chunked`], object 1 in the left quarter.
+fn long_trajectory() -> Trajectory {
+    let ids = (0..16 * 16).map(|i| u8::from(i % 16 < 4)).collect();
+    let frame = LabelMap::new(Size::new(16, 16), ids).unwrap();
+    Trajectory::new(vec![frame; 5], 2, 8.0).unwrap()
+}
+
 #[test]
 fn frames_in_chunks_change_no_bit() {
     use ObjectLayer::{Absent, Masked, Unmasked};
@@ -193,10 +200,7 @@ fn frames_in_chunks_change_no_bit() {
     }
     let config = chunked(both_of(Masked));
     let network = network(&config, 16);
-    let ids = (0..16 * 16).map(|i| u8::from(i % 16 < 4)).collect();
-    let frame = LabelMap::new(Size::new(16, 16), ids).unwrap();
-    let trajectory = Trajectory::new(vec![frame; 5], 2, 8.0).unwrap();
-    let mut input = input(&config, 17, seen(&network, &trajectory, [1, 2]));
+    let mut input = input(&config, 17, seen(&network, &long_trajectory(), [1, 2]));
     input.text = input.text.kept();
     let expected = bits(&network.predict(&input).unwrap());
     for chunk in chunks {
@@ -278,5 +282,34 @@ fn predictions_are_finite_at_every_time() {
         let input =
             DenoiserInput { time: vec![time], ..input(&config, 12, objects(&network, [1, 2])) };
         assert!(values(&network.predict(&input).unwrap()).iter().all(|v| v.is_finite()), "{time}");
+    }
+}
+
+#[test]
+fn weights_in_16_bits_count_as_their_rounded_values() {
+    let config = chunked(both(0.5));
+    for (kept, round) in [
+        (FloatType::F16, (|v| half::f16::from_f32(v).to_f32()) as fn(f32) -> f32),
+        (FloatType::BF16, |v| half::bf16::from_f32(v).to_f32()),
+    ] {
+        let narrow = Unet::new(&mut Init::new(18, &Device::flex()).keeping(kept), &config).unwrap();
+        let whole = parameters(&network(&config, 18));
+        let rounded = with_values(network(&config, 18), |i, _, shape| {
+            // Norms and biases stay.
+            let values = whole[i].values.iter();
+            Some(values.map(|&v| if shape.len() > 1 { round(v) } else { v }).collect())
+        });
+        assert_eq!(parameters(&narrow), parameters(&rounded));
+        assert_ne!(parameters(&narrow), whole, "{kept:?} rounds");
+        let input = input(&config, 19, seen(&narrow, &long_trajectory(), [1, 2]));
+        let predict = |network: &Unet| bits(&network.predict(&input).unwrap());
+        let expected = predict(&rounded);
+        assert!(predict(&narrow) == expected, "{kept:?}");
+        // A file's values are rounded as they are read.
+        let mut file = WeightFile::default();
+        file.insert_module("", &network(&config, 18));
+        let blank = Unet::new(&mut Init::new(0, &Device::flex()).keeping(kept), &config).unwrap();
+        let read = file.load_into("file", "", blank).unwrap();
+        assert!(predict(&read) == expected, "{kept:?} of a file");
     }
 }

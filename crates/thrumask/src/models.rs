@@ -18,7 +18,7 @@ use thrumask_nn::{
     Error,
     autoencoder::{LatentCodec, LatentCodecConfig},
     backbone::BackboneKind,
-    weights::Checkpoint,
+    weights::{Checkpoint, FloatType},
 };
 
 use crate::{
@@ -65,6 +65,8 @@ pub struct Models {
     backbone: BackboneKind,
     device: DeviceName,
     frame_chunk: Option<NonZeroUsize>,
+    /// How networks in folders keep their weights.
+    kept: FloatType,
 }
 
 /// Where one model lies.
@@ -90,12 +92,13 @@ impl Models {
 
     /// The models that settings name.
     pub fn from_settings(settings: &Settings) -> Self {
-        let Settings { models, backbone, device, frame_chunk, .. } = settings;
+        let Settings { models, backbone, device, frame_chunk, weights, .. } = settings;
         Self {
             folder: models.clone(),
             backbone: *backbone,
             device: *device,
             frame_chunk: *frame_chunk,
+            kept: *weights,
         }
     }
 
@@ -203,7 +206,7 @@ impl Models {
             let opened = Checkpoint::open(&folder)?;
             values += opened.infos().map(|(_, info)| info.values() as u64).sum::<u64>();
         }
-        Ok(4 * values)
+        Ok(self.kept.number().width() as u64 * values)
     }
 
     /// What a file of ours says of its model.
@@ -299,7 +302,7 @@ impl Models {
     pub fn autoencoder(&self) -> Result<LatentCodec> {
         let device = self.device.open()?;
         if let Place::Folder { own, .. } = self.place(AUTOENCODER)? {
-            return folders::read_codec(&own, &device);
+            return folders::read_codec(&own, self.kept, &device);
         }
         Ok(read_autoencoder(&self.what(AUTOENCODER), &self.bytes(AUTOENCODER)?, &device)?.into())
     }
@@ -312,7 +315,7 @@ impl Models {
         self.stage_config(kind)?;
         let device = self.device.open()?;
         let mut model = match self.place(kind.name())? {
-            Place::Folder { root, .. } => folders::read_stage(&root, kind, &device)?,
+            Place::Folder { root, .. } => folders::read_stage(&root, kind, self.kept, &device)?,
             Place::BuiltIn(_) | Place::File(_) => {
                 read_stage(&self.what(kind.name()), &self.bytes(kind.name())?, &device)?
             }

@@ -85,6 +85,35 @@ fn frames_in_chunks_give_the_same_bytes() {
 }
 
 #[test]
+fn weights_may_be_kept_in_16_bits() {
+    let place = pipeline();
+    let boxes = ["--boxes", "1:2,2,42,42"];
+    let video = |out: &str, more: &[&str]| {
+        place.ok(&animate(WORDS, &format!("{out}.mp4"), &[&boxes[..], more].concat()));
+        place.read(&format!("{out}.run/video.mp4"))
+    };
+    let whole = video("a", &[]);
+    // The files are in half precision, so nothing is rounded.
+    assert!(video("b", &["--weights", "f16"]) == whole);
+    let rounded = video("c", &["--weights", "bf16"]);
+    assert!(rounded != whole, "fewer digits");
+    // What was made with other weights is made anew, and the choice is kept with the run.
+    assert!(video("b", &["--weights", "bf16"]) == rounded);
+    assert_eq!(json(&place, "b.run/run.json")["config"]["weights"], "bf16");
+    let memory = |more: &[&str]| {
+        let told = place.ok(&animate(WORDS, "d.mp4", &[&["--dry-run", "--json"], more].concat()));
+        let told: Value = serde_json::from_str(&told.out).unwrap();
+        told["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == "video").unwrap()
+            ["estimate"]["peak_bytes"]
+            .as_u64()
+            .unwrap()
+    };
+    assert!(memory(&["--weights", "f16"]) < memory(&[]));
+    let error = place.fails(2, &animate(WORDS, "d.mp4", &["--weights", "f8"]));
+    assert!(error.contains("--weights"), "{error}");
+}
+
+#[test]
 fn what_is_said_and_moved_counts() {
     let place = pipeline();
     let boxes = ["--boxes", "1:2,2,42,42"];

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thrumask_core::{Error, Result, Size, fsio};
-use thrumask_nn::backbone::BackboneKind;
+use thrumask_nn::{backbone::BackboneKind, weights::FloatType};
 
 use super::{fit::Fit, given::Given};
 use crate::{
@@ -43,6 +43,8 @@ pub struct Settings {
     /// Frames that a U-Net works on at once where none sees another; all when open. Fewer take less
     /// memory, and the results are the same.
     pub frame_chunk: Option<NonZeroUsize>,
+    /// How networks in folders keep their weights in memory; they compute in 32 bits all the same.
+    pub weights: FloatType,
     /// Folder of the models; those built into the program when open.
     pub models: Option<PathBuf>,
     /// Where the networks run.
@@ -66,6 +68,7 @@ impl Default for Settings {
             size: None,
             threads: None,
             frame_chunk: None,
+            weights: FloatType::F32,
             models: None,
             device: DeviceName::default(),
             backbone: BackboneKind::default(),
@@ -177,6 +180,7 @@ impl Settings {
             size: fit.output.width.max(fit.output.height),
             fit: Sizes { input, output: fit.output },
             model,
+            weights: self.weights,
             models: self.models.clone(),
             device: self.device,
             backbone: self.backbone,
@@ -203,6 +207,9 @@ pub struct Config {
     pub fit: Sizes,
     /// What the models make.
     pub model: VideoShape,
+    /// How networks in folders keep their weights in memory.
+    #[serde(default)]
+    pub weights: FloatType,
     /// Folder of the models; `None` means those built into the program.
     pub models: Option<PathBuf>,
     /// Where the networks run.
@@ -239,6 +246,7 @@ impl Config {
             size: Some(self.size),
             threads: None,
             frame_chunk: None,
+            weights: self.weights,
             models: self.models.clone(),
             device: self.device,
             backbone: self.backbone,
