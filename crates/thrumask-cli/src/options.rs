@@ -1,6 +1,6 @@
 //! Options that several subcommands share, and the settings they stand for.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf};
 
 use burn::tensor::Device;
 use clap::Args;
@@ -115,6 +115,14 @@ pub struct SettingOptions {
     /// Threads to work with [default: all].
     #[arg(long)]
     threads: Option<usize>,
+    /// Frames that a U-Net works on at once where none sees another [default: all]. Fewer take less
+    /// memory; the results are the same to the byte.
+    #[arg(long, value_name = "N")]
+    frame_chunk: Option<NonZeroUsize>,
+    /// How networks in folders keep their weights in memory: 16 bits take half of it, and are what files in
+    /// f16 or bf16 hold; the arithmetic is in 32 bits [default: f32].
+    #[arg(long, value_name = "TYPE", value_parser = ["f32", "f16", "bf16"])]
+    weights: Option<String>,
     /// Folder of models to use in place of the built-in ones: files as `thrumask train` writes them, or
     /// folders as diffusers has them (docs/full-size.md). Without a segmenter, the built-in one is used.
     #[arg(long, value_name = "DIR")]
@@ -186,6 +194,8 @@ impl SettingOptions {
             ("frames".to_owned(), self.frames.map(Value::from)),
             ("size".to_owned(), self.size.map(Value::from)),
             ("threads".to_owned(), self.threads.map(Value::from)),
+            ("frame_chunk".to_owned(), self.frame_chunk.map(|v| json!(v))),
+            ("weights".to_owned(), self.weights.as_ref().map(|v| json!(v))),
             ("models".to_owned(), self.models.as_ref().map(absolute)),
             ("device".to_owned(), self.device.map(|v| json!(v))),
             ("backbone".to_owned(), self.backbone.as_ref().map(|v| json!(v))),

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::num::NonZeroUsize;
+
 use burn::tensor::{Device, Tensor};
 use common::{bits, normal, tensor, values};
 use thrumask_core::{LabelMap, Size, Trajectory};
@@ -14,7 +16,7 @@ use thrumask_nn::{
         unet::{MotionModules, Unet, UnetConfig},
     },
     layers::{Context, Init, KeyMask},
-    weights::{WeightFile, parameters},
+    weights::{FloatType, WeightFile, parameters, with_values},
 };
 
 const SIDE: usize = 8;
@@ -56,14 +58,19 @@ fn trajectory() -> Trajectory {
     Trajectory::new(vec![frame; 3], 2, 8.0).unwrap()
 }
 
-/// Objects on each grid, with prompts that depend on a seed of their own each.
+/// [`seen`] of the usual trajectory.
 fn objects(network: &Unet, seeds: [u64; 2]) -> Vec<ObjectContext> {
+    seen(network, &trajectory(), seeds)
+}
+
+/// Objects on each grid, with prompts that depend on a seed of their own each.
+fn seen(network: &Unet, trajectory: &Trajectory, seeds: [u64; 2]) -> Vec<ObjectContext> {
     let prompts = seeds.map(|seed| {
         tensor(normal("prompt", seed, [1, WORDS, TEXT]), [1, WORDS, TEXT], &Device::flex())
     });
     let prompts = Tensor::cat(prompts.to_vec(), 1); // [1, S·L, D]
     let on = |grid: [usize; 3]| {
-        let grids = [ObjectGrid::new(&trajectory(), grid, Visibility::Box).unwrap()];
+        let grids = [ObjectGrid::new(trajectory, grid, Visibility::Box).unwrap()];
         let visible = ObjectGrid::visibility(&grids, &[vec![WORDS; 2]], WORDS).unwrap();
         ObjectContext {
             groups: ObjectGrid::groups(&grids).unwrap(),
@@ -145,6 +152,63 @@ fn rows_of_a_batch_do_not_meet() {
     }
 }
 
+/// Wide enough for each way in which a product or a convolution is made, in five frames.
+fn chunked(object_layers: ObjectLayers) -> UnetConfig {
+    UnetConfig {
+        latent_size: [5, 16, 16],
+        channels: vec![32, 64, 64],
+        heads: 4,
+        norm_groups: 8,
+        motion: Some(MotionModules { heads: 4, max_frames: 5, middle: true }),
+        ..config(object_layers)
+    }
+}
+
+/// Of five frames for [`chunked`], object 1 in the left quarter.
+fn long_trajectory() -> Trajectory {
+    let ids = (0..16 * 16).map(|i| u8::from(i % 16 < 4)).collect();
+    let frame = LabelMap::new(Size::new(16, 16), ids).unwrap();
+    Trajectory::new(vec![frame; 5], 2, 8.0).unwrap()
+}
+
+#[test]
+fn frames_in_chunks_change_no_bit() {
+    use ObjectLayer::{Absent, Masked, Unmasked};
+    let chunks = [1, 2, 3, 4, 5, 9].map(NonZeroUsize::new);
+    let both_of = |layer| layers(layer, layer);
+    for object_layers in [ObjectLayers::NONE, both_of(Unmasked), layers(Absent, Unmasked)] {
+        let config = chunked(object_layers);
+        let network = network(&config, 13);
+        // Two rows: a chunk is of the same frames of both.
+        let rows = [14, 15].map(|seed| input(&config, seed, Vec::new()));
+        let join = |f: &dyn Fn(&DenoiserInput) -> Tensor<5>| {
+            Tensor::cat(rows.iter().map(f).collect::<Vec<_>>(), 0)
+        };
+        let text = Tensor::cat(rows.iter().map(|r| r.text.tokens.clone()).collect(), 0);
+        let input = DenoiserInput {
+            latents: join(&|r| r.latents.clone()),
+            time: vec![700.0, 20.0],
+            conditions: join(&|r| r.conditions.clone()),
+            text: Context::new(text, KeyMask::Lengths(vec![WORDS, WORDS - 1])),
+            objects: Vec::new(),
+        };
+        let expected = bits(&network.predict(&input).unwrap());
+        for chunk in chunks {
+            let found = network.clone().in_chunks(chunk).predict(&input).unwrap();
+            assert!(bits(&found) == expected, "{object_layers:?} by {chunk:?}");
+        }
+    }
+    let config = chunked(both_of(Masked));
+    let network = network(&config, 16);
+    let mut input = input(&config, 17, seen(&network, &long_trajectory(), [1, 2]));
+    input.text = input.text.kept();
+    let expected = bits(&network.predict(&input).unwrap());
+    for chunk in chunks {
+        let found = network.clone().in_chunks(chunk).predict(&input).unwrap();
+        assert!(bits(&found) == expected, "masked by {chunk:?}");
+    }
+}
+
 #[test]
 fn frames_meet_in_the_motion_modules_and_object_layers_alone() {
     let meets = |config: &UnetConfig| {
@@ -218,5 +282,34 @@ fn predictions_are_finite_at_every_time() {
         let input =
             DenoiserInput { time: vec![time], ..input(&config, 12, objects(&network, [1, 2])) };
         assert!(values(&network.predict(&input).unwrap()).iter().all(|v| v.is_finite()), "{time}");
+    }
+}
+
+#[test]
+fn weights_in_16_bits_count_as_their_rounded_values() {
+    let config = chunked(both(0.5));
+    for (kept, round) in [
+        (FloatType::F16, (|v| half::f16::from_f32(v).to_f32()) as fn(f32) -> f32),
+        (FloatType::BF16, |v| half::bf16::from_f32(v).to_f32()),
+    ] {
+        let narrow = Unet::new(&mut Init::new(18, &Device::flex()).keeping(kept), &config).unwrap();
+        let whole = parameters(&network(&config, 18));
+        let rounded = with_values(network(&config, 18), |i, _, shape| {
+            // Norms and biases stay.
+            let values = whole[i].values.iter();
+            Some(values.map(|&v| if shape.len() > 1 { round(v) } else { v }).collect())
+        });
+        assert_eq!(parameters(&narrow), parameters(&rounded));
+        assert_ne!(parameters(&narrow), whole, "{kept:?} rounds");
+        let input = input(&config, 19, seen(&narrow, &long_trajectory(), [1, 2]));
+        let predict = |network: &Unet| bits(&network.predict(&input).unwrap());
+        let expected = predict(&rounded);
+        assert!(predict(&narrow) == expected, "{kept:?}");
+        // A file's values are rounded as they are read.
+        let mut file = WeightFile::default();
+        file.insert_module("", &network(&config, 18));
+        let blank = Unet::new(&mut Init::new(0, &Device::flex()).keeping(kept), &config).unwrap();
+        let read = file.load_into("file", "", blank).unwrap();
+        assert!(predict(&read) == expected, "{kept:?} of a file");
     }
 }

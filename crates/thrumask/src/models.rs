@@ -7,6 +7,7 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +18,7 @@ use thrumask_nn::{
     Error,
     autoencoder::{LatentCodec, LatentCodecConfig},
     backbone::BackboneKind,
-    weights::Checkpoint,
+    weights::{Checkpoint, FloatType},
 };
 
 use crate::{
@@ -63,6 +64,9 @@ pub struct Models {
     folder: Option<PathBuf>,
     backbone: BackboneKind,
     device: DeviceName,
+    frame_chunk: Option<NonZeroUsize>,
+    /// How networks in folders keep their weights.
+    kept: FloatType,
 }
 
 /// Where one model lies.
@@ -88,8 +92,14 @@ impl Models {
 
     /// The models that settings name.
     pub fn from_settings(settings: &Settings) -> Self {
-        let Settings { models, backbone, device, .. } = settings;
-        Self { folder: models.clone(), backbone: *backbone, device: *device }
+        let Settings { models, backbone, device, frame_chunk, weights, .. } = settings;
+        Self {
+            folder: models.clone(),
+            backbone: *backbone,
+            device: *device,
+            frame_chunk: *frame_chunk,
+            kept: *weights,
+        }
     }
 
     /// Where a model lies. A folder may lack a segmenter: then it is the built-in one.
@@ -196,7 +206,7 @@ impl Models {
             let opened = Checkpoint::open(&folder)?;
             values += opened.infos().map(|(_, info)| info.values() as u64).sum::<u64>();
         }
-        Ok(4 * values)
+        Ok(self.kept.number().width() as u64 * values)
     }
 
     /// What a file of ours says of its model.
@@ -292,7 +302,7 @@ impl Models {
     pub fn autoencoder(&self) -> Result<LatentCodec> {
         let device = self.device.open()?;
         if let Place::Folder { own, .. } = self.place(AUTOENCODER)? {
-            return folders::read_codec(&own, &device);
+            return folders::read_codec(&own, self.kept, &device);
         }
         Ok(read_autoencoder(&self.what(AUTOENCODER), &self.bytes(AUTOENCODER)?, &device)?.into())
     }
@@ -304,12 +314,14 @@ impl Models {
     pub fn stage(&self, kind: StageKind) -> Result<StageModel> {
         self.stage_config(kind)?;
         let device = self.device.open()?;
-        match self.place(kind.name())? {
-            Place::Folder { root, .. } => folders::read_stage(&root, kind, &device),
+        let mut model = match self.place(kind.name())? {
+            Place::Folder { root, .. } => folders::read_stage(&root, kind, self.kept, &device)?,
             Place::BuiltIn(_) | Place::File(_) => {
-                read_stage(&self.what(kind.name()), &self.bytes(kind.name())?, &device)
+                read_stage(&self.what(kind.name()), &self.bytes(kind.name())?, &device)?
             }
-        }
+        };
+        model.network.denoiser = model.network.denoiser.in_chunks(self.frame_chunk);
+        Ok(model)
     }
 
     /// The segmenter.

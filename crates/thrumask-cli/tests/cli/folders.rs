@@ -57,6 +57,63 @@ fn the_main_job_runs_on_networks_in_folders() {
 }
 
 #[test]
+fn frames_in_chunks_give_the_same_bytes() {
+    let place = pipeline();
+    let boxes = ["--boxes", "1:2,2,42,42", "--text-guidance", "2"];
+    let chunk = |out: &str, more: &[&str]| {
+        place.ok(&animate(WORDS, &format!("{out}.mp4"), &[&boxes[..], more].concat()));
+    };
+    chunk("a", &[]);
+    chunk("b", &["--frame-chunk", "1"]);
+    chunk("c", &["--set", "frame_chunk=3", "--threads", "1"]);
+    for run in ["b.run", "c.run"] {
+        place.assert_same("a.run", run);
+    }
+    // Stages that were made stay when less memory is to be used.
+    let said = place.ok(&animate(
+        WORDS,
+        "a.mp4",
+        &[&boxes[..], &["--frame-chunk", "2", "--json"]].concat(),
+    ));
+    let told: Value = serde_json::from_str(&said.out).unwrap();
+    let made = told["stages"].as_array().unwrap();
+    assert!(made.iter().all(|stage| stage["origin"] == "kept"), "{told}");
+    let error = place.fails(2, &animate(WORDS, "d.mp4", &["--frame-chunk", "0"]));
+    assert!(error.contains("--frame-chunk"), "{error}");
+    let error = place.fails(1, &animate(WORDS, "d.mp4", &["--set", "frame_chunk=0"]));
+    assert!(error.contains("frame_chunk"), "{error}");
+}
+
+#[test]
+fn weights_may_be_kept_in_16_bits() {
+    let place = pipeline();
+    let boxes = ["--boxes", "1:2,2,42,42"];
+    let video = |out: &str, more: &[&str]| {
+        place.ok(&animate(WORDS, &format!("{out}.mp4"), &[&boxes[..], more].concat()));
+        place.read(&format!("{out}.run/video.mp4"))
+    };
+    let whole = video("a", &[]);
+    // The files are in half precision, so nothing is rounded.
+    assert!(video("b", &["--weights", "f16"]) == whole);
+    let rounded = video("c", &["--weights", "bf16"]);
+    assert!(rounded != whole, "fewer digits");
+    // What was made with other weights is made anew, and the choice is kept with the run.
+    assert!(video("b", &["--weights", "bf16"]) == rounded);
+    assert_eq!(json(&place, "b.run/run.json")["config"]["weights"], "bf16");
+    let memory = |more: &[&str]| {
+        let told = place.ok(&animate(WORDS, "d.mp4", &[&["--dry-run", "--json"], more].concat()));
+        let told: Value = serde_json::from_str(&told.out).unwrap();
+        told["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == "video").unwrap()
+            ["estimate"]["peak_bytes"]
+            .as_u64()
+            .unwrap()
+    };
+    assert!(memory(&["--weights", "f16"]) < memory(&[]));
+    let error = place.fails(2, &animate(WORDS, "d.mp4", &["--weights", "f8"]));
+    assert!(error.contains("--weights"), "{error}");
+}
+
+#[test]
 fn what_is_said_and_moved_counts() {
     let place = pipeline();
     let boxes = ["--boxes", "1:2,2,42,42"];

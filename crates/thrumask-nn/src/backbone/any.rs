@@ -1,5 +1,7 @@
 //! Either backbone, where a stage does not care which.
 
+use std::num::NonZeroUsize;
+
 use burn::{module::Module, tensor::Tensor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
@@ -145,6 +147,14 @@ impl Backbone {
             BackboneConfig::Dit(config) => Self::Dit(Dit::new(init, config)?),
             BackboneConfig::Unet(config) => Self::Unet(Unet::new(init, config)?),
         })
+    }
+
+    /// As [`Unet::in_chunks`]; a transformer, whose tokens all see each other, stays as it is.
+    pub fn in_chunks(self, frame_chunk: Option<NonZeroUsize>) -> Self {
+        match self {
+            Self::Dit(network) => Self::Dit(network),
+            Self::Unet(network) => Self::Unet(network.in_chunks(frame_chunk)),
+        }
     }
 }
 

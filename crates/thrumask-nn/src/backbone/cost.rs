@@ -1,15 +1,36 @@
 //! What a forward pass takes, from the sizes alone.
 
+use std::num::NonZeroUsize;
+
 use super::{BackboneConfig, ObjectLayer, ObjectLayers, dit::DitConfig, unet::UnetConfig};
 use crate::Cost;
 
 impl BackboneConfig {
     /// What one forward pass of one video takes; texts, which are short, and norms are left out, and
-    /// masked self-attention is counted as if half of the tokens were one group.
-    pub fn cost(&self) -> Cost {
+    /// masked self-attention is counted as if half of the tokens were one group. `frame_chunk` as in
+    /// [`super::unet::Unet::in_chunks`].
+    pub fn cost(&self, frame_chunk: Option<NonZeroUsize>) -> Cost {
         match self {
             Self::Dit(config) => dit(config),
-            Self::Unet(config) => unet(config),
+            Self::Unet(config) => unet(config, frame_chunk),
+        }
+    }
+}
+
+impl BackboneConfig {
+    /// About how many operators a forward pass runs one after the other: in small networks each takes a while
+    /// however little it computes.
+    pub fn operators(&self) -> f64 {
+        match self {
+            Self::Dit(config) => (30 + 25 * config.depth) as f64,
+            Self::Unet(config) => {
+                let (levels, layers) = (config.channels.len(), config.layers);
+                let blocks = |levels: usize| levels * (2 * layers + 1);
+                let attending = config.attention.iter().filter(|&&with| with).count();
+                let motion =
+                    config.motion.map_or(0, |motion| blocks(levels) + usize::from(motion.middle));
+                (8 * (blocks(levels) + 2) + 35 * (blocks(attending) + 1) + 40 * motion) as f64
+            }
         }
     }
 }
@@ -83,7 +104,20 @@ impl Place<'_> {
     }
 }
 
-fn unet(config: &UnetConfig) -> Cost {
+/// What a gated perceptron holds at once, in widths of its tokens: values, gates and their product of four
+/// times the width each.
+const PERCEPTRON_HOLDS: f64 = 18.0;
+
+/// What there is of all frames while chunks are worked on: what goes in, and what has come out.
+const CHUNKS_LEAVE: f64 = 4.0;
+
+/// What an object layer holds of all frames: queries, keys, values and what comes before and after.
+const OBJECTS_HOLD: f64 = 8.0;
+
+fn unet(config: &UnetConfig, frame_chunk: Option<NonZeroUsize>) -> Cost {
+    let frames = config.latent_size[0];
+    // The part of all tokens that is worked on at once.
+    let share = frame_chunk.map_or(1.0, |n| n.get().min(frames) as f64 / frames as f64);
     let place = |level: usize| {
         let tokens = config.grid(level).iter().product::<usize>() as f64;
         Place { config, tokens, width: config.channels[level] as f64 }
@@ -97,12 +131,14 @@ fn unet(config: &UnetConfig) -> Cost {
         let channels = config.channels[level];
         let before = config.channels[level.saturating_sub(1)];
         let after = config.channels[(level + 1).min(config.levels() - 1)];
+        let mut whole = CHUNKS_LEAVE;
         // Encoder, then decoder; the decoder's inputs are what was before it and the skips.
         for i in 0..config.layers {
             operations += at.resnet(if i == 0 { before } else { channels }) + spatial + motion;
             if config.attention[level] && masked > 0 {
                 operations += objects(&config.object_layers, at.tokens, at.width);
                 masked -= 1;
+                whole = OBJECTS_HOLD;
             }
         }
         for i in 0..=config.layers {
@@ -117,8 +153,8 @@ fn unet(config: &UnetConfig) -> Cost {
             operations += 18.0 * at.tokens * next.width * next.width;
         }
         skips += at.tokens * at.width * (config.layers + 1) as f64;
-        // A gated perceptron holds values, gates and their product of four times the width.
-        widest = widest.max(at.tokens * at.width * 18.0);
+        let held = PERCEPTRON_HOLDS.min(whole + PERCEPTRON_HOLDS * share);
+        widest = widest.max(at.tokens * at.width * held);
     }
     let middle = place(config.levels() - 1);
     operations += 2.0 * middle.resnet(config.channels[config.levels() - 1]) + middle.spatial();
@@ -140,8 +176,30 @@ mod tests {
     #[test]
     fn a_full_size_step_is_counted_as_pytorch_counts_it() {
         let config = UnetConfig::sd15_animatediff_v3([16, 32, 32], 2);
-        let found = BackboneConfig::Unet(config).cost().operations / 4088.05e9;
+        let found = BackboneConfig::Unet(config).cost(None).operations / 4088.05e9;
         assert!((0.97..1.01).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn chunks_of_frames_hold_less_and_do_as_much() {
+        let plain = UnetConfig::sd15_animatediff_v3([16, 64, 64], 2);
+        let masked = ObjectLayers {
+            blocks: 6,
+            self_attention: ObjectLayer::Masked,
+            cross_attention: ObjectLayer::Masked,
+            gate_start: 0.0,
+        };
+        let masked = UnetConfig { object_layers: masked, ..plain.clone() };
+        let cost = |config: &UnetConfig, chunk| {
+            BackboneConfig::Unet(config.clone()).cost(NonZeroUsize::new(chunk))
+        };
+        for config in [&plain, &masked] {
+            let [all, few, one] = [0, 4, 1].map(|chunk| cost(config, chunk));
+            assert_eq!(all, cost(config, 16));
+            assert!(one.floats < few.floats && few.floats < all.floats, "{one:?} {few:?} {all:?}");
+            assert_eq!(one.operations, all.operations);
+        }
+        assert!(cost(&plain, 1).floats < cost(&masked, 1).floats);
     }
 
     #[test]
@@ -154,7 +212,9 @@ mod tests {
             gate_start: 0.0,
         };
         let cost = |object_layers| {
-            BackboneConfig::Unet(UnetConfig { object_layers, ..plain.clone() }).cost().operations
+            BackboneConfig::Unet(UnetConfig { object_layers, ..plain.clone() })
+                .cost(None)
+                .operations
         };
         let none = cost(ObjectLayers::NONE);
         let [few, all] = [1, 6].map(|blocks| cost(layers(ObjectLayer::Masked, blocks)));

@@ -6,7 +6,7 @@ use burn::{
 };
 use thrumask_kernels::{ConvolutionOptions, conv2d};
 
-use super::Init;
+use super::{Init, init::wide};
 
 /// A square convolution, padded so that it keeps the size at unit stride.
 #[derive(Module, Debug)]
@@ -72,7 +72,7 @@ impl Convolution {
     }
 
     fn convolve(&self, x: Tensor<4>, options: ConvolutionOptions) -> Tensor<4> {
-        let weight = self.weight.val();
+        let weight = wide(&self.weight);
         let padding = weight.dims()[3] / 2;
         conv2d(x, weight, self.bias.val(), ConvolutionOptions { padding, ..options })
     }

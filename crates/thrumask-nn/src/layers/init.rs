@@ -2,10 +2,10 @@
 
 use burn::{
     module::{Param, ParamId},
-    tensor::{Device, Tensor, TensorData},
+    tensor::{DType, Device, FloatDType, Tensor, TensorData},
 };
 
-use crate::diffusion::noise::Noise;
+use crate::{diffusion::noise::Noise, weights::FloatType};
 
 /// Where new parameters come from.
 ///
@@ -16,12 +16,31 @@ pub struct Init {
     device: Device,
     noise: Noise,
     position: u64,
+    kept: FloatType,
+}
+
+impl From<&Device> for Init {
+    /// Of seed 0, for parameters that are read from files.
+    fn from(device: &Device) -> Self {
+        Self::new(0, device)
+    }
 }
 
 impl Init {
     /// Parameters for `device`, drawn from the stream "init" of `seed`.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { device: device.clone(), noise: Noise::new(seed, "init"), position: 0 }
+        Self {
+            device: device.clone(),
+            noise: Noise::new(seed, "init"),
+            position: 0,
+            kept: FloatType::F32,
+        }
+    }
+
+    /// Keeps weights, which are most of a network, rounded to the nearest of a type; norms and biases stay
+    /// as they are. Layers compute in 32 bits all the same ([`wide`]). For networks that are not trained.
+    pub fn keeping(self, kept: FloatType) -> Self {
+        Self { kept, ..self }
     }
 
     /// The device of the parameters.
@@ -34,11 +53,18 @@ impl Init {
         let (noise, position) = (self.noise, self.position);
         let count = shape.iter().product::<usize>();
         self.position += count as u64;
-        self.lazy(shape, move || {
+        let drawn = self.lazy(shape, move || {
             let mut values = noise.normals(position, count);
             values.iter_mut().for_each(|v| *v *= std);
             values
-        })
+        });
+        match self.kept {
+            FloatType::F32 => drawn,
+            kept => {
+                let round = move |x: Tensor<D>| x.cast(kept.of_tensors());
+                drawn.init_mapper(round).load_mapper(round)
+            }
+        }
     }
 
     /// One value everywhere.
@@ -56,5 +82,18 @@ impl Init {
             tensor.set_require_grad(require_grad)
         };
         Param::uninitialized(ParamId::new(), make, self.device.clone(), true, shape.into())
+    }
+}
+
+/// A parameter in 32 bits, however it is kept ([`Init::keeping`]).
+pub fn wide<const D: usize>(parameter: &Param<Tensor<D>>) -> Tensor<D> {
+    in_32_bits(parameter.val())
+}
+
+/// A tensor in 32 bits.
+pub fn in_32_bits<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    match x.dtype() {
+        DType::F16 | DType::BF16 => x.cast(FloatDType::F32),
+        _ => x,
     }
 }

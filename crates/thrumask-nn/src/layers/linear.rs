@@ -5,7 +5,7 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::Init;
+use super::{Init, init::wide};
 
 /// y = x·W + b on the last axis.
 #[derive(Module, Debug)]
@@ -32,7 +32,7 @@ impl Linear {
     /// - `x`: `[.., inputs]`
     /// - returns `[.., outputs]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        thrumask_kernels::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+        thrumask_kernels::linear(x, wide(&self.weight), self.bias.as_ref().map(Param::val))
     }
 }
 
@@ -56,7 +56,7 @@ impl Pointwise {
     /// - `x`: `[B, N, inputs]`
     /// - returns `[B, N, outputs]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        thrumask_kernels::linear(x, self.kernel.val(), Some(self.bias.val()))
+        thrumask_kernels::linear(x, wide(&self.kernel), Some(self.bias.val()))
     }
 }
 

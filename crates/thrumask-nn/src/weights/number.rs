@@ -1,6 +1,8 @@
 //! Number types of tensors in files.
 
+use burn::tensor::FloatDType;
 use half::{bf16, f16};
+use serde::{Deserialize, Serialize};
 
 /// How the numbers of a tensor lie in a file, little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,10 +104,12 @@ impl Number {
     }
 }
 
-/// Number types that weights are written with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Number types that weights are written with, and kept in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum FloatType {
+    #[default]
     F32,
     F16,
     BF16,
@@ -118,6 +122,15 @@ impl FloatType {
             Self::F32 => Number::F32,
             Self::F16 => Number::F16,
             Self::BF16 => Number::BF16,
+        }
+    }
+
+    /// The same among the types of tensors.
+    pub(crate) const fn of_tensors(self) -> FloatDType {
+        match self {
+            Self::F32 => FloatDType::F32,
+            Self::F16 => FloatDType::F16,
+            Self::BF16 => FloatDType::BF16,
         }
     }
 

@@ -20,11 +20,12 @@ use thrumask_nn::{
         tiny::{TinyAutoencoder, TinyConfig},
     },
     backbone::{Backbone, BackboneConfig, unet::Unet},
+    layers::Init,
     text::{
         PromptEncoder, PromptEncoderConfig, Tokenizer,
         clip::{ClipText, ClipTextConfig, ClipTokenizer},
     },
-    weights::Checkpoint,
+    weights::{Checkpoint, FloatType},
 };
 
 use super::{Network, StageConfig, StageKind, StageModel};
@@ -73,16 +74,22 @@ pub fn codec_config(folder: &Path) -> Result<LatentCodecConfig> {
     Ok(config.map_err(in_folder(folder))?)
 }
 
-/// The autoencoder of a `vae` folder.
+/// Parameters to be read, whose weights stay in memory in the type `kept`.
+fn blank(kept: FloatType, device: &Device) -> Init {
+    Init::from(device).keeping(kept)
+}
+
+/// The autoencoder of a `vae` folder, its weights kept in 32 or, unless it is a small one for previews, in
+/// 16 bits.
 ///
 /// # Errors
 /// As [`codec_config`], and [`Error::Weights`] unless every parameter is there and fits.
-pub fn read_codec(folder: &Path, device: &Device) -> Result<LatentCodec> {
+pub fn read_codec(folder: &Path, kept: FloatType, device: &Device) -> Result<LatentCodec> {
     let (what, config) = (folder.display().to_string(), codec_config(folder)?);
     let source = Checkpoint::open(folder)?;
     Ok(match config {
         LatentCodecConfig::Kl(config) => {
-            AutoencoderKl::load(&what, &source, &config, device)?.into()
+            AutoencoderKl::load(&what, &source, &config, blank(kept, device))?.into()
         }
         LatentCodecConfig::Tiny(config) => {
             TinyAutoencoder::load_diffusers(&what, &source, &config, device)?.into()
@@ -163,22 +170,29 @@ pub fn check_stage(root: &Path, kind: StageKind, config: &StageConfig) -> Result
     read_tokenizer(&root.join(TOKENIZER)).map(drop)
 }
 
-/// The stage `kind` of the folder `root`, whose text encoder and tokenizer lie beside it.
+/// The stage `kind` of the folder `root`, whose text encoder and tokenizer lie beside it, its weights kept in
+/// 32 or 16 bits.
 ///
 /// # Errors
 /// [`CoreError::Io`] when a file is missing or cannot be read; [`Error::Weights`] unless every parameter is
 /// there and fits; [`Error::Config`] and [`CoreError::Mismatch`] when the parts are no stage.
-pub fn read_stage(root: &Path, kind: StageKind, device: &Device) -> Result<StageModel> {
+pub fn read_stage(
+    root: &Path,
+    kind: StageKind,
+    kept: FloatType,
+    device: &Device,
+) -> Result<StageModel> {
     let folder = root.join(kind.name());
     let config = stage_config(&folder)?;
     check_stage(root, kind, &config)?;
     let Parts { unet, clip } = parts(&folder, &config)?;
     let text = root.join(TEXT_ENCODER);
     let words = Checkpoint::open(&text)?;
-    let words = ClipText::load(&text.display().to_string(), &words, clip, device)?;
+    let words = ClipText::load(&text.display().to_string(), &words, clip, blank(kept, device))?;
     let tokenizer = Tokenizer::from(read_tokenizer(&root.join(TOKENIZER))?);
     let source = Checkpoint::open(&folder)?;
-    let unet = Unet::load_stage(&folder.display().to_string(), &source, unet, device)?;
+    let what = folder.display().to_string();
+    let unet = Unet::load_stage(&what, &source, unet, blank(kept, device))?;
     let network = Network { text: PromptEncoder::Clip(words), denoiser: Backbone::Unet(unet) };
     Ok(StageModel { config, tokenizer, network })
 }

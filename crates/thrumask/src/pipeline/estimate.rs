@@ -75,7 +75,7 @@ impl Estimate {
         ];
         for (kind, work, sampling) in generative {
             let config = models.stage_config(kind)?;
-            let pass = config.denoiser.cost();
+            let pass = config.denoiser.cost(settings.frame_chunk);
             let passes = passes(sampling);
             let (size, frames) = (config.video.size, config.video.frames);
             let [encode, decode] = codec.cost([frames, size, size]);
@@ -95,7 +95,8 @@ impl Estimate {
                     sampling.steps,
                     if passes == 1 { "" } else { "es" },
                 ),
-                seconds: rates.pass(pass) * (sampling.steps * passes) as f64
+                seconds: rates.pass(pass, config.denoiser.operators())
+                    * (sampling.steps * passes) as f64
                     + seconds(text) * read * passes as f64
                     + seconds(encode) * seen / frames as f64
                     + seconds(decode)
@@ -135,7 +136,7 @@ mod tests {
     fn a_full_size_step_is_told_to_a_fifth() {
         let (of, video) = (FullSize::Sd15.networks(), FullSize::Sd15.video());
         let stage = StageConfig::on_public(StageKind::Motion, &of, video, 0.0).unwrap();
-        let told = RATES.seconds(stage.denoiser.cost());
+        let told = RATES.seconds(stage.denoiser.cost(None));
         assert!((12.0..17.4).contains(&told), "{told}");
     }
 

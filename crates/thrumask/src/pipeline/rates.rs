@@ -20,9 +20,9 @@ const NARROW_SHARE: f64 = 0.49;
 const WIDE_PRODUCT: [usize; 3] = [1024, 1280, 1280];
 const WIDE_SHARE: f64 = 1.0;
 
-/// What a forward pass of a small network takes beside its products, in operations of one thread that fit into
-/// that time.
-const PASS: f64 = 0.27e9;
+/// What an operator of a small network takes beside its products, in operations of one thread that fit into
+/// that time (25 µs).
+const OPERATOR: f64 = 2.1e6;
 
 /// Products in a measurement of one kind, at least; as many as fit into [`SECONDS`].
 const PRODUCTS: usize = 3;
@@ -50,9 +50,10 @@ impl Rates {
         operations / if operations > WIDE { self.wide } else { self.narrow }
     }
 
-    /// How many seconds a forward pass of a denoiser takes.
-    pub fn pass(&self, cost: Cost) -> f64 {
-        self.seconds(cost) + if cost.operations > WIDE { 0.0 } else { self.small(PASS) }
+    /// How many seconds a forward pass of so many operators takes.
+    pub fn pass(&self, cost: Cost, operators: f64) -> f64 {
+        let around = if cost.operations > WIDE { 0.0 } else { self.small(operators * OPERATOR) };
+        self.seconds(cost) + around
     }
 
     /// How many seconds something takes that one thread does, in which so many of its operations fit.
@@ -95,7 +96,7 @@ mod tests {
         let rates = Rates { narrow: 10e9, single: 5e9, wide: 100e9 };
         let of = |operations| rates.seconds(Cost { operations, floats: 0.0 });
         assert_eq!((of(20e9), of(200e9)), (2.0, 2.0));
-        let pass = |operations| rates.pass(Cost { operations, floats: 0.0 });
+        let pass = |operations| rates.pass(Cost { operations, floats: 0.0 }, 100.0);
         assert!(pass(20e9) > 2.0 && pass(200e9) == 2.0);
     }
 }

@@ -1,12 +1,15 @@
 //! What a person may set, and what it resolves to: defaults, then a configuration file, then the
 //! command line are laid over each other, and nothing is left open afterwards.
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thrumask_core::{Error, Result, Size, fsio};
-use thrumask_nn::backbone::BackboneKind;
+use thrumask_nn::{backbone::BackboneKind, weights::FloatType};
 
 use super::{fit::Fit, given::Given};
 use crate::{
@@ -37,6 +40,11 @@ pub struct Settings {
     pub size: Option<usize>,
     /// Threads to work with; all there are when open.
     pub threads: Option<usize>,
+    /// Frames that a U-Net works on at once where none sees another; all when open. Fewer take less
+    /// memory, and the results are the same.
+    pub frame_chunk: Option<NonZeroUsize>,
+    /// How networks in folders keep their weights in memory; they compute in 32 bits all the same.
+    pub weights: FloatType,
     /// Folder of the models; those built into the program when open.
     pub models: Option<PathBuf>,
     /// Where the networks run.
@@ -59,6 +67,8 @@ impl Default for Settings {
             frames: None,
             size: None,
             threads: None,
+            frame_chunk: None,
+            weights: FloatType::F32,
             models: None,
             device: DeviceName::default(),
             backbone: BackboneKind::default(),
@@ -170,6 +180,7 @@ impl Settings {
             size: fit.output.width.max(fit.output.height),
             fit: Sizes { input, output: fit.output },
             model,
+            weights: self.weights,
             models: self.models.clone(),
             device: self.device,
             backbone: self.backbone,
@@ -196,6 +207,9 @@ pub struct Config {
     pub fit: Sizes,
     /// What the models make.
     pub model: VideoShape,
+    /// How networks in folders keep their weights in memory.
+    #[serde(default)]
+    pub weights: FloatType,
     /// Folder of the models; `None` means those built into the program.
     pub models: Option<PathBuf>,
     /// Where the networks run.
@@ -231,6 +245,8 @@ impl Config {
             frames: Some(self.frames),
             size: Some(self.size),
             threads: None,
+            frame_chunk: None,
+            weights: self.weights,
             models: self.models.clone(),
             device: self.device,
             backbone: self.backbone,
@@ -344,6 +360,7 @@ mod tests {
         says(json!({"motion": {"stepz": 1}}), ["it: motion.stepz", "unknown field"]);
         says(json!({"motion": {"steps": "many"}}), ["it: motion.steps", "many"]);
         says(json!({"seed": -1}), ["it: seed", "-1"]);
+        says(json!({"frame_chunk": 0}), ["it: frame_chunk", "0"]);
         says(json!({"video": {"schedule": {"kind": "bent"}}}), ["it", "bent"]);
         says(json!({"video": {"schedule": {"shaft": 1}}}), ["it", "shaft"]);
     }

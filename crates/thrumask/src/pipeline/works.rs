@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use thrumask_core::{Control, Fingerprint, Picture, RunDir, RunRecord, run_dir};
+use thrumask_nn::weights::FloatType;
 
 use super::{
     Animation,
@@ -115,6 +116,11 @@ impl Run<'_> {
 
     /// What both generating stages depend on.
     fn add_generation(&mut self, asked: Fingerprint) -> Result<Fingerprint> {
+        // What was made before there was a choice stays.
+        let asked = match self.config.weights {
+            FloatType::F32 => asked,
+            kept => asked.text("weights", kept.number().name()),
+        };
         Ok(asked
             .text("autoencoder", self.use_model(models::AUTOENCODER)?)
             .text("seed", self.config.seed)

@@ -8,7 +8,7 @@ use thrumask_kernels::{ConvolutionOptions, conv2d};
 
 use super::bands::Bands;
 use super::config::KlConfig;
-use crate::layers::{Convolution, GroupNorm, Init, Linear};
+use crate::layers::{Convolution, GroupNorm, Init, Linear, init::wide};
 
 /// ε of every norm here.
 pub(super) const EPSILON: f32 = 1e-6;
@@ -161,7 +161,7 @@ impl Level {
                 // Zeros after the last row and column only.
                 let x = x.pad([(0, 1), (0, 1)], PadMode::Constant(0.0));
                 let options = ConvolutionOptions { stride: 2, ..Default::default() };
-                conv2d(x, conv.weight.val(), conv.bias.val(), options)
+                conv2d(x, wide(&conv.weight), conv.bias.val(), options)
             }),
         }
     }

@@ -8,10 +8,7 @@ mod config;
 mod layers;
 pub mod names;
 
-use burn::{
-    module::Module,
-    tensor::{Device, Tensor},
-};
+use burn::{module::Module, tensor::Tensor};
 
 use self::coder::{Decoder, Encoder};
 pub use self::config::KlConfig;
@@ -137,11 +134,11 @@ impl AutoencoderKl {
         what: &str,
         source: &dyn TensorSource,
         config: &KlConfig,
-        device: &Device,
+        init: impl Into<Init>,
     ) -> Result<Self> {
         let part = of_any_prefix(source, &[names::SINGLE_FILE_PREFIX]);
         let (naming, levels) = (KlNaming::of(&part), config.channels.len());
-        let blank = Self::new(&mut Init::new(0, device), config)?;
+        let blank = Self::new(&mut init.into(), config)?;
         load_public(what, &part, blank, |path| naming.rename(path, levels))
     }
 

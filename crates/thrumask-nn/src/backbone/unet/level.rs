@@ -78,9 +78,10 @@ impl Level {
         }
     }
 
-    /// Block `i`.
-    fn block(&self, i: usize, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
-        let x = self.resnets[i].forward(x, pass);
+    /// Block `i`, on features that are side by side in its channels.
+    fn block<const N: usize>(&self, i: usize, xs: [Tensor<4>; N], pass: &Pass<'_>) -> Tensor<4> {
+        let resnet = &self.resnets[i];
+        let x = pass.by_frames(xs, |xs, part| resnet.forward(Tensor::cat(xs.into(), 1), part));
         let x = match self.attentions.get(i) {
             Some(attention) => attention.forward(x, pass, pass.objects[self.level]),
             None => x,
@@ -99,11 +100,11 @@ impl Level {
     pub fn down(&self, x: Tensor<4>, pass: &Pass<'_>, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
         let mut x = x;
         for i in 0..self.resnets.len() {
-            x = self.block(i, x, pass);
+            x = self.block(i, [x], pass);
             skips.push(x.clone());
         }
         for sampler in &self.downsamplers {
-            x = sampler.forward_halved(x);
+            x = pass.by_frames([x], |[x], _| sampler.forward_halved(x));
             skips.push(x.clone());
         }
         x
@@ -117,10 +118,13 @@ impl Level {
     pub fn up(&self, x: Tensor<4>, pass: &Pass<'_>, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
         let mut x = x;
         for i in 0..self.resnets.len() {
-            let parts = std::iter::once(x).chain(skips.pop()).collect();
-            x = self.block(i, Tensor::cat(parts, 1), pass);
+            x = match skips.pop() {
+                Some(skip) => self.block(i, [x, skip], pass),
+                None => self.block(i, [x], pass),
+            };
         }
-        self.upsamplers.iter().fold(x, |x, sampler| sampler.forward_doubled(x))
+        let double = |x, up: &Convolution| pass.by_frames([x], |[x], _| up.forward_doubled(x));
+        self.upsamplers.iter().fold(x, double)
     }
 }
 
@@ -152,7 +156,7 @@ impl Middle {
     pub fn forward(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
         let mut x = x;
         for (i, resnet) in self.resnets.iter().enumerate() {
-            x = resnet.forward(x, pass);
+            x = pass.by_frames([x], |[x], part| resnet.forward(x, part));
             if let Some(attention) = self.attentions.get(i) {
                 x = attention.forward(x, pass, None);
             }

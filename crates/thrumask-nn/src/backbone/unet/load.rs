@@ -203,9 +203,9 @@ impl Unet {
         what: &str,
         source: &dyn TensorSource,
         config: &UnetConfig,
-        device: &Device,
+        init: impl Into<Init>,
     ) -> Result<Self> {
-        let network = Self::new(&mut Init::new(0, device), config)?;
+        let network = Self::new(&mut init.into(), config)?;
         load_public(what, &parameters_of(source)?, network, names::diffusers)
     }
 

@@ -1,5 +1,7 @@
 //! The whole U-Net: encoder, middle, decoder.
 
+use std::num::NonZeroUsize;
+
 use burn::{module::Module, tensor::Tensor};
 
 use super::{
@@ -26,6 +28,8 @@ pub struct Unet {
     conv_out: Convolution,
     #[module(skip)]
     config: UnetConfig,
+    #[module(skip)]
+    frame_chunk: Option<NonZeroUsize>,
 }
 
 impl Unet {
@@ -64,7 +68,15 @@ impl Unet {
             conv_norm_out: GroupNorm::new(init, channels[0], config.norm_groups, EPSILON),
             conv_out: Convolution::new(init, channels[0], config.latent_channels, 0.3),
             config: config.clone(),
+            frame_chunk: None,
         })
+    }
+
+    /// Works on so many frames at once where none sees another, and on as many tokens where those of one
+    /// position do; on all when `None`. The prediction stays the same to the bit, and only what is held
+    /// on the way becomes less.
+    pub fn in_chunks(self, frame_chunk: Option<NonZeroUsize>) -> Self {
+        Self { frame_chunk, ..self }
     }
 
     /// The configuration it was made from.
@@ -95,6 +107,7 @@ impl Denoiser for Unet {
             time: thrumask_kernels::silu(self.time_embedding.forward(&input.time)), // [B, 4C]
             text: &input.text,
             objects,
+            frame_chunk: self.frame_chunk,
         };
         let channels = channels.iter().sum::<usize>();
         let x = match config.condition_channels {
@@ -108,7 +121,9 @@ impl Denoiser for Unet {
         let x = self.down_blocks.iter().fold(x, down);
         let x = self.mid_block.forward(x, &pass);
         let x = self.up_blocks.iter().fold(x, |x, level| level.up(x, &pass, &mut skips));
-        let x = self.conv_out.forward(self.conv_norm_out.forward_silu(x)); // [B·T, C, H, W]
+        let x = pass.by_frames([x], |[x], _| {
+            self.conv_out.forward(self.conv_norm_out.forward_silu(x)) // [B·T, C, H, W]
+        });
         Ok(x.reshape([batch, t, config.latent_channels, h, w]).swap_dims(1, 2))
     }
 }

@@ -55,27 +55,42 @@ impl SpatialBlock {
         }
     }
 
+    /// Whether nothing in it looks across frames.
+    fn is_per_frame(&self) -> bool {
+        self.object_attention.is_none() && self.object_cross_attention.is_none()
+    }
+
     /// # Shapes
     /// - `z`: `[B·T, N, C]`
     /// - returns `[B·T, N, C]`
     fn forward(&self, z: Tensor<3>, pass: &Pass<'_>, objects: Option<&ObjectContext>) -> Tensor<3> {
-        let [images, tokens, width] = z.dims();
-        let z = z.clone() + self.attn1.among(self.norm1.forward(z), None, None, None);
-        // From here on the tokens of all frames are together: object layers look across them, and to
-        // the rest it makes no difference.
-        let z = z.reshape([pass.batch, pass.frames * tokens, width]); // [B, T·N, C]
+        let z = pass.by_frames([z], |[z], _| {
+            z.clone() + self.attn1.among(self.norm1.forward(z), None, None, None)
+        });
         let z = match &self.object_attention {
-            Some(layer) => layer.among(z, None, objects),
+            Some(layer) => joined(z, pass, |z| layer.among(z, None, objects)),
             None => z,
         };
-        let z = z.clone() + self.attn2.to(self.norm2.forward(z), pass.text);
+        let z = pass.by_frames([z], |[z], part| {
+            joined(z, part, |z| z.clone() + self.attn2.to(self.norm2.forward(z), pass.text))
+        });
         let z = match &self.object_cross_attention {
-            Some(layer) => layer.to(z, pass.text, objects),
+            Some(layer) => joined(z, pass, |z| layer.to(z, pass.text, objects)),
             None => z,
         };
-        let z = z.clone() + self.ff.forward(self.norm3.forward(z));
-        z.reshape([images, tokens, width])
+        pass.by_frames([z], |[z], _| z.clone() + self.ff.forward(self.norm3.forward(z)))
     }
+}
+
+/// What `make` makes of the tokens of a pass's frames together: object layers look across them, and a text
+/// is the same for all frames of a batch row.
+///
+/// # Shapes
+/// - `z`: `[B·T, N, C]`; `make` gets `[B, T·N, C]` and keeps the shape
+/// - returns `[B·T, N, C]`
+fn joined(z: Tensor<3>, pass: &Pass<'_>, make: impl Fn(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
+    let [images, tokens, width] = z.dims();
+    make(z.reshape([pass.batch, pass.frames * tokens, width])).reshape([images, tokens, width])
 }
 
 /// Spatial attention over feature maps, as a residual.
@@ -107,9 +122,23 @@ impl SpatialTransformer {
         pass: &Pass<'_>,
         objects: Option<&ObjectContext>,
     ) -> Tensor<4> {
+        match self.transformer_blocks.iter().all(SpatialBlock::is_per_frame) {
+            true => pass.by_frames([x], |[x], part| self.transform(x, part, None)),
+            false => self.transform(x, pass, objects),
+        }
+    }
+
+    fn transform(
+        &self,
+        x: Tensor<4>,
+        pass: &Pass<'_>,
+        objects: Option<&ObjectContext>,
+    ) -> Tensor<4> {
         let [_, _, h, w] = x.dims();
-        let z = self.proj_in.forward(tokens_of(self.norm.forward(x.clone()))); // [B·T, H·W, C]
+        let z = pass.by_frames([x.clone()], |[x], _| {
+            self.proj_in.forward(tokens_of(self.norm.forward(x))) // [B·T, H·W, C]
+        });
         let z = self.transformer_blocks.iter().fold(z, |z, b| b.forward(z, pass, objects));
-        x + features_of(self.proj_out.forward(z), [h, w])
+        x + pass.by_frames([z], |[z], _| features_of(self.proj_out.forward(z), [h, w]))
     }
 }

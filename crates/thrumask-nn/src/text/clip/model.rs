@@ -3,13 +3,13 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Bool, Device, Int, Tensor, TensorData},
+    tensor::{Bool, Int, Tensor, TensorData},
 };
 
 use super::{Activation, ClipTextConfig, names};
 use crate::{
     Error, Result,
-    layers::{Init, LayerNorm, Linear},
+    layers::{Init, LayerNorm, Linear, init::in_32_bits},
     weights::{TensorSource, load_public},
 };
 
@@ -140,9 +140,9 @@ impl ClipText {
         what: &str,
         source: &dyn TensorSource,
         config: &ClipTextConfig,
-        device: &Device,
+        init: impl Into<Init>,
     ) -> Result<Self> {
-        let blank = Self::new(&mut Init::new(0, device), config)?;
+        let blank = Self::new(&mut init.into(), config)?;
         load_public(what, &names::part(source), blank, names::rename)
     }
 
@@ -183,8 +183,9 @@ impl ClipText {
         let flat: Vec<i32> = ids.iter().flatten().map(|&id| id as i32).collect();
         let count = flat.len();
         let flat = Tensor::<1, Int>::from_data(TensorData::new(flat, [count]), &device);
-        let x = table.select(0, flat).reshape([ids.len(), tokens, width]); // [B, L, C]
-        let x = x + self.positions.table.val().narrow(0, 0, tokens).unsqueeze::<3>(); // [B, L, C]
+        let x = in_32_bits(table.select(0, flat)).reshape([ids.len(), tokens, width]); // [B, L, C]
+        let positions = in_32_bits(self.positions.table.val().narrow(0, 0, tokens)); // [L, C]
+        let x = x + positions.unsqueeze::<3>();
         let later = |i: usize| (0..tokens).map(move |j| j > i);
         let hidden: Vec<bool> = (0..tokens).flat_map(later).collect();
         let hidden = TensorData::new(hidden, [1, 1, tokens, tokens]);
