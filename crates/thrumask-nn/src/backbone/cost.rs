@@ -27,8 +27,10 @@ impl BackboneConfig {
                 let (levels, layers) = (config.channels.len(), config.layers);
                 let blocks = |levels: usize| levels * (2 * layers + 1);
                 let attending = config.attention.iter().filter(|&&with| with).count();
-                let motion =
-                    config.motion.map_or(0, |motion| blocks(levels) + usize::from(motion.middle));
+                let motion = config
+                    .motion
+                    .as_ref()
+                    .map_or(0, |motion| blocks(levels) + usize::from(motion.middle));
                 (8 * (blocks(levels) + 2) + 35 * (blocks(attending) + 1) + 40 * motion) as f64
             }
         }

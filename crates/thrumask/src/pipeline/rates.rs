@@ -42,7 +42,9 @@ pub struct Rates {
 impl Rates {
     /// Those of this machine as busy as it is, on the threads of the pool; takes about a seventh of a second.
     pub fn measured() -> Self {
-        Self { narrow: pace(NARROW_PRODUCT) * NARROW_SHARE, wide: pace(WIDE_PRODUCT) * WIDE_SHARE }
+        let narrow = pace(NARROW_PRODUCT) * NARROW_SHARE;
+        let single = narrow / rayon::current_num_threads() as f64;
+        Self { narrow, single, wide: pace(WIDE_PRODUCT) * WIDE_SHARE }
     }
 
     /// How many seconds a network takes.
