@@ -221,7 +221,7 @@ mod tests {
         let read =
             |text: &str| serde_json::from_str::<PromptEncoderConfig>(text).unwrap_err().to_string();
         assert!(read(r#"{"encoder": "t5"}"#).contains("t5"));
-        assert!(read(r#"{"encoder": "clip", "widht": 3}"#).contains("widht"));
+        assert!(read(r#"{"encoder": "clip", "widths": 3}"#).contains("widths"));
     }
 
     #[test]
