@@ -1,7 +1,7 @@
 #!/bin/sh
 # One denoising step of the full-size U-Net, ours and diffusers', on 2 threads of this machine: the same
 # random weights and inputs, outputs compared. Prints a line of JSON each. Takes 2.6 GB of disk, 8.2 GB of
-# memory and, with its weights made, about two minutes on two fast cores.
+# memory and, with its weights made, several minutes on two fast cores.
 #
 #     python3 -m venv venv && venv/bin/pip install -r benches/requirements.txt
 #     PYTHON=venv/bin/python benches/unet.sh [FOLDER [FRAMES SIDE]]
@@ -18,6 +18,9 @@ ours="${CARGO_TARGET_DIR:-target}/release/examples/compare_unet"
 export RAYON_NUM_THREADS=2 OMP_NUM_THREADS=2
 "$ours" "$folder" plain "$frames" "$side"
 "$ours" "$folder" objects "$frames" "$side"
+for mode in f16 chunks f16+chunks; do
+    "$ours" "$folder" "$mode" "$frames" "$side"
+done
 # With the allocator settings that ours makes itself, which are its fastest.
 GLIBC_TUNABLES=glibc.malloc.hugetlb=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=1073741824 \
     MALLOC_TOP_PAD_=67108864 "${PYTHON:-python3}" benches/peers/unet.py "$folder"

@@ -3,15 +3,16 @@
 //! "peak_mib"}`. Random weights, inputs and the output without object layers go into a folder, for
 //! `benches/peers/unet.py` to do the same with and to compare.
 //!
-//! `cargo run --release -p thrumask --example compare_unet -- FOLDER plain|objects [FRAMES SIDE]`, the side
-//! in latents.
+//! `cargo run --release -p thrumask --example compare_unet -- FOLDER KIND [FRAMES SIDE]`, the side
+//! in latents. KIND is `plain`, `objects`, or of the memory modes `f16`, `chunks` (of 4 frames) or `f16+chunks`,
+//! whose output must be that of `plain`, made before, to the bit.
 
 // Helpers of tests and examples may unwrap as the tests themselves do.
 #![allow(clippy::unwrap_used)]
 
 mod comparison;
 
-use std::{path::Path, time::Instant};
+use std::{num::NonZeroUsize, path::Path, time::Instant};
 
 use burn::tensor::{Device, Tensor};
 use comparison::{Memory, insert, time};
@@ -24,11 +25,14 @@ use thrumask_nn::{
     },
     diffusion::noise::Noise,
     layers::{Context, Init, KeyMask},
+    pixels::host_values,
     weights::{Checkpoint, FloatType, FreshTensors, WeightFile, public_shapes},
 };
 
 /// Tokens of the text.
 const TEXT: usize = 77;
+/// Frames of a chunk.
+const CHUNK: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 /// Objects, one in each quarter of the first rows.
 const OBJECTS: usize = 4;
 
@@ -65,11 +69,22 @@ fn bench() {
     let memory = Memory::new();
     let start = Instant::now();
     let checkpoint = Checkpoint::open(&weights).unwrap();
-    let network = Unet::load_public("unet", &[&checkpoint], &config, 1, &device).unwrap();
+    let network = match kind.contains("f16") {
+        true => {
+            let init = Init::new(1, &device).keeping(FloatType::F16);
+            Unet::load_stage("unet", &checkpoint, &config, init).unwrap()
+        }
+        false => Unet::load_public("unet", &[&checkpoint], &config, 1, &device).unwrap(),
+    };
+    let network = network.in_chunks(kind.contains("chunks").then_some(CHUNK));
     let load = start.elapsed().as_secs_f64();
     let input = input(&network, &config);
     let output = network.predict(&input).unwrap();
-    if kind == "plain" {
+    if kind.contains("f16") || kind.contains("chunks") {
+        let what = folder.join("io.safetensors");
+        let plain = WeightFile::read("plain", &std::fs::read(what).unwrap()).unwrap();
+        assert!(host_values(output) == plain.tensors["output"].1, "{kind} changes the output");
+    } else if kind == "plain" {
         let mut file = WeightFile::default();
         insert(&mut file, "latents", input.latents.clone());
         insert(&mut file, "conditions", input.conditions.clone());
@@ -81,8 +96,9 @@ fn bench() {
     }
     let forward = time(0.0, || drop(network.predict(&input).unwrap()));
     let name = match kind {
-        "objects" => "U-Net with object layers, 4 objects",
-        _ => "U-Net",
+        "objects" => "U-Net with object layers, 4 objects".to_owned(),
+        "plain" => "U-Net".to_owned(),
+        mode => format!("U-Net, {mode}"),
     };
     let line = serde_json::json!({
         "name": format!("{name}, {frames} frames of {side}x{side} latents"), "load_s": load,

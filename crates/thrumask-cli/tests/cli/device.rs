@@ -28,6 +28,7 @@ mod card {
     use thrumask_core::Clip;
 
     use super::*;
+    use crate::training::{AUTOENCODER, log};
 
     #[test]
     fn a_card_makes_the_same_video_but_for_rounding() {
@@ -46,27 +47,9 @@ mod card {
     #[test]
     fn a_training_goes_on_on_either_device() {
         let place = Place::new();
-        place.write(
-            "train.toml",
-            r#"
-task = "autoencoder"
-run = { seed = 1, steps = 2, batch = 2, checkpoint_every = 1, validate_every = 4, validation_samples = 1 }
-world = { size = 24, frames = 8 }
-[autoencoder]
-latent_noise = 0.1
-[autoencoder.model]
-frames = 1
-patch = 4
-latent_channels = 4
-encoder_width = 16
-decoder_width = 8
-decoder_blocks = 1
-"#,
-        );
+        place.write("train.toml", AUTOENCODER);
         let losses = |run: &str| -> Vec<f64> {
-            let log = String::from_utf8(place.read(&format!("{run}/log.jsonl"))).unwrap();
-            let lines = log.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
-            lines.filter_map(|l| l["loss"].as_f64()).collect()
+            log(&place, run).iter().filter_map(|entry| entry["loss"].as_f64()).collect()
         };
         let train = |run: &str, steps: &str, device: &str| {
             let steps = format!("run.steps={steps}");

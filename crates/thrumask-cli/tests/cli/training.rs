@@ -47,7 +47,7 @@ first_frame_channel = 4
 "#;
 
 /// A tiny autoencoder for the same scenes.
-const AUTOENCODER: &str = r#"
+pub const AUTOENCODER: &str = r#"
 task = "autoencoder"
 [run]
 seed = 3
@@ -80,7 +80,7 @@ fn place() -> Place {
 }
 
 /// The log without what depends on the clock.
-fn log(place: &Place, run: &str) -> Vec<serde_json::Value> {
+pub fn log(place: &Place, run: &str) -> Vec<serde_json::Value> {
     let text = String::from_utf8(place.read(&format!("{run}/log.jsonl"))).unwrap();
     let lines = text.lines().map(|line| {
         let mut entry: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -137,9 +137,12 @@ fn a_run_can_be_made_longer_but_not_another() {
     run(&train("longer", "4", &[]));
     run(&train("longer", "8", &[]));
     assert_same_training(&place, "whole", "longer");
-    let other = train("longer", "9", &["--set", "run.batch=3"]);
-    let error = place.fails(1, &other.iter().map(String::as_str).collect::<Vec<_>>());
+    let refused =
+        |args: &[String]| place.fails(1, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    let error = refused(&train("longer", "9", &["--set", "run.batch=3"]));
     assert!(error.contains("configuration of") && error.contains("checkpoint"), "{error}");
+    let error = refused(&train("longer", "7", &[]));
+    assert!(error.contains("run.steps: expected at least 8, the steps taken, got 7"), "{error}");
 }
 
 #[cfg(unix)]

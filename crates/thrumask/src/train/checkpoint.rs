@@ -42,7 +42,8 @@ pub fn save(folder: &Path, config: &TrainConfig, optimizer: &mut Optimizer) -> R
 /// number of steps than it was begun with.
 ///
 /// # Errors
-/// [`Error::Mismatch`] when the checkpoint belongs to another configuration; as
+/// [`Error::Mismatch`] when the checkpoint belongs to another configuration; [`Error::Invalid`] when it has
+/// taken more steps than the run shall have; as
 /// [`WeightFile::read`] when it is broken.
 pub fn restore(folder: &Path, config: &TrainConfig, optimizer: &mut Optimizer) -> Result<bool> {
     let path = folder.join(CHECKPOINT);
@@ -66,6 +67,10 @@ pub fn restore(folder: &Path, config: &TrainConfig, optimizer: &mut Optimizer) -
     let broken = |reason: String| crate::Error::from(Error::format(what.as_str(), reason));
     let step = file.metadata.get("step").and_then(|s| s.parse().ok());
     optimizer.step = step.ok_or_else(|| broken("no step in its metadata".into()))?;
+    if optimizer.step > config.run.steps {
+        let reason = format!("expected at least {}, the steps taken, got", optimizer.step);
+        return Err(Error::invalid("run.steps", format!("{reason} {}", config.run.steps)).into());
+    }
     for (prefix, part) in PARTS {
         for slot in &mut optimizer.slots {
             let name = format!("{prefix}{}", slot.name);

@@ -100,11 +100,18 @@ impl Init {
             float: self.dtype.float(),
             conditions: self.conditions,
         };
-        let mut components: Vec<Component> = match self.pipeline {
-            true => Component::PIPELINE.to_vec(),
-            false => self.parts.iter().map(|part| part.component()).collect(),
-        };
-        components.dedup();
+        let mut components: Vec<Component> = Vec::new();
+        match self.pipeline {
+            true => components.extend(Component::PIPELINE),
+            false => {
+                for component in self.parts.iter().map(|part| part.component()) {
+                    // Named twice, it is written once.
+                    if !components.contains(&component) {
+                        components.push(component);
+                    }
+                }
+            }
+        }
         let mut bar = ByteBar::new(self.talk.quiet);
         let files = fresh.write(&self.out, &components, &mut bar)?;
         drop(bar);
