@@ -185,7 +185,7 @@ fn random_models_are_those_of_their_classes() {
     let error = place.fails(1, &["models", "init", "sd", "--parts", "vae"]);
     assert!(error.contains("vae") && error.contains("expected no such file"), "{error}");
     let again = |seed: &str, out: &str| {
-        place.ok(&["models", "init", out, "--size", "tiny", "--parts", "vae", "--seed", seed]);
+        place.ok(&["models", "init", out, "--size", "tiny", "--parts", "vae,vae", "--seed", seed]);
         fs::read(place.at(out).join("vae/diffusion_pytorch_model.safetensors")).unwrap()
     };
     let first = fs::read(place.at("sd/vae/diffusion_pytorch_model.safetensors")).unwrap();
