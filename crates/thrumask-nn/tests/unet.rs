@@ -15,7 +15,7 @@ use thrumask_nn::{
         groups::Visibility,
         unet::{MotionModules, Unet, UnetConfig},
     },
-    layers::{Context, Init, KeyMask},
+    layers::{Context, Init, KeyMask, Rotary},
     weights::{FloatType, WeightFile, parameters, with_values},
 };
 
@@ -32,6 +32,7 @@ fn config(object_layers: ObjectLayers) -> UnetConfig {
         attention: vec![true, true, false],
         layers: 1,
         heads: 2,
+        rotary: None,
         norm_groups: 2,
         text_width: TEXT,
         motion: Some(MotionModules { heads: 2, max_frames: 4, middle: false }),
@@ -152,12 +153,13 @@ fn rows_of_a_batch_do_not_meet() {
     }
 }
 
-/// Wide enough for each way in which a product or a convolution is made, in five frames.
+/// Wide enough for each way in which a product or a convolution is made, in five frames; with positions.
 fn chunked(object_layers: ObjectLayers) -> UnetConfig {
     UnetConfig {
         latent_size: [5, 16, 16],
-        channels: vec![32, 64, 64],
+        channels: vec![64; 3],
         heads: 4,
+        rotary: Some(Rotary::even(16)),
         norm_groups: 8,
         motion: Some(MotionModules { heads: 4, max_frames: 5, middle: true }),
         ..config(object_layers)
@@ -207,6 +209,35 @@ fn frames_in_chunks_change_no_bit() {
         let found = network.clone().in_chunks(chunk).predict(&input).unwrap();
         assert!(bits(&found) == expected, "masked by {chunk:?}");
     }
+}
+
+#[test]
+fn positions_are_told_apart_where_asked_for() {
+    use ObjectLayer::{Absent, Unmasked};
+    for object_layers in [ObjectLayers::NONE, layers(Unmasked, Absent)] {
+        let with = chunked(object_layers);
+        let without = UnetConfig { rotary: None, ..with.clone() };
+        // The same parameters: positions have none.
+        let [found, plain] = [&with, &without].map(|config| {
+            bits(&network(config, 18).predict(&input(config, 19, Vec::new())).unwrap())
+        });
+        assert_ne!(found, plain, "{object_layers:?}");
+        // Frames attend within themselves, so only object layers know the frames' order by them.
+        let turned = Rotary { pairs: [8, 0, 0], ..Rotary::even(16) };
+        let frames = UnetConfig { rotary: Some(turned), ..with };
+        let found = bits(&network(&frames, 18).predict(&input(&frames, 19, Vec::new())).unwrap());
+        assert_eq!(found == plain, object_layers == ObjectLayers::NONE, "{object_layers:?}");
+    }
+}
+
+#[test]
+fn positions_that_do_not_fit_the_heads_are_refused() {
+    let config = UnetConfig { rotary: Some(Rotary::even(8)), ..chunked(ObjectLayers::NONE) };
+    let error = config.check().unwrap_err().to_string();
+    assert!(
+        error.contains("rotary.pairs") && error.contains("channels[0] = 64, got [1, 1, 2]"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -161,7 +161,7 @@ impl Nano {
 
     /// Full resolution without attention, as its tokens would be most of the work.
     fn unet(&self, variant: &Variant) -> Result<UnetConfig> {
-        let (layers, attention) = (1, vec![false, true, true]);
+        let (layers, heads, attention) = (1, 2, vec![false, true, true]);
         let blocks = layers * attention.iter().filter(|&&with| with).count();
         Ok(UnetConfig {
             latent_channels: self.channels,
@@ -170,7 +170,8 @@ impl Nano {
             channels: vec![32, 64, 64],
             attention,
             layers,
-            heads: 4,
+            heads,
+            rotary: Some(Rotary::even(64 / heads)),
             norm_groups: 8,
             text_width: self.text_width,
             motion: Some(MotionModules { heads: 4, max_frames: 32, middle: false }),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, backbone::ObjectLayers};
+use crate::{Error, Result, backbone::ObjectLayers, layers::Rotary};
 
 /// AnimateDiff's motion modules: temporal self-attention after every spatial stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,10 @@ pub struct UnetConfig {
     pub layers: usize,
     /// Heads of spatial attention.
     pub heads: usize,
+    /// Rotary positions of the tokens of spatial attention; none in the public networks, which tell places
+    /// apart by the borders of their convolutions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotary: Option<Rotary>,
     /// Groups of the group norms.
     pub norm_groups: usize,
     /// D: channels of the text.
@@ -58,6 +62,7 @@ impl UnetConfig {
             attention: vec![true, true, true, false],
             layers: 2,
             heads: 8,
+            rotary: None,
             norm_groups: 32,
             text_width: 768,
             motion: Some(MotionModules { heads: 8, max_frames: 32, middle: false }),
@@ -146,6 +151,20 @@ impl UnetConfig {
         }
         if !channels[0].is_multiple_of(2) {
             return refuse("channels", format!("expected an even number first, got {channels:?}"));
+        }
+        let last = channels.len() - 1; // the middle attends whatever its level does
+        let attends = |&(i, _): &(usize, &usize)| attention[i] || i == last;
+        for (i, &c) in channels.iter().enumerate().filter(attends) {
+            match &self.rotary {
+                Some(rotary) if 2 * heads * rotary.pairs.iter().sum::<usize>() != c => {
+                    let reason = format!(
+                        "expected half the channels of each of {heads} heads of channels[{i}] = {c}, got {:?}",
+                        rotary.pairs
+                    );
+                    return refuse("rotary.pairs", reason);
+                }
+                _ => {}
+            }
         }
         self.check_size(self.latent_size)?;
         let blocks = self.attention_levels().len();

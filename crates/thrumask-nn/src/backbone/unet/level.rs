@@ -83,7 +83,7 @@ impl Level {
         let resnet = &self.resnets[i];
         let x = pass.by_frames(xs, |xs, part| resnet.forward(Tensor::cat(xs.into(), 1), part));
         let x = match self.attentions.get(i) {
-            Some(attention) => attention.forward(x, pass, pass.objects[self.level]),
+            Some(attention) => attention.forward(x, pass, &pass.levels[self.level]),
             None => x,
         };
         match self.motion_modules.get(i) {
@@ -134,6 +134,9 @@ pub struct Middle {
     resnets: Vec<ResnetBlock>,
     attentions: Vec<SpatialTransformer>,
     motion_modules: Vec<MotionModule>,
+    /// Which of a pass's levels it is: the one after the coarsest.
+    #[module(skip)]
+    level: usize,
 }
 
 impl Middle {
@@ -147,6 +150,7 @@ impl Middle {
                 .map(|motion| MotionModule::new(init, config, motion, channels))
                 .into_iter()
                 .collect(),
+            level: config.levels(),
         }
     }
 
@@ -158,7 +162,7 @@ impl Middle {
         for (i, resnet) in self.resnets.iter().enumerate() {
             x = pass.by_frames([x], |[x], part| resnet.forward(x, part));
             if let Some(attention) = self.attentions.get(i) {
-                x = attention.forward(x, pass, None);
+                x = attention.forward(x, pass, &pass.levels[self.level]);
             }
             if let Some(motion) = self.motion_modules.get(i) {
                 x = motion.forward(x, pass);

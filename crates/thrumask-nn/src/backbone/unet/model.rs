@@ -7,12 +7,12 @@ use burn::{module::Module, tensor::Tensor};
 use super::{
     UnetConfig,
     level::{Level, Middle},
-    pass::Pass,
+    pass::{LevelContext, Pass, Positions},
     time::TimestepEmbedding,
 };
 use crate::{
     Result,
-    backbone::{Denoiser, DenoiserInput, ObjectContext},
+    backbone::{Denoiser, DenoiserInput},
     layers::{Convolution, GroupNorm, Init, norm::EPSILON},
 };
 
@@ -99,14 +99,18 @@ impl Denoiser for Unet {
         let channels = [config.latent_channels, config.condition_channels];
         input.check(channels, [t, h, w], config.text_width, &grids)?;
 
-        let mut objects: Vec<Option<&ObjectContext>> = vec![None; config.levels()];
-        levels.iter().zip(&input.objects).for_each(|(&level, o)| objects[level] = Some(o));
+        let mut known: Vec<LevelContext> = (0..config.levels())
+            .map(|level| [t, h >> level, w >> level])
+            .map(|grid| LevelContext { objects: None, positions: Positions::new(config, grid) })
+            .collect();
+        known.extend(known.last().cloned()); // the middle is as coarse as the last level
+        levels.iter().zip(&input.objects).for_each(|(&level, o)| known[level].objects = Some(o));
         let pass = Pass {
             batch,
             frames: t,
             time: thrumask_kernels::silu(self.time_embedding.forward(&input.time)), // [B, 4C]
             text: &input.text,
-            objects,
+            levels: known,
             frame_chunk: self.frame_chunk,
         };
         let channels = channels.iter().sum::<usize>();

@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 
 use burn::tensor::Tensor;
+use thrumask_kernels::RopeTable;
 
+use super::UnetConfig;
 use crate::{backbone::ObjectContext, layers::Context};
 
 /// One forward pass. Features are `[B·T, C, H, W]`, frame-major within a batch row.
@@ -13,10 +15,46 @@ pub struct Pass<'a> {
     /// SiLU of the time embedding, `[B, 4·C]`.
     pub time: Tensor<2>,
     pub text: &'a Context,
-    /// Object groups and prompts by level; `None` where no masked layer works.
-    pub objects: Vec<Option<&'a ObjectContext>>,
+    /// What the tokens of each level know, and at last those of the middle.
+    pub levels: Vec<LevelContext<'a>>,
     /// How many frames are worked on at once by what does not look across them; all when `None`.
     pub frame_chunk: Option<NonZeroUsize>,
+}
+
+/// What the tokens of a level know.
+#[derive(Clone)]
+pub struct LevelContext<'a> {
+    /// Their objects and prompts; `None` where no masked layer works.
+    pub objects: Option<&'a ObjectContext>,
+    /// Their places, where attention is to know them.
+    pub positions: Option<Positions>,
+}
+
+impl LevelContext<'_> {
+    /// Without objects, which are of all frames.
+    fn of_frames(&self) -> Self {
+        Self { objects: None, positions: self.positions.clone() }
+    }
+}
+
+/// Rotary positions of the tokens of a level.
+#[derive(Clone)]
+pub struct Positions {
+    /// Within a frame, `[H·W]`.
+    pub frame: RopeTable,
+    /// Within the video, `[T·H·W]`.
+    pub video: RopeTable,
+}
+
+impl Positions {
+    /// Those of a level's grid `[T, H, W]`.
+    pub fn new(config: &UnetConfig, [t, h, w]: [usize; 3]) -> Option<Self> {
+        let table = |rotary: &crate::layers::Rotary| Self {
+            frame: rotary.table([1, h, w]),
+            video: rotary.table([t, h, w]),
+        };
+        config.rotary.as_ref().map(table)
+    }
 }
 
 impl Pass<'_> {
@@ -47,7 +85,7 @@ impl Pass<'_> {
                 frames: count,
                 time: self.time.clone(),
                 text: self.text,
-                objects: vec![None; self.objects.len()],
+                levels: self.levels.iter().map(LevelContext::of_frames).collect(),
                 frame_chunk: None,
             };
             let taken = xs.each_ref().map(|x| {

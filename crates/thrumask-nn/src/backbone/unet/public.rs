@@ -139,6 +139,7 @@ impl UnetConfig {
             attention,
             layers: public.layers_per_block,
             heads: public.num_attention_heads.or(public.attention_head_dim).unwrap_or(8),
+            rotary: None,
             norm_groups: public.norm_num_groups,
             text_width: public.cross_attention_dim,
             motion: motion.then_some(MotionModules {

@@ -5,10 +5,10 @@ use burn::{module::Module, tensor::Tensor};
 
 use super::{
     UnetConfig,
-    pass::{Pass, features_of, tokens_of},
+    pass::{LevelContext, Pass, features_of, tokens_of},
 };
 use crate::{
-    backbone::{ObjectAttention, ObjectContext},
+    backbone::ObjectAttention,
     layers::{Attention, GatedMlp, GroupNorm, Init, LayerNorm, Pointwise},
 };
 
@@ -63,19 +63,24 @@ impl SpatialBlock {
     /// # Shapes
     /// - `z`: `[B·T, N, C]`
     /// - returns `[B·T, N, C]`
-    fn forward(&self, z: Tensor<3>, pass: &Pass<'_>, objects: Option<&ObjectContext>) -> Tensor<3> {
+    fn forward(&self, z: Tensor<3>, pass: &Pass<'_>, level: &LevelContext<'_>) -> Tensor<3> {
+        let LevelContext { objects, positions } = level;
+        let [frame, video] = match positions {
+            Some(positions) => [Some(&positions.frame), Some(&positions.video)],
+            None => [None; 2],
+        };
         let z = pass.by_frames([z], |[z], _| {
-            z.clone() + self.attn1.among(self.norm1.forward(z), None, None, None)
+            z.clone() + self.attn1.among(self.norm1.forward(z), frame, None, None)
         });
         let z = match &self.object_attention {
-            Some(layer) => joined(z, pass, |z| layer.among(z, None, objects)),
+            Some(layer) => joined(z, pass, |z| layer.among(z, video, *objects)),
             None => z,
         };
         let z = pass.by_frames([z], |[z], part| {
             joined(z, part, |z| z.clone() + self.attn2.to(self.norm2.forward(z), pass.text))
         });
         let z = match &self.object_cross_attention {
-            Some(layer) => joined(z, pass, |z| layer.to(z, pass.text, objects)),
+            Some(layer) => joined(z, pass, |z| layer.to(z, pass.text, *objects)),
             None => z,
         };
         pass.by_frames([z], |[z], _| z.clone() + self.ff.forward(self.norm3.forward(z)))
@@ -116,29 +121,19 @@ impl SpatialTransformer {
     /// # Shapes
     /// - `x`: `[B·T, C, H, W]`
     /// - returns `[B·T, C, H, W]`
-    pub fn forward(
-        &self,
-        x: Tensor<4>,
-        pass: &Pass<'_>,
-        objects: Option<&ObjectContext>,
-    ) -> Tensor<4> {
+    pub fn forward(&self, x: Tensor<4>, pass: &Pass<'_>, level: &LevelContext<'_>) -> Tensor<4> {
         match self.transformer_blocks.iter().all(SpatialBlock::is_per_frame) {
-            true => pass.by_frames([x], |[x], part| self.transform(x, part, None)),
-            false => self.transform(x, pass, objects),
+            true => pass.by_frames([x], |[x], part| self.transform(x, part, level)),
+            false => self.transform(x, pass, level),
         }
     }
 
-    fn transform(
-        &self,
-        x: Tensor<4>,
-        pass: &Pass<'_>,
-        objects: Option<&ObjectContext>,
-    ) -> Tensor<4> {
+    fn transform(&self, x: Tensor<4>, pass: &Pass<'_>, level: &LevelContext<'_>) -> Tensor<4> {
         let [_, _, h, w] = x.dims();
         let z = pass.by_frames([x.clone()], |[x], _| {
             self.proj_in.forward(tokens_of(self.norm.forward(x))) // [B·T, H·W, C]
         });
-        let z = self.transformer_blocks.iter().fold(z, |z, b| b.forward(z, pass, objects));
+        let z = self.transformer_blocks.iter().fold(z, |z, b| b.forward(z, pass, level));
         x + pass.by_frames([z], |[z], _| features_of(self.proj_out.forward(z), [h, w]))
     }
 }

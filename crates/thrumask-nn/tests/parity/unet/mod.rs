@@ -23,6 +23,7 @@ fn config(case: &str) -> UnetConfig {
         attention: vec![true, true, false],
         layers: 2,
         heads: 2,
+        rotary: None,
         norm_groups: 2,
         text_width: 6,
         motion: Some(MotionModules { heads: 4, max_frames: 8, middle: false }),
