@@ -2,20 +2,27 @@
 
 use std::path::Path;
 
+use burn::module::Module;
 use thrumask_core::{Error, fsio::write_atomic};
 use thrumask_nn::weights::WeightFile;
 
 use super::{Optimizer, RunConfig, TrainConfig, optimizer::Slot};
-use crate::{Result, model::files::to_json};
+use crate::{
+    Result,
+    model::files::{read_bytes, to_json},
+};
 
 /// File name of the newest checkpoint in a run's folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// Prefix of the averaged parameters.
+const AVERAGED: &str = "ema/";
 
 /// Parts of a slot, by their prefix in the file.
 type Part = (&'static str, fn(&mut Slot) -> &mut Vec<f32>);
 const PARTS: [Part; 4] = [
     ("values/", |s| &mut s.values),
-    ("ema/", |s| &mut s.ema),
+    (AVERAGED, |s| &mut s.ema),
     ("mean/", |s| &mut s.mean),
     ("square/", |s| &mut s.square),
 ];
@@ -81,4 +88,19 @@ pub fn restore(folder: &Path, config: &TrainConfig, optimizer: &mut Optimizer) -
         }
     }
     Ok(true)
+}
+
+/// A network with the parameters of a model file, or with the averaged ones of a checkpoint.
+///
+/// # Errors
+/// [`Error::Io`] when the file cannot be read, [`thrumask_nn::Error::Weights`] when it is broken or has other
+/// parameters than the network.
+pub fn averaged<M: Module>(path: &Path, network: M) -> Result<M> {
+    let what = path.display().to_string();
+    let file = WeightFile::read(&what, &read_bytes(path)?)?;
+    let prefix = match file.tensors.keys().any(|name| name.starts_with(AVERAGED)) {
+        true => AVERAGED,
+        false => "",
+    };
+    Ok(file.load_into(&what, prefix, network)?)
 }

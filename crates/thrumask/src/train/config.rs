@@ -91,6 +91,10 @@ pub struct RunConfig {
     pub validate_every: u64,
     /// Samples of the fixed validation set.
     pub validation_samples: usize,
+    /// A model file, or a checkpoint of another run (its averaged parameters), that the first parameters
+    /// are taken from; fresh ones when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<std::path::PathBuf>,
 }
 
 /// How parameters move.

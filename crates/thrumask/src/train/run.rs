@@ -104,31 +104,46 @@ pub fn train_configured(
     report: &mut dyn FnMut(Report),
 ) -> Result<Outcome> {
     match config.task {
-        TaskName::Autoencoder => {
-            train(&AutoencoderTask::new(config, device)?, config, folder, device, stop, report)
-        }
+        TaskName::Autoencoder => train(
+            &AutoencoderTask::new(config, device)?,
+            config,
+            base,
+            folder,
+            device,
+            stop,
+            report,
+        ),
         TaskName::Segmenter => {
-            train(&SegmenterTask::new(config, device)?, config, folder, device, stop, report)
+            train(&SegmenterTask::new(config, device)?, config, base, folder, device, stop, report)
         }
         TaskName::Classifier => {
-            train(&ClassifierTask::new(config, device)?, config, folder, device, stop, report)
+            train(&ClassifierTask::new(config, device)?, config, base, folder, device, stop, report)
         }
-        TaskName::Motion | TaskName::Video | TaskName::Ti2v => {
-            train(&StageTask::new(config, base, device)?, config, folder, device, stop, report)
-        }
+        TaskName::Motion | TaskName::Video | TaskName::Ti2v => train(
+            &StageTask::new(config, base, device)?,
+            config,
+            base,
+            folder,
+            device,
+            stop,
+            report,
+        ),
     }
 }
 
-/// Trains until the end or until `stop` says so; resumes from the newest checkpoint in `folder`.
+/// Trains until the end or until `stop` says so; resumes from the newest checkpoint in `folder`, else begins
+/// with the parameters of `run.start`, relative to `base`.
 ///
 /// `folder` receives `config.json`, `checkpoint.safetensors`, `log.jsonl`, `sheet-*.png` and
 /// `model.safetensors` (averaged parameters, rewritten at each validation).
 ///
 /// # Errors
-/// What the task's functions give, and [`Error::Io`] when the folder cannot be written.
+/// What the task's functions give, [`Error::Io`] when the folder cannot be written, and as
+/// [`checkpoint::averaged`].
 pub fn train<T: Task>(
     task: &T,
     config: &TrainConfig,
+    base: &Path,
     folder: &Path,
     device: &Device,
     stop: &dyn Fn() -> bool,
@@ -139,7 +154,12 @@ pub fn train<T: Task>(
     fsio::remove_leftovers(folder)?;
     let fresh = task.fresh(device)?;
     let mut optimizer = Optimizer::new(config.optimizer.clone(), parameters(&fresh));
-    checkpoint::restore(folder, config, &mut optimizer)?;
+    if !checkpoint::restore(folder, config, &mut optimizer)? {
+        if let Some(start) = &config.run.start {
+            let begun = checkpoint::averaged(&base.join(start), fresh.clone())?;
+            optimizer = Optimizer::new(config.optimizer.clone(), parameters(&begun));
+        }
+    }
     let described = serde_json::to_string_pretty(config).unwrap_or_default();
     write_atomic(folder.join("config.json"), described.as_bytes())?;
     let mut log = Log::open(folder, optimizer.step)?;

@@ -10,7 +10,7 @@ use thrumask_nn::{
     diffusion::process::{Diffusion, Process},
     layers::Init,
     text::Vocabulary,
-    weights::parameters,
+    weights::{WeightFile, parameters},
 };
 
 use super::*;
@@ -196,4 +196,45 @@ fn every_variant_trains_and_validates() {
     }
     // The first masks moved along whatever flow overlap the true ones somewhere.
     assert!(scores["mean_iou"] > 0.0, "{scores:?}");
+}
+
+#[test]
+fn a_run_starts_from_the_parameters_of_another() {
+    let base = tempfile::tempdir().unwrap();
+    let autoencoder = Autoencoder::new(&mut Init::new(1, &Device::flex()), &LATENTS).unwrap();
+    let bytes = write_autoencoder(&autoencoder).unwrap();
+    std::fs::write(base.path().join("autoencoder.safetensors"), bytes).unwrap();
+    let run = |name: &str, overrides: &[&str]| {
+        let config = read(overrides).unwrap();
+        let device = Device::flex().autodiff();
+        let folder = base.path().join(name);
+        train_configured(&config, base.path(), &folder, &device, &|| false, &mut |_| ()).map(|_| {
+            let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
+            WeightFile::read(name, &bytes).unwrap().tensors
+        })
+    };
+    // At a rate of zero a run ends with what it began with.
+    let still = |start: &str| {
+        let start = format!("run.start={start:?}");
+        ["run.seed=9", "optimizer.rate=0", "optimizer.matrix_rate=0", &start].map(str::to_owned)
+    };
+    let first = run("first", &[]).unwrap();
+    for start in ["first/model.safetensors", "first/checkpoint.safetensors"] {
+        let found = run(&start.replace('/', "-"), &still(start).each_ref().map(|o| &**o)).unwrap();
+        assert_eq!(found.len(), first.len());
+        for ((name, (shape, values)), (other, (expected_shape, expected))) in
+            found.iter().zip(&first)
+        {
+            assert_eq!((name, shape), (other, expected_shape));
+            for (a, b) in values.iter().zip(expected) {
+                assert!((a - b).abs() <= 1e-3 * b.abs().max(1e-3), "{name}: {a}, {b} in {start}");
+            }
+        }
+    }
+    assert_ne!(run("fresh", &["run.seed=9"]).unwrap(), first);
+    // Parameters of something else are refused by name, and nothing is begun.
+    let other = still("autoencoder.safetensors");
+    let error = run("none", &other.each_ref().map(|o| &**o)).unwrap_err().to_string();
+    assert!(error.contains("autoencoder.safetensors") && error.contains("missing"), "{error}");
+    assert!(!base.path().join("none/config.json").exists());
 }
