@@ -98,6 +98,8 @@ fn pointwise_operators_norms_and_products() {
 fn attention_of_every_kind() {
     let three = ([2, 9, 12], [2, 9, 12], [2, 9, 12]);
     agree("dense", three, |q, k, v| attention(q, k, v, 3, None));
+    let many = ([2, 5, 12], [2, 40, 12], [2, 40, 12]);
+    agree("many keys", many, |q, k, v| attention(q, k, v, 3, None));
     agree("some keys", three, |q, k, v| attention(q, k, v, 3, Some(&[4, 9])));
     let ids: Vec<u8> = (0..18).map(|i| i * 7 % 4).collect();
     let groups = TokenGroups::new(&ids, 2, 9);

@@ -2,6 +2,7 @@
 //! token sees (eq. 2). The scale is `1 / sqrt(D)`, memory is linear in the number of tokens, and a
 //! key that a query may not attend to has no influence on outputs or gradients, whatever its value.
 
+mod few;
 mod groups;
 mod kernel;
 mod op;
@@ -43,7 +44,10 @@ pub fn attention(
     if bridge::is_fast(&q) {
         return fused(q, k, v, heads, Plan::Dense(key_len.map(Into::into)));
     }
-    reference::attention(q, k, v, heads, key_len)
+    match key_len {
+        None if keys <= few::MOST_KEYS => few::attention(q, k, v, heads),
+        _ => reference::attention(q, k, v, heads, key_len),
+    }
 }
 
 /// Exact masked self-attention (eq. 3): a token attends only to the tokens of its own group. Costs
