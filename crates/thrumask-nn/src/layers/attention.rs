@@ -65,6 +65,20 @@ impl Attention {
         Self { query_norm: None, key_norm: None, ..plain }
     }
 
+    /// Attention of `heads` heads over `inner` channels from `width` channels to others of `width`, for
+    /// [`Self::between`]; every map has a bias and nothing a norm.
+    pub fn through(init: &mut Init, width: usize, inner: usize, heads: usize) -> Self {
+        Self {
+            query: Linear::new(init, width, inner, 1.0),
+            key: Linear::new(init, width, inner, 1.0),
+            value: Linear::new(init, width, inner, 1.0),
+            output: Linear::new(init, inner, width, 1.0),
+            query_norm: None,
+            key_norm: None,
+            heads,
+        }
+    }
+
     /// With a bias at the output, zero at first.
     pub fn biased(mut self, init: &Init) -> Self {
         let width = self.output.weight.lazy_shape()[1];
@@ -110,6 +124,18 @@ impl Attention {
             None => thrumask_kernels::attention(query, key, value, self.heads, lengths),
         };
         self.output.forward(mixed)
+    }
+
+    /// Attention whose queries, keys and values are made of different tokens.
+    ///
+    /// # Shapes
+    /// - `query`: `[B, N, C]`
+    /// - `key`, `value`: `[B, L, D]`
+    /// - returns `[B, N, C]`
+    pub fn between(&self, query: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
+        let (query, key) = (self.queries(query), self.keys(key));
+        let value = self.value.forward(value);
+        self.output.forward(thrumask_kernels::attention(query, key, value, self.heads, None))
     }
 
     /// Cross-attention to a context.

@@ -7,6 +7,34 @@ use burn::{
 
 use super::{Init, Linear};
 
+/// One vector for each of a number of ids.
+#[derive(Module, Debug)]
+pub struct Embedding {
+    /// `[ids, C]`.
+    pub table: Param<Tensor<2>>,
+}
+
+impl Embedding {
+    /// Vectors of normal numbers of standard deviation `std`.
+    pub fn new(init: &mut Init, ids: usize, width: usize, std: f32) -> Self {
+        Self { table: init.normal([ids, width], std) }
+    }
+}
+
+/// A parameter that stands alone: public files call it by its path, with nothing after it.
+#[derive(Module, Debug)]
+pub struct Lone<const D: usize> {
+    /// Of any shape.
+    pub value: Param<Tensor<D>>,
+}
+
+impl<const D: usize> Lone<D> {
+    /// Normal numbers of standard deviation `std`.
+    pub fn new(init: &mut Init, shape: [usize; D], std: f32) -> Self {
+        Self { value: init.normal(shape, std) }
+    }
+}
+
 /// Frequencies of the sinusoidal time embedding.
 const TIME_FREQUENCIES: usize = 32;
 

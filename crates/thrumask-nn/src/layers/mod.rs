@@ -14,7 +14,7 @@ pub use attention::Attention;
 pub use block::EncoderBlock;
 pub use context::{Context, KeyMask};
 pub use convolution::Convolution;
-pub use embedding::{LearnedPositions, TimeEmbedding};
+pub use embedding::{Embedding, LearnedPositions, Lone, TimeEmbedding};
 pub use init::Init;
 pub use linear::{GatedMlp, Linear, Mlp, Pointwise};
 pub use norm::{GroupNorm, LayerNorm, RmsNorm};

@@ -2,23 +2,16 @@
 //! Supervision", ICML 2021), as transformers' `CLIPTextModel` (5.23).
 
 use burn::{
-    module::{Module, Param},
+    module::Module,
     tensor::{Bool, Int, Tensor, TensorData},
 };
 
 use super::{Activation, ClipTextConfig, names};
 use crate::{
     Error, Result,
-    layers::{Init, LayerNorm, Linear, init::in_32_bits},
+    layers::{Embedding, Init, LayerNorm, Linear, init::in_32_bits},
     weights::{TensorSource, load_public},
 };
-
-/// One vector for each of a number of ids.
-#[derive(Module, Debug)]
-struct Embedding {
-    /// `[ids, C]`.
-    table: Param<Tensor<2>>,
-}
 
 /// Attention of each token to itself and to those before it.
 #[derive(Module, Debug)]
@@ -122,8 +115,8 @@ impl ClipText {
         config.check()?;
         let width = config.width;
         Ok(Self {
-            tokens: Embedding { table: init.normal([config.vocabulary, width], 0.5) },
-            positions: Embedding { table: init.normal([config.positions, width], 0.3) },
+            tokens: Embedding::new(init, config.vocabulary, width, 0.5),
+            positions: Embedding::new(init, config.positions, width, 0.3),
             blocks: (0..config.depth).map(|_| Block::new(init, config)).collect(),
             norm: LayerNorm::new(init, width),
             config: config.clone(),
