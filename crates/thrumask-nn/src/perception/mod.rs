@@ -3,12 +3,14 @@
 //! - [`grounded`]: finds the objects that texts name, as masks (the segmenter's network).
 //! - [`classifier`]: what the objects of a video are and do (to measure videos with).
 //! - [`lpips`]: how different two pictures look.
+//! - [`raft`]: optical flow.
 
 use burn::tensor::Tensor;
 
 pub mod classifier;
 pub mod grounded;
 pub mod lpips;
+pub mod raft;
 
 /// −log of the probability of the truth, from logits, without overflow:
 /// max(x, 0) − x·y + log(1 + exp(−|x|)).

@@ -20,6 +20,7 @@ mod lpips;
 mod manifests;
 mod norms;
 mod optimiser;
+mod raft;
 mod rotary;
 mod schedulers;
 mod tiny_autoencoder;
