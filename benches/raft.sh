@@ -15,7 +15,7 @@ height=${3:-240}
 python=${PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cargo build --release --quiet -p thrumask --example compare_raft
+cargo build --release --quiet -p thrumask-nn --example compare_raft
 ours="${CARGO_TARGET_DIR:-target}/release/examples/compare_raft"
 export RAYON_NUM_THREADS=2 OMP_NUM_THREADS=2
 round=0
@@ -29,8 +29,11 @@ while [ "$round" -lt "$rounds" ]; do
         MALLOC_TOP_PAD_=67108864 "$python" benches/peers/raft.py "$work" >>"$work/lines.jsonl"
 done
 "$python" -c "import json, statistics, sys
-sys.path.insert(0, 'benches')
-from table import shown
+def shown(samples):
+    ordered = sorted(samples)
+    low, high = ordered[len(ordered) // 10], ordered[-1 - len(ordered) // 10]
+    return f'{statistics.median(ordered):.4g} ({low:.4g}–{high:.4g})'
+
 cases = {}
 for line in open(sys.argv[1]):
     row = json.loads(line)

@@ -1,5 +1,5 @@
 """PyTorch's side of benches/raft.sh: torchvision's raft_large with the weights and pictures that
-crates/thrumask/examples/compare_raft.rs wrote. Checks that its flow is the same to 1e-3, then times it: as it
+crates/thrumask-nn/examples/compare_raft.rs wrote. Checks that its flow is the same to 1e-3, then times it: as it
 is, and with only the last flow enlarged, as ours does.
 
     python benches/peers/raft.py FOLDER

@@ -1,7 +1,7 @@
 //! Our side of `tests/parity/check.py`: one network with the weights and inputs of a file that the reference
 //! wrote, or whole runs of samplers, the output into another.
 //!
-//! `cargo run --release -p thrumask-nn --example parity_case -- unet|vae|clip|sampler CASE.safetensors OUT.safetensors`
+//! `cargo run --release -p thrumask-nn --example parity_case -- unet|vae|clip|sampler|raft CASE.safetensors OUT.safetensors`
 
 // Helpers of tests and examples may unwrap as the tests themselves do.
 #![allow(clippy::unwrap_used)]
@@ -15,6 +15,7 @@ use thrumask_nn::{
     },
     diffusion::sampler::{Sampler, sample},
     layers::{Context, KeyMask},
+    perception::raft::{Raft, RaftConfig, RaftOptions, Similarities},
     text::clip::{ClipText, ClipTextConfig},
     weights::{WeightFile, only_prefix},
 };
@@ -29,7 +30,8 @@ fn main() {
         "vae" => vae(&file, &mut out),
         "clip" => clip(&file, &mut out),
         "sampler" => sampler(&file, &mut out),
-        other => panic!("expected unet, vae, clip or sampler, got {other}"),
+        "raft" => raft(&file, &mut out),
+        other => panic!("expected unet, vae, clip, sampler or raft, got {other}"),
     }
     std::fs::write(to, out.write(false).unwrap()).unwrap();
 }
@@ -88,6 +90,23 @@ fn clip(file: &WeightFile, out: &mut WeightFile) {
     let ids: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
     let ids: Vec<Vec<u32>> = ids.chunks(shape[1]).map(<[u32]>::to_vec).collect();
     insert(out, "out", network.forward(&ids, 0).unwrap());
+}
+
+/// Flow from one picture to another, by all pairs and on demand, small or large by the weights.
+fn raft(file: &WeightFile, out: &mut WeightFile) {
+    let state = only_prefix(file, "state.");
+    let config = RaftConfig::of("state", &state).unwrap();
+    let network = Raft::load("state", &state, &config, &Device::flex()).unwrap();
+    for (name, similarities) in
+        [("", Similarities::AllPairs), ("on_demand.", Similarities::OnDemand)]
+    {
+        let iterations = file.metadata["config"].parse().unwrap();
+        let options = RaftOptions { iterations, similarities: Some(similarities) };
+        let [first, second, start] = ["first", "second", "start"].map(|n| tensor::<4>(file, n));
+        let flow = network.forward(first, second, Some(start), &options).unwrap();
+        insert(out, &format!("{name}coarse"), flow.coarse);
+        insert(out, &format!("{name}full"), flow.full);
+    }
 }
 
 /// One run: solver and what the network was trained for, as configurations have them.

@@ -2,21 +2,23 @@
 //! `{"name", "forward": [ms], "extra_mib", "peak_mib"}`. Random weights, pictures and the flow go into a
 //! folder, for `benches/peers/raft.py` to do the same with and to compare.
 //!
-//! `cargo run --release -p thrumask --example compare_raft -- FOLDER WIDTH HEIGHT [on-demand]`
+//! `cargo run --release -p thrumask-nn --example compare_raft -- FOLDER WIDTH HEIGHT [on-demand]`
 
 // Helpers of tests and examples may unwrap as the tests themselves do.
 #![allow(clippy::unwrap_used)]
 
-mod comparison;
+#[path = "../../thrumask-kernels/examples/measure/mod.rs"]
+mod measure;
 
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use comparison::{Memory, insert, time};
+use measure::{Memory, time};
 use thrumask_nn::{
     diffusion::noise::Noise,
     layers::Init,
     perception::raft::{Raft, RaftConfig, RaftNaming, RaftOptions, Similarities},
+    pixels::host_values,
     weights::{FloatType, FreshTensors, WeightFile, public_shapes},
 };
 
@@ -24,6 +26,11 @@ fn main() {
     thrumask_kernels::keep_freed_memory();
     // On a thread of the pool, as the program does.
     rayon::scope(|_| bench());
+}
+
+fn insert(file: &mut WeightFile, name: &str, tensor: Tensor<4>) {
+    let shape = tensor.dims().to_vec();
+    file.tensors.insert(name.into(), (shape, host_values(tensor)));
 }
 
 fn bench() {
