@@ -33,7 +33,7 @@ mod target;
 mod team;
 mod tile;
 
-pub use activation::{gelu, gelu_tanh, silu};
+pub use activation::{gelu, gelu_tanh, sigmoid, silu, tanh};
 pub use attention::{
     PromptVisibility, TokenGroups, attention, grouped_attention, grouped_cross_attention,
 };

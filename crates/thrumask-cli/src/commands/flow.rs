@@ -7,9 +7,7 @@ use clap::Args;
 use serde_json::json;
 use thrumask::{eval::displacement, pipeline::Reporter};
 use thrumask_core::{
-    Clip, FlowField, FlowWheel, Picture, WriteOptions,
-    flow::is_flo,
-    fsio::read_limited,
+    Clip, FlowField, FlowWheel, Picture, WriteOptions, flow::is_flo, fsio::read_limited,
 };
 use thrumask_nn::perception::raft::{FlowTask, Raft, RaftOptions};
 
@@ -94,7 +92,10 @@ impl Flow {
         let wheel = self.greatest.map(FlowWheel::new).transpose()?;
         let found = self.found(wheel.as_ref())?;
         let count = found.fields.len();
-        ensure!(count > 0, "expected at least two frames, between which something can move, got one");
+        ensure!(
+            count > 0,
+            "expected at least two frames, between which something can move, got one"
+        );
         let greatest = found.fields.iter().fold(0.0f32, |a, f| a.max(f.greatest()));
         let mean = found.fields.iter().map(FlowField::mean).sum::<f32>() / count as f32;
         // Where nothing moves any wheel draws white.

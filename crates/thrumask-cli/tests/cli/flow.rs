@@ -134,7 +134,10 @@ fn what_does_not_fit_is_refused() {
     let error = place.fails(1, &with(&["clip", "--out", "a.png"], &NETWORK));
     assert!(error.contains("2 fields"), "{error}");
     assert!(!place.at("a.png").exists());
-    place.write("other.safetensors", thrumask_nn::weights::WeightFile::default().write(false).unwrap());
+    place.write(
+        "other.safetensors",
+        thrumask_nn::weights::WeightFile::default().write(false).unwrap(),
+    );
     let error = place.fails(1, &with(&pair, &["--weights", "other.safetensors"]));
     assert!(error.contains("RAFT"), "{error}");
     place.write("cut.flo", &b"PIEH\x08\0\0\0\x08\0\0\0"[..]);
@@ -199,7 +202,8 @@ fn a_photograph_moved_by_hand_is_found_to_have_moved() {
     place.ok(&["flow", "0.png", "1.png", "--weights", &weights, "--out", "a.flo"]);
     let found = FlowField::read_flo(place.at("a.flo")).unwrap();
     // The camera went 6 to the left and 3 down: things go 6 to the right and 3 up.
-    let mut errors: Vec<f32> = found.vectors().iter().map(|v| (v[0] - 6.0).hypot(v[1] + 3.0)).collect();
+    let mut errors: Vec<f32> =
+        found.vectors().iter().map(|v| (v[0] - 6.0).hypot(v[1] + 3.0)).collect();
     errors.sort_by(f32::total_cmp);
     let median = errors[errors.len() / 2];
     println!("median error {median:.3} px");
@@ -210,7 +214,8 @@ fn a_photograph_moved_by_hand_is_found_to_have_moved() {
 fn real_clips_move() {
     let Some(data) = data() else { return };
     let (place, weights) = (Place::new(), text(&data.join("raft-small/raft-small.pth")));
-    let clips = ["01_dog.mp4", "05_default_juggle.mp4"].map(|name| text(&data.join("clips").join(name)));
+    let clips =
+        ["01_dog.mp4", "05_default_juggle.mp4"].map(|name| text(&data.join("clips").join(name)));
     let options = ["--weights", &weights, "--frames", "4", "--side", "180", "--json"];
     let said = place.ok(&[&["eval", "motion", &clips[0], &clips[1]], &options[..]].concat());
     let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();

@@ -112,7 +112,8 @@ impl Pyramid {
                     let scale = 0.5f32.powi(i as i32);
                     let (x, y) = (x * scale, y * scale);
                     // Casts keep numbers far outside within range.
-                    let corner = [y, x].map(|v| (v.floor() as i64).saturating_sub(self.radius as i64));
+                    let corner =
+                        [y, x].map(|v| (v.floor() as i64).saturating_sub(self.radius as i64));
                     self.fill(level, (at, image), corner, &mut window);
                     interpolate(&window, side, [y - y.floor(), x - x.floor()], out);
                 }

@@ -109,9 +109,7 @@ impl Block {
     ) -> Self {
         let narrow = outputs / 4;
         let (sizes, middle) = match bottleneck {
-            true => {
-                (vec![(1, [inputs, narrow]), (3, [narrow; 2]), (1, [narrow, outputs])], 1)
-            }
+            true => (vec![(1, [inputs, narrow]), (3, [narrow; 2]), (1, [narrow, outputs])], 1),
             false => (vec![(3, [inputs, outputs]), (3, [outputs; 2])], 0),
         };
         let steps = sizes.into_iter().map(|(kernel, io)| Step::new(init, kernel, io, norm));

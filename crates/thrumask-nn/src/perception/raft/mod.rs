@@ -29,7 +29,7 @@ use burn::{
 pub use config::{RaftConfig, STRIDE};
 pub use correlation::Similarities;
 pub use names::RaftNaming;
-pub use pictures::{FlowTask, carried, LEAST_SIDE};
+pub use pictures::{FlowTask, LEAST_SIDE, carried};
 
 use self::{
     correlation::Pyramid,
@@ -181,7 +181,11 @@ impl Raft {
         let [first, second] = features;
         let [batch, _, height, width] = first.dims();
         if first.dims() != second.dims() {
-            return Err(Error::shape("features of the second picture", first.dims(), second.dims()));
+            return Err(Error::shape(
+                "features of the second picture",
+                first.dims(),
+                second.dims(),
+            ));
         }
         let expected = [batch, self.config.context, height, width];
         if context.context.dims() != expected {

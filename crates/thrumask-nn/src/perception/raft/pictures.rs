@@ -25,7 +25,8 @@ fn padded(picture: &Picture, device: &Device) -> Tensor<4> {
     let Size { width, height } = picture.size();
     let ([top, bottom], [left, right]) = (padding(height), padding(width));
     let (rows, columns) = (top + height + bottom, left + width + right);
-    let inside = |at: usize, before: usize, length: usize| at.saturating_sub(before).min(length - 1);
+    let inside =
+        |at: usize, before: usize, length: usize| at.saturating_sub(before).min(length - 1);
     let mut values = vec![0.0; 3 * rows * columns];
     for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
         let rgb = picture.pixel(inside(x, left, width), inside(y, top, height));
@@ -63,8 +64,8 @@ impl Raft {
     /// Flow from one picture to another.
     ///
     /// # Errors
-    /// [`Error::Shape`] when sizes differ or a side is below [`LEAST_SIDE`]; [`Error::Config`] without an
-    /// iteration.
+    /// [`thrumask_core::Error::Mismatch`] when sizes differ or a side is below [`LEAST_SIDE`];
+    /// [`Error::Config`] without an iteration.
     pub fn flow(
         &self,
         first: &Picture,
@@ -97,11 +98,14 @@ impl Raft {
         let (mut before, mut start) = (None, None);
         for (i, frame) in frames.iter().enumerate() {
             if frame.size() != size {
-                return Err(Error::shape("size of a frame", size, frame.size()).into());
+                let what = format!("size of frame {i}");
+                let error = thrumask_core::Error::mismatch(what, size, frame.size());
+                return Err(Error::from(error).into());
             }
             if size.width < LEAST_SIDE || size.height < LEAST_SIDE {
                 let expected = format!("at least {LEAST_SIDE} × {LEAST_SIDE} pixels");
-                return Err(Error::shape("frame", expected, size).into());
+                let error = thrumask_core::Error::mismatch("frame", expected, size);
+                return Err(Error::from(error).into());
             }
             let pixels = padded(frame, &device);
             let features = self.features(pixels.clone())?;

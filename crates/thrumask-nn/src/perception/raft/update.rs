@@ -2,12 +2,9 @@
 
 use burn::{
     module::Module,
-    tensor::{
-        Tensor,
-        activation::{relu, sigmoid},
-    },
+    tensor::{Tensor, activation::relu},
 };
-use thrumask_kernels::conv2d_same;
+use thrumask_kernels::{conv2d_same, sigmoid, tanh};
 
 use super::config::RaftConfig;
 use crate::layers::{Convolution, Init, Pointwise};
@@ -112,7 +109,7 @@ impl InContext {
         };
         let gates = sigmoid(of(state.clone(), &self.gates)); // [B, 2·hidden, H, W]
         let [update, reset] = [0, 1].map(|i| gates.clone().narrow(1, i * hidden, hidden));
-        let candidate = of(reset * state.clone(), &self.candidate).tanh();
+        let candidate = tanh(of(reset * state.clone(), &self.candidate));
         // (1 − z)·h + z·q
         state.clone() + update * (candidate - state)
     }

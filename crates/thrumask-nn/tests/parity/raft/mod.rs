@@ -172,8 +172,8 @@ fn the_real_small_network_on_two_frames() {
     let data = Path::new(&data).join("raft-small");
     let raft = Raft::open(data.join("raft-small.pth"), &Device::flex()).unwrap();
     assert_eq!(raft.config(), &RaftConfig::small());
-    let [first, second] = ["frame_0016.png", "frame_0017.png"]
-        .map(|name| Picture::read(data.join(name)).unwrap());
+    let [first, second] =
+        ["frame_0016.png", "frame_0017.png"].map(|name| Picture::read(data.join(name)).unwrap());
     let expected = Fixture::read(include_bytes!("real.safetensors"));
     let [_, rows, columns] = expected.shape("flow")[..] else { panic!("a flow") };
     let expected = expected.values("flow");
