@@ -40,6 +40,28 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     reference::silu(x)
 }
 
+/// `1 / (1 + e^-x)`; below -86 that of -86.
+///
+/// # Shapes
+/// Any shape, kept.
+pub fn sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if bridge::is_fast(&x) {
+        return bridge::apply1(Activate(Sigmoid), x);
+    }
+    reference::sigmoid(x)
+}
+
+/// The hyperbolic tangent, within 2e-7.
+///
+/// # Shapes
+/// Any shape, kept.
+pub fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if bridge::is_fast(&x) {
+        return bridge::apply1(Activate(Tanh), x);
+    }
+    reference::tanh(x)
+}
+
 /// A pointwise function and its derivative.
 trait Pointwise: Clone + Copy + std::fmt::Debug + Send + Sync + 'static {
     fn value<S: Simd>(self, simd: S, x: S::V) -> S::V;
@@ -61,6 +83,12 @@ struct GeluTanh;
 
 #[derive(Clone, Copy, Debug)]
 struct Silu;
+
+#[derive(Clone, Copy, Debug)]
+struct Sigmoid;
+
+#[derive(Clone, Copy, Debug)]
+struct Tanh;
 
 /// `Φ(x) - 1/2 = x P(x²) / Q(x²)` up to 5.5 either way, the lowest power first: fitted by least squares weighted
 /// again and again (Lawson), within 3e-9 up to 5.2 and then above 1/2, so that sums of `Φ` end at exactly 0 and 1.
@@ -142,6 +170,34 @@ impl Pointwise for Silu {
         let gate = unless_gone(simd, x, simd.sigmoid(x));
         let one = simd.splat(1.0);
         simd.mul(gate, simd.fma(x, simd.sub(one, gate), one))
+    }
+}
+
+impl Pointwise for Sigmoid {
+    #[inline(always)]
+    fn value<S: Simd>(self, simd: S, x: S::V) -> S::V {
+        simd.sigmoid(x)
+    }
+
+    #[inline(always)]
+    fn slope<S: Simd>(self, simd: S, x: S::V) -> S::V {
+        let gate = unless_gone(simd, x, simd.sigmoid(x));
+        simd.mul(gate, simd.sub(simd.splat(1.0), gate))
+    }
+}
+
+impl Pointwise for Tanh {
+    /// `2 sigmoid(2 x) - 1`
+    #[inline(always)]
+    fn value<S: Simd>(self, simd: S, x: S::V) -> S::V {
+        let gate = simd.sigmoid(simd.add(x, x));
+        simd.fma(simd.splat(2.0), gate, simd.splat(-1.0))
+    }
+
+    #[inline(always)]
+    fn slope<S: Simd>(self, simd: S, x: S::V) -> S::V {
+        let value = self.value(simd, x);
+        simd.fnma(value, value, simd.splat(1.0))
     }
 }
 

@@ -33,11 +33,11 @@ mod target;
 mod team;
 mod tile;
 
-pub use activation::{gelu, gelu_tanh, silu};
+pub use activation::{gelu, gelu_tanh, sigmoid, silu, tanh};
 pub use attention::{
     PromptVisibility, TokenGroups, attention, grouped_attention, grouped_cross_attention,
 };
-pub use convolution::{ConvolutionOptions, conv2d, temporal_conv};
+pub use convolution::{ConvolutionOptions, conv2d, conv2d_same, temporal_conv};
 pub use linear::linear;
 pub use memory::{LineAllocator, keep_freed_memory};
 pub use norm::{group_norm, group_norm_silu, layer_norm, layer_norm_modulate, rms_norm};

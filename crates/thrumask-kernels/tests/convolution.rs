@@ -8,7 +8,7 @@ mod common;
 use burn::tensor::Tensor;
 use common::*;
 use proptest::prelude::*;
-use thrumask_kernels::{ConvolutionOptions, conv2d, reference, temporal_conv};
+use thrumask_kernels::{ConvolutionOptions, conv2d, conv2d_same, reference, temporal_conv};
 
 /// Output and gradients of a function of an input, weights and a bias.
 fn outcome<const D: usize>(
@@ -148,5 +148,21 @@ proptest! {
         prop_assume!(kernel.1 <= size.1 * magnify + 2 * padding);
         let options = ConvolutionOptions { stride, padding, magnify, silu: false };
         check_2d([batch, channels.0, size.0, size.1], channels.1, [kernel.0, kernel.1], options);
+    }
+}
+
+#[test]
+fn kernels_of_two_sides_keep_the_size() {
+    for (x, w) in [
+        ([2, 3, 9, 7], [5, 3, 1, 5]),
+        ([1, 14, 30, 54], [26, 14, 5, 1]),
+        ([1, 14, 30, 54], [26, 14, 1, 5]),
+        ([2, 12, 5, 4], [12, 12, 3, 3]),
+        ([1, 4, 2, 3], [2, 4, 7, 3]),
+        ([1, 2, 6, 6], [3, 2, 1, 1]),
+    ] {
+        let fast = outcome(x, w, conv2d_same);
+        assert_eq!(fast[0].len(), x[0] * w[0] * x[2] * x[3]);
+        agree(&fast, &outcome(x, w, reference::conv2d_same));
     }
 }

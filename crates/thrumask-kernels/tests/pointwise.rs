@@ -77,6 +77,8 @@ fn activations_agree() {
             unary("gelu", dims, spread, fast::gelu, reference::gelu);
             unary("gelu_tanh", dims, spread, fast::gelu_tanh, reference::gelu_tanh);
             unary("silu", dims, spread, fast::silu, reference::silu);
+            unary("sigmoid", dims, spread, fast::sigmoid, reference::sigmoid);
+            unary("tanh", dims, spread, fast::tanh, reference::tanh);
             unary("softmax", dims, spread, fast::softmax_last, reference::softmax_last);
         }
     }
@@ -87,7 +89,14 @@ fn activations_keep_their_ends() {
     let x = input(&[-1e30, -100.0, 0.0, 100.0, 1e15], [1, 1, 5]);
     assert_eq!(values(&fast::gelu(x.clone()))[2..], [0.0, 100.0, 1e15]);
     assert_eq!(values(&fast::silu(x.clone()))[2..], [0.0, 100.0, 1e15]);
-    assert_eq!(values(&fast::gelu_tanh(x))[2..], [0.0, 100.0, 1e15]);
+    assert_eq!(values(&fast::gelu_tanh(x.clone()))[2..], [0.0, 100.0, 1e15]);
+    assert_eq!(values(&fast::tanh(x.clone())), [-1.0, -1.0, 0.0, 1.0, 1.0]);
+    let gate = values(&fast::sigmoid(x));
+    assert!(gate[0] < 1e-30 && gate[1] < 1e-30, "{gate:?}");
+    assert_eq!(gate[2..], [0.5, 1.0, 1.0]);
+    let broken = input(&[f32::NAN], [1, 1, 1]);
+    assert!(values(&fast::tanh(broken.clone()))[0].is_nan());
+    assert!(values(&fast::sigmoid(broken))[0].is_nan());
     let masked = input(&[f32::NEG_INFINITY, 1.0, 1.0], [1, 1, 3]);
     assert_eq!(values(&fast::softmax_last(masked)), [0.0, 0.5, 0.5]);
 }
@@ -115,6 +124,8 @@ fn slopes_agree_with_differences() {
         }
     };
     check(&fast::silu, &silu);
+    check(&fast::sigmoid, &|x| 1.0 / (1.0 + (-x).exp()));
+    check(&fast::tanh, &f64::tanh);
     check(&fast::gelu_tanh, &tanh);
 }
 

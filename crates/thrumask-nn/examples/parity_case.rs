@@ -1,7 +1,7 @@
 //! Our side of `tests/parity/check.py`: one network with the weights and inputs of a file that the reference
 //! wrote, or whole runs of samplers, the output into another.
 //!
-//! `cargo run --release -p thrumask-nn --example parity_case -- unet|vae|clip|sampler CASE.safetensors OUT.safetensors`
+//! `cargo run --release -p thrumask-nn --example parity_case -- unet|vae|clip|sampler|raft CASE.safetensors OUT.safetensors`
 
 // Helpers of tests and examples may unwrap as the tests themselves do.
 #![allow(clippy::unwrap_used)]
@@ -16,6 +16,7 @@ use thrumask_nn::{
     diffusion::sampler::{Sampler, sample},
     layers::{Context, KeyMask},
     perception::sam2::{DecoderInput, PointKind, PromptPoint, Sam2, Sam2Config},
+    perception::raft::{Raft, RaftConfig, RaftOptions, Similarities},
     text::clip::{ClipText, ClipTextConfig},
     weights::{WeightFile, only_prefix},
 };
@@ -31,7 +32,8 @@ fn main() {
         "clip" => clip(&file, &mut out),
         "sampler" => sampler(&file, &mut out),
         "sam2" => sam2(&file, &mut out),
-        other => panic!("expected unet, vae, clip, sampler or sam2, got {other}"),
+        "raft" => raft(&file, &mut out),
+        other => panic!("expected unet, vae, clip, sampler, sam2 or raft, got {other}"),
     }
     std::fs::write(to, out.write(false).unwrap()).unwrap();
 }
@@ -90,6 +92,23 @@ fn clip(file: &WeightFile, out: &mut WeightFile) {
     let ids: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
     let ids: Vec<Vec<u32>> = ids.chunks(shape[1]).map(<[u32]>::to_vec).collect();
     insert(out, "out", network.forward(&ids, 0).unwrap());
+}
+
+/// Flow from one picture to another, by all pairs and on demand, small or large by the weights.
+fn raft(file: &WeightFile, out: &mut WeightFile) {
+    let state = only_prefix(file, "state.");
+    let config = RaftConfig::of("state", &state).unwrap();
+    let network = Raft::load("state", &state, &config, &Device::flex()).unwrap();
+    for (name, similarities) in
+        [("", Similarities::AllPairs), ("on_demand.", Similarities::OnDemand)]
+    {
+        let iterations = file.metadata["config"].parse().unwrap();
+        let options = RaftOptions { iterations, similarities: Some(similarities) };
+        let [first, second, start] = ["first", "second", "start"].map(|n| tensor::<4>(file, n));
+        let flow = network.forward(first, second, Some(start), &options).unwrap();
+        insert(out, &format!("{name}coarse"), flow.coarse);
+        insert(out, &format!("{name}full"), flow.full);
+    }
 }
 
 /// One run: solver and what the network was trained for, as configurations have them.

@@ -3,6 +3,7 @@
 mod animate;
 mod bench;
 mod eval;
+mod flow;
 mod models;
 mod motion;
 mod plan;
@@ -49,6 +50,7 @@ enum Command {
     Video(video::Video),
     Train(train::Train),
     Eval(eval::Eval),
+    Flow(flow::Flow),
     Bench(bench::Bench),
     World(world::World),
     Models(models::Models),
@@ -67,6 +69,7 @@ impl Cli {
             Some(Command::Video(command)) => command.run(),
             Some(Command::Train(command)) => command.run(),
             Some(Command::Eval(command)) => command.run(),
+            Some(Command::Flow(command)) => command.run(),
             Some(Command::Bench(command)) => command.run(),
             Some(Command::World(command)) => command.run(),
             Some(Command::Models(command)) => command.run(),

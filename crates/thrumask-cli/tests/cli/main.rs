@@ -10,6 +10,7 @@ mod control;
 mod determinism;
 mod device;
 mod editing;
+mod flow;
 mod folders;
 mod formats;
 mod interruption;

@@ -1,10 +1,15 @@
 //! Optical flow: how far each pixel moves from one frame to the next. [`FlowWheel`] draws it in the
-//! colours of the Middlebury benchmark and reads it back; [`advect()`] moves label maps along it.
+//! colours of the Middlebury benchmark and reads it back; [`advect()`] moves label maps along it,
+//! [`moved_back`] pictures against it. Fields are kept in `.flo` files.
 
 mod advect;
+mod flo;
+mod warp;
 mod wheel;
 
 pub use advect::{advect, advect_all};
+pub use flo::is_flo;
+pub use warp::{moved_back, warp_error};
 pub use wheel::FlowWheel;
 
 use crate::{Error, Result, Size};
@@ -47,6 +52,17 @@ impl FlowField {
     /// All displacements, row-major.
     pub fn vectors(&self) -> &[[f32; 2]] {
         &self.vectors
+    }
+
+    /// The greatest displacement, in pixels.
+    pub fn greatest(&self) -> f32 {
+        self.vectors.iter().fold(0.0, |greatest: f32, [dx, dy]| greatest.max(dx.hypot(*dy)))
+    }
+
+    /// The mean displacement, in pixels.
+    pub fn mean(&self) -> f32 {
+        let sum: f64 = self.vectors.iter().map(|[dx, dy]| f64::from(dx.hypot(*dy))).sum();
+        (sum / self.vectors.len().max(1) as f64) as f32
     }
 
     /// The displacement of the pixel at column `x`, row `y`, which must lie inside.

@@ -44,8 +44,33 @@ impl Default for ConvolutionOptions {
 /// When shapes disagree, the stride or the magnification is 0, or the kernel is larger than the padded
 /// image.
 pub fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Tensor<1>, options: ConvolutionOptions) -> Tensor<4> {
+    padded(x, w, b, options, [options.padding; 2])
+}
+
+/// Two-dimensional convolution with a bias in steps of one, with as many zeros around the image as keep its
+/// size: for kernels that are longer along one axis than along the other.
+///
+/// # Shapes
+/// `x` `[B, I, H, W]`, `w` `[O, I, KH, KW]` with odd `KH` and `KW`, `b` `[O]` give `[B, O, H, W]`.
+///
+/// # Panics
+/// When shapes disagree.
+pub fn conv2d_same(x: Tensor<4>, w: Tensor<4>, b: Tensor<1>) -> Tensor<4> {
+    let [_, _, rows, columns] = w.dims();
+    assert!(rows % 2 == 1 && columns % 2 == 1, "an odd kernel, found {rows} x {columns}");
+    padded(x, w, b, ConvolutionOptions::default(), [rows / 2, columns / 2])
+}
+
+/// A convolution with zeros above and below, and left and right, whatever the options say of them.
+fn padded(
+    x: Tensor<4>,
+    w: Tensor<4>,
+    b: Tensor<1>,
+    options: ConvolutionOptions,
+    padding: [usize; 2],
+) -> Tensor<4> {
     let ([batch, inputs, height, width], [outputs, w_inputs, rows, columns]) = (x.dims(), w.dims());
-    let ConvolutionOptions { stride, padding, magnify, silu: activate } = options;
+    let ConvolutionOptions { stride, magnify, silu: activate, .. } = options;
     assert_eq!(w_inputs, inputs, "input channels of the weights and of x");
     assert_eq!(b.dims(), [outputs], "bias of shape [O]");
     assert!(stride > 0 && magnify > 0, "stride {stride} and magnification {magnify} of at least 1");
@@ -56,12 +81,12 @@ pub fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Tensor<1>, options: ConvolutionOpti
         size: [1, height * magnify, width * magnify],
         kernel: [1, rows, columns],
         stride: [1, stride, stride],
-        padding: [0, padding, padding],
+        padding: [0, padding[0], padding[1]],
         magnify: [1, magnify, magnify],
     };
     let [_, out_height, out_width] = checked(&of);
     if !bridge::is_fast(&x) {
-        return products::conv2d(x, w, b, options);
+        return products::conv2d(x, w, b, options, padding);
     }
     // The backward pass of a SiLU needs what goes into it.
     let tracked = bridge::is_tracked(&x);

@@ -10,7 +10,7 @@ use crate::{reference, silu};
 /// Columns of a product, about: enough for whole tiles, and enough products that all units have one.
 const COLUMNS: usize = 1024;
 
-/// As [`conv2d`](super::conv2d).
+/// As [`conv2d`](super::conv2d), with zeros above and below, and left and right.
 ///
 /// # Shapes
 /// `x` `[B, I, H, W]`, `w` `[O, I, KH, KW]`, `b` `[O]` give `[B, O, H', W']`.
@@ -19,10 +19,11 @@ pub(super) fn conv2d(
     w: Tensor<4>,
     b: Tensor<1>,
     options: ConvolutionOptions,
+    [above, beside]: [usize; 2],
 ) -> Tensor<4> {
-    let ConvolutionOptions { stride, padding, magnify, silu: activate } = options;
+    let ConvolutionOptions { stride, magnify, silu: activate, .. } = options;
     let x = reference::magnified(x, magnify);
-    let x = if padding > 0 { x.pad((padding, padding, padding, padding), 0.0) } else { x };
+    let x = if above + beside > 0 { x.pad((beside, beside, above, above), 0.0) } else { x };
     let ([batch, inputs, height, width], [outputs, _, rows, columns]) = (x.dims(), w.dims());
     let [out_height, out_width] = [(height - rows) / stride + 1, (width - columns) / stride + 1];
     let places = out_height * out_width;
@@ -76,6 +77,7 @@ pub(super) fn temporal_conv(x: Tensor<5>, w: Tensor<5>, b: Tensor<1>) -> Tensor<
         w.reshape([outputs, inputs, taps, 1]),
         b,
         ConvolutionOptions::default(),
+        [0; 2],
     );
     images.reshape([batch, outputs, frames, height, width])
 }
@@ -127,7 +129,7 @@ mod tests {
             ([3, 4, 6, 5], [2, 4, 3, 3], ConvolutionOptions { magnify: 2, silu: true, ..same }),
             ([1, 2, 7, 9], [2, 2, 4, 2], ConvolutionOptions { stride: 3, ..same }),
         ] {
-            let found = outcome(x, w, |x, w, b| conv2d(x, w, b, options));
+            let found = outcome(x, w, |x, w, b| conv2d(x, w, b, options, [options.padding; 2]));
             agree(&found, &outcome(x, w, |x, w, b| reference::conv2d(x, w, b, options)));
         }
     }

@@ -16,6 +16,16 @@ pub fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Tensor<1>, options: ConvolutionOpti
     if activate { silu(out) } else { out }
 }
 
+/// Two-dimensional convolution with a bias and as many zeros around the image as keep its size.
+///
+/// # Shapes
+/// `x` `[B, I, H, W]`, `w` `[O, I, KH, KW]` with odd `KH` and `KW`, `b` `[O]` give `[B, O, H, W]`.
+pub fn conv2d_same(x: Tensor<4>, w: Tensor<4>, b: Tensor<1>) -> Tensor<4> {
+    let [_, _, rows, columns] = w.dims();
+    let options = ConvOptions::new([1; 2], [rows / 2, columns / 2], [1, 1], 1);
+    module::conv2d(x, w, Some(b), options)
+}
+
 /// Each pixel `times` times along both axes.
 ///
 /// # Shapes

@@ -9,8 +9,8 @@ pub use attention::{
     attention, grouped_attention, grouped_cross_attention, masked_attention, rope,
 };
 pub(crate) use convolution::magnified;
-pub use convolution::{conv2d, temporal_conv};
+pub use convolution::{conv2d, conv2d_same, temporal_conv};
 pub use pointwise::{
     gated_residual, gelu, gelu_tanh, group_norm, layer_norm, layer_norm_modulate, linear,
-    pull_back, rms_norm, silu, softmax_last,
+    pull_back, rms_norm, sigmoid, silu, softmax_last, tanh,
 };

@@ -75,6 +75,22 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     x.clone() * activation::sigmoid(x)
 }
 
+/// `1 / (1 + e^-x)`.
+///
+/// # Shapes
+/// Any shape, kept.
+pub fn sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::sigmoid(x)
+}
+
+/// The hyperbolic tangent.
+///
+/// # Shapes
+/// Any shape, kept.
+pub fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.tanh()
+}
+
 /// Softmax over the last axis.
 ///
 /// # Shapes

@@ -4,14 +4,14 @@ use burn::{
     module::{Module, Param},
     tensor::Tensor,
 };
-use thrumask_kernels::{ConvolutionOptions, conv2d};
+use thrumask_kernels::{ConvolutionOptions, conv2d, conv2d_same};
 
 use super::{Init, init::wide};
 
-/// A square convolution, padded so that it keeps the size at unit stride.
+/// A convolution, padded so that it keeps the size at unit stride.
 #[derive(Module, Debug)]
 pub struct Convolution {
-    /// `[outputs, inputs, K, K]` with odd K.
+    /// `[outputs, inputs, K, K]` with odd K; for [`Convolution::forward`] alone also of two odd sides.
     pub weight: Param<Tensor<4>>,
     /// `[outputs]`.
     pub bias: Param<Tensor<1>>,
@@ -32,8 +32,20 @@ impl Convolution {
         outputs: usize,
         gain: f32,
     ) -> Self {
-        let std = gain / ((kernel * kernel * inputs) as f32).sqrt();
-        let weight = init.normal([outputs, inputs, kernel, kernel], std);
+        Self::with_sides(init, [kernel; 2], inputs, outputs, gain)
+    }
+
+    /// A convolution of `rows`×`columns` positions, odd numbers both: weights of standard deviation
+    /// `gain / √(rows·columns·inputs)`, bias zero.
+    pub fn with_sides(
+        init: &mut Init,
+        [rows, columns]: [usize; 2],
+        inputs: usize,
+        outputs: usize,
+        gain: f32,
+    ) -> Self {
+        let std = gain / ((rows * columns * inputs) as f32).sqrt();
+        let weight = init.normal([outputs, inputs, rows, columns], std);
         Self { weight, bias: init.constant([outputs], 0.0) }
     }
 
@@ -41,7 +53,7 @@ impl Convolution {
     /// - `x`: `[B, inputs, H, W]`
     /// - returns `[B, outputs, H, W]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.convolve(x, ConvolutionOptions::default())
+        conv2d_same(x, wide(&self.weight), self.bias.val())
     }
 
     /// The SiLU of [`Convolution::forward`].

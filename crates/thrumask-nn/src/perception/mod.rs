@@ -4,6 +4,7 @@
 //! - [`classifier`]: what the objects of a video are and do (to measure videos with).
 //! - [`lpips`]: how different two pictures look.
 //! - [`sam2`]: masks of what points, boxes and masks mean (SAM 2.1).
+//! - [`raft`]: optical flow.
 
 use burn::tensor::Tensor;
 
@@ -11,6 +12,7 @@ pub mod classifier;
 pub mod grounded;
 pub mod lpips;
 pub mod sam2;
+pub mod raft;
 
 /// −log of the probability of the truth, from logits, without overflow:
 /// max(x, 0) − x·y + log(1 + exp(−|x|)).

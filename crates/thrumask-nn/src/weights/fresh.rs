@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use super::{FloatType, TensorSource, writer::TensorWriter};
 use crate::{Error, Result, diffusion::noise::Noise};
 
-/// Seeded values for tensors of given names and shapes: gains of norms are 1 and biases 0, maps and
+/// Seeded values for tensors of given names and shapes: gains and variances of norms are 1 and biases 0, maps and
 /// convolutions normal with standard deviation 1/√inputs, tables (whose names tell of an embedding) 0.02.
 /// The gates of object layers are open by 0.3, so that every layer counts.
 ///
@@ -53,7 +53,7 @@ impl TensorSource for FreshTensors {
         let std = match shape.as_slice() {
             [_] if name.ends_with(".gate") => return Ok(vec![0.3f32.atanh(); count]),
             [] | [_] => {
-                let one = name.ends_with("weight");
+                let one = name.ends_with("weight") || name.ends_with("running_var");
                 return Ok(vec![f32::from(u8::from(one)); count]);
             }
             _ if name.contains("embedding.weight") => 0.02,
@@ -76,6 +76,7 @@ mod tests {
             ("b.weight", vec![64, 32, 3, 3]),
             ("norm.weight", vec![8]),
             ("norm.bias", vec![8]),
+            ("norm.running_var", vec![8]),
             ("layer.gate", vec![1]),
         ];
         let shapes = BTreeMap::from(shapes.map(|(n, s)| (n.to_owned(), s)));
@@ -83,6 +84,7 @@ mod tests {
         let of = |fresh: &FreshTensors, name: &str| fresh.values(name).unwrap();
         assert_eq!(of(&fresh, "norm.weight"), [1.0; 8]);
         assert_eq!(of(&fresh, "norm.bias"), [0.0; 8]);
+        assert_eq!(of(&fresh, "norm.running_var"), [1.0; 8]);
         assert!((of(&fresh, "layer.gate")[0].tanh() - 0.3).abs() < 1e-6);
         let a = of(&fresh, "a.weight");
         assert_eq!(a, of(&fresh.clone(), "a.weight"));

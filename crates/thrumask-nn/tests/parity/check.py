@@ -7,6 +7,7 @@ reference and by ours.
     python check.py clip --seed 5 --channels 48
     python check.py sampler --seed 6 --size 5x7
     python check.py sam2 --seed 7 --channels 24
+    python check.py raft --seed 7 --size 136x160 --source RAFT   (a folder of princeton-vl/RAFT; even seeds: small)
 
 Builds and runs our side by cargo (`--example parity_case`); fails when an output is more than --tolerance
 apart, relative to values above 1."""
@@ -160,17 +161,32 @@ def sam2(case, random):
     return sizes.to_dict(), net.state_dict(), inputs, expected
 
 
+def raft(case, random):
+    sys.path[:0] = [f"{case.source}/core", str(pathlib.Path(__file__).parent / "raft")]
+    from export import original
+    net = scaled(original(case.seed % 2 == 0), case.seed)
+    levels = lambda: torch.randint(0, 256, (2, 3, *case.size), generator=random).float()
+    first, second = levels(), levels()
+    start = normal(random, 2, 2, *(n // 8 for n in case.size), scale=2.0)
+    iterations = case.seed % 3 + 1
+    coarse, full = net(first, second, iters=iterations, flow_init=start, test_mode=True)
+    inputs = {"first": first / 127.5 - 1, "second": second / 127.5 - 1, "start": start}
+    found = {"coarse": coarse, "full": full}
+    return iterations, net.state_dict(), inputs, found | {f"on_demand.{n}": t for n, t in found.items()}
+
+
 def main():
     size = lambda text: tuple(int(n) for n in text.split("x"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("network", choices=["unet", "vae", "clip", "sampler", "sam2"])
+    parser.add_argument("network", choices=["unet", "vae", "clip", "sampler", "sam2", "raft"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--channels", type=lambda t: tuple(int(n) for n in t.split(",")), default=(16, 32))
     parser.add_argument("--layers", type=int, default=1)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--groups", type=int, default=4)
     parser.add_argument("--frames", type=int, default=4)
-    parser.add_argument("--size", type=size, default=(8, 8), help="rows x columns: of latents, for vae of pixels")
+    parser.add_argument("--size", type=size, default=(8, 8), help="rows x columns: of latents, for vae and raft of pixels")
+    parser.add_argument("--source", help="for raft: the folder of its authors' code")
     parser.add_argument("--tolerance", type=float, default=1e-3)
     case = parser.parse_args()
     random = generator(1000 + case.seed)

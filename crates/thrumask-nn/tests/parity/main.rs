@@ -20,6 +20,7 @@ mod lpips;
 mod manifests;
 mod norms;
 mod optimiser;
+mod raft;
 mod rotary;
 mod sam2;
 mod schedulers;

@@ -8,12 +8,14 @@
 //! - [`cases`]: the scenes and the baselines; `generate`: what the models make of them.
 //! - [`resegment`]: finds objects again in videos; [`metrics`]: measures of masks and pictures.
 //! - [`measure`], `score`: a scene's scores; [`bootstrap`]: intervals.
+//! - [`displacement`]: how much moves in any video.
 //! - [`words`]: the same scenes in opposite words, and in those of people.
 //! - [`report`], [`sheets`], [`worst`]: what a person reads and looks at.
 
 pub mod bootstrap;
 pub mod cases;
 pub mod classifier;
+pub mod displacement;
 pub mod frechet;
 pub(crate) mod generate;
 pub mod measure;
