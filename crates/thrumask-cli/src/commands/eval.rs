@@ -1,6 +1,7 @@
 //! `thrumask eval`: measures models.
 
 mod classifier;
+mod plan;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -30,6 +31,7 @@ pub struct Eval {
 enum What {
     World(Box<World>),
     Classifier(classifier::Classifier),
+    Plan(plan::Plan),
 }
 
 /// Judge the models on held-out scenes of the procedural world.
@@ -142,6 +144,7 @@ impl Eval {
         match self.what {
             What::World(world) => world.run(),
             What::Classifier(classifier) => classifier.run(),
+            What::Plan(plan) => plan.run(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod editing;
 mod folders;
 mod formats;
 mod interruption;
+mod llm;
 mod models;
 mod objects;
 mod stages;
