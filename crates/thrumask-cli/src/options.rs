@@ -87,6 +87,46 @@ impl GivenMotion {
     }
 }
 
+/// Who takes the caption apart.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Planner")]
+pub struct PlannerOptions {
+    /// Who takes the caption apart: rules, or a language model (llm) of a server with OpenAI's
+    /// interface, of which the rules take over when it cannot be used [default: rules].
+    #[arg(long, value_parser = ["rules", "llm"])]
+    planner: Option<String>,
+    /// The server's address [default: http://localhost:11434/v1, Ollama on this machine].
+    #[arg(long, value_name = "URL")]
+    llm_url: Option<String>,
+    /// The model, as the server calls it.
+    #[arg(long, value_name = "NAME")]
+    llm_model: Option<String>,
+    /// Seconds that one request may take [default: 120].
+    #[arg(long, value_name = "SECONDS")]
+    llm_timeout: Option<f64>,
+    /// How often a request is sent while the server is busy or away [default: 3].
+    #[arg(long, value_name = "N")]
+    llm_attempts: Option<u32>,
+    /// The environment variable with the server's key [default: THRUMASK_LLM_KEY].
+    #[arg(long, value_name = "NAME")]
+    llm_key_variable: Option<String>,
+}
+
+impl PlannerOptions {
+    /// What was typed, as settings.
+    pub fn typed(&self) -> Value {
+        let text = |v: &Option<String>| v.as_ref().map(|v| json!(v));
+        table(&[
+            ("planner", text(&self.planner)),
+            ("llm.url", text(&self.llm_url)),
+            ("llm.model", text(&self.llm_model)),
+            ("llm.timeout_secs", self.llm_timeout.map(|v| json!(v))),
+            ("llm.attempts", self.llm_attempts.map(|v| json!(v))),
+            ("llm.key_variable", text(&self.llm_key_variable)),
+        ])
+    }
+}
+
 /// Settings of the stages.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
@@ -248,13 +288,15 @@ pub struct NewRun {
     #[command(flatten)]
     motion: GivenMotion,
     #[command(flatten)]
+    planner: PlannerOptions,
+    #[command(flatten)]
     settings: SettingOptions,
 }
 
 impl NewRun {
     /// The defaults with what was typed laid over them.
     pub fn settings(&self) -> Result<Settings> {
-        let typed = [self.masks.typed(), self.motion.typed()];
+        let typed = [self.masks.typed(), self.motion.typed(), self.planner.typed()];
         self.settings.laid_over(Settings::default(), &typed)
     }
 }

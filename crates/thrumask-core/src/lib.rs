@@ -33,7 +33,7 @@ pub use media::WriteOptions;
 pub use picture::Picture;
 pub use plan::{ObjectPrompt, PromptPlan};
 pub use rle::Rle;
-pub use run_dir::{RunDir, RunRecord, StageRecord};
+pub use run_dir::{PlanOrigin, RunDir, RunRecord, StageRecord};
 pub use trajectory::Trajectory;
 
 /// The most objects one scene may hold: palette indices are bytes and 0 is background.

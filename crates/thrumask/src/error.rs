@@ -12,7 +12,8 @@ pub enum Error {
     /// From a network.
     #[error(transparent)]
     Network(#[from] thrumask_nn::Error),
-    /// From the hub of public models: a repository, file or address, and what is wrong with it.
+    /// From the hub of public models or the server of a language model: a repository, file or
+    /// address, and what is wrong with it.
     #[error("{what}: {reason}")]
     Hub {
         /// The thing.

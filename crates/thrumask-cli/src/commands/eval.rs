@@ -2,6 +2,7 @@
 
 mod classifier;
 mod motion;
+mod plan;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -32,6 +33,7 @@ enum What {
     World(Box<World>),
     Classifier(classifier::Classifier),
     Motion(motion::Motion),
+    Plan(plan::Plan),
 }
 
 /// Judge the models on held-out scenes of the procedural world.
@@ -145,6 +147,7 @@ impl Eval {
             What::World(world) => world.run(),
             What::Classifier(classifier) => classifier.run(),
             What::Motion(motion) => motion.run(),
+            What::Plan(plan) => plan.run(),
         }
     }
 }

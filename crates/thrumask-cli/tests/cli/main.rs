@@ -14,6 +14,7 @@ mod flow;
 mod folders;
 mod formats;
 mod interruption;
+mod llm;
 mod models;
 mod objects;
 mod stages;

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use record::{RunRecord, StageRecord, peak_rss_bytes, reset_peak_rss};
+pub use record::{PlanOrigin, RunRecord, StageRecord, peak_rss_bytes, reset_peak_rss};
 
 use crate::{Clip, Error, MaskSet, Picture, PromptPlan, Result, Trajectory, WriteOptions, fsio};
 

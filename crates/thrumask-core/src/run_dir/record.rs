@@ -44,6 +44,29 @@ pub struct StageRecord {
     /// Highest resident memory while it ran, in bytes, where the system tells.
     #[serde(default)]
     pub peak_rss_bytes: Option<u64>,
+    /// Of the stage "plan": who made the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planner: Option<PlanOrigin>,
+}
+
+/// Who made a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanOrigin {
+    /// The planner that made it: "rules-en", "llm".
+    pub planner: String,
+    /// The language model that was asked, when one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The address of its server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Whether its answers came from the cache and nobody was asked.
+    #[serde(default)]
+    pub cached: bool,
+    /// Why the rules made the plan although a language model was to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fell_back: Option<String>,
 }
 
 impl RunRecord {
@@ -130,6 +153,7 @@ mod tests {
             outputs: BTreeMap::new(),
             seconds: 0.25,
             peak_rss_bytes: None,
+            planner: None,
         }
     }
 

@@ -11,8 +11,8 @@ use burn::tensor::Tensor;
 pub mod classifier;
 pub mod grounded;
 pub mod lpips;
-pub mod sam2;
 pub mod raft;
+pub mod sam2;
 
 /// −log of the probability of the truth, from logits, without overflow:
 /// max(x, 0) − x·y + log(1 + exp(−|x|)).

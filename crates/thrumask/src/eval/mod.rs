@@ -9,6 +9,7 @@
 //! - [`resegment`]: finds objects again in videos; [`metrics`]: measures of masks and pictures.
 //! - [`measure`], `score`: a scene's scores; [`bootstrap`]: intervals.
 //! - [`displacement`]: how much moves in any video.
+//! - [`plans`]: planners against plans written by hand.
 //! - [`words`]: the same scenes in opposite words, and in those of people.
 //! - [`report`], [`sheets`], [`worst`]: what a person reads and looks at.
 
@@ -20,6 +21,7 @@ pub mod frechet;
 pub(crate) mod generate;
 pub mod measure;
 pub mod metrics;
+pub mod plans;
 pub mod report;
 pub mod resegment;
 mod score;

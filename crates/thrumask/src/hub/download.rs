@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use super::{
     Hub, Repo,
     cache::make_parent,
-    http::{Tick, Tried, Trouble},
-    remote::{Remote, with_retries},
+    http::{Tick, Tried, Trouble, with_retries},
+    remote::{PATIENCE, Remote},
 };
 use crate::{Error, Result};
 
@@ -95,7 +95,7 @@ impl Hub {
             let mut before = had;
             while size() < remote.bytes || !partial.exists() {
                 let mut tick = || hear(size().min(remote.bytes));
-                let result = with_retries(&mut tick, |tick| {
+                let result = with_retries(PATIENCE, &mut tick, |tick| {
                     let tried = self.receive(url, remote, &partial, tick);
                     // As long as something comes, attempts are not counted.
                     match tried {

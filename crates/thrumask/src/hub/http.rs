@@ -22,7 +22,7 @@ const PIECE: usize = 1 << 18;
 const MAX_REDIRECTS: usize = 8;
 
 /// What went wrong with a request.
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// It may go better the next time, after a while that the server may have named.
     Later(String, Option<Duration>),
     /// It will not.
@@ -36,17 +36,21 @@ impl From<Error> for Trouble {
 }
 
 /// `Result` with [`Trouble`].
-pub(super) type Tried<T> = std::result::Result<T, Trouble>;
+pub(crate) type Tried<T> = std::result::Result<T, Trouble>;
 
 /// Asked while waiting; an error ends the wait.
-pub(super) type Tick<'a> = &'a mut dyn FnMut() -> Result<()>;
+pub(crate) type Tick<'a> = &'a mut dyn FnMut() -> Result<()>;
 
 /// What is asked of a server.
-#[derive(Clone)]
-pub(super) struct Request {
+#[derive(Clone, Default)]
+pub(crate) struct Request {
     pub url: String,
     /// Only the headers.
     pub head: bool,
+    /// JSON that is sent; such a request follows no redirection.
+    pub body: Option<Vec<u8>>,
+    /// How long all of it may take; without a limit, only how long nothing may arrive.
+    pub limit: Option<Duration>,
     /// Sent to the first server only, never where it redirects to.
     pub token: Option<String>,
     /// The first byte that is wanted.
@@ -61,13 +65,26 @@ enum Message {
 }
 
 /// Sends requests.
-pub(super) struct Client {
+pub(crate) struct Client {
     agent: ureq::Agent,
 }
 
 impl Client {
-    pub(super) fn new() -> Self {
-        let config = ureq::Agent::config_builder()
+    pub(crate) fn new() -> Self {
+        Self::of(ureq::Agent::config_builder())
+    }
+
+    /// One for an address: what lies on this machine is asked without the environment's proxy.
+    pub(crate) fn for_address(url: &str) -> Self {
+        let builder = ureq::Agent::config_builder();
+        let host = origin(url).split("://").last().unwrap_or_default();
+        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+        let here = host == "localhost" || host.starts_with("127.") || host == "[::1]";
+        Self::of(if here { builder.proxy(None) } else { builder })
+    }
+
+    fn of(builder: ureq::config::ConfigBuilder<ureq::typestate::AgentScope>) -> Self {
+        let config = builder
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -80,11 +97,11 @@ impl Client {
 
     /// Sends a request, follows redirections, and waits for the headers. A request for headers alone
     /// follows only those that stay with the server: the others lead to the contents.
-    pub(super) fn send(&self, mut request: Request, tick: Tick<'_>) -> Tried<Response> {
+    pub(crate) fn send(&self, mut request: Request, tick: Tick<'_>) -> Tried<Response> {
         for _ in 0..MAX_REDIRECTS {
             let response = self.once(&request, tick)?;
-            let Some(location) = response.header("location").filter(|_| response.is_redirect())
-            else {
+            let leads = response.is_redirect() && request.body.is_none();
+            let Some(location) = response.header("location").filter(|_| leads) else {
                 return Ok(response);
             };
             let url = joined(&request.url, location);
@@ -109,8 +126,9 @@ impl Client {
                 let _ = sender.send(Message::Failed(reason));
             }
         });
-        let mut response =
-            Response { url: request.url.clone(), status: 0, headers: Vec::new(), receiver };
+        let limit = request.limit.map(|limit| (Instant::now() + limit, limit));
+        let (url, headers) = (request.url.clone(), Vec::new());
+        let mut response = Response { url, status: 0, headers, limit, receiver };
         match response.next(tick)? {
             Message::Headers(status, headers) => {
                 (response.status, response.headers) = (status, headers);
@@ -127,16 +145,26 @@ fn perform(
     request: &Request,
     sender: &SyncSender<Message>,
 ) -> std::result::Result<(), String> {
-    let mut call = if request.head { agent.head(&request.url) } else { agent.get(&request.url) };
     // Compressed, a file would have another length.
-    call = call.header("accept-encoding", "identity");
-    if let Some(token) = &request.token {
-        call = call.header("authorization", format!("Bearer {token}"));
-    }
+    let mut headers = vec![("accept-encoding", "identity".to_owned())];
+    headers.extend(request.token.iter().map(|t| ("authorization", format!("Bearer {t}"))));
     if request.from > 0 {
-        call = call.header("range", format!("bytes={}-", request.from));
+        headers.push(("range", format!("bytes={}-", request.from)));
     }
-    let response = call.call().map_err(|e| e.to_string())?;
+    let response = match &request.body {
+        Some(body) => {
+            headers.push(("content-type", "application/json".to_owned()));
+            let call = headers.iter().fold(agent.post(&request.url), |c, (k, v)| c.header(*k, v));
+            // Somewhat longer than who waits for it, who has the better words.
+            let limit = request.limit.map(|limit| limit + Duration::from_secs(1));
+            call.config().timeout_global(limit).build().send(&body[..])
+        }
+        None if request.head => {
+            headers.iter().fold(agent.head(&request.url), |c, (k, v)| c.header(*k, v)).call()
+        }
+        None => headers.iter().fold(agent.get(&request.url), |c, (k, v)| c.header(*k, v)).call(),
+    };
+    let response = response.map_err(|e| e.to_string())?;
     let text = |v: &ureq::http::HeaderValue| String::from_utf8_lossy(v.as_bytes()).into_owned();
     let headers = response.headers().iter().map(|(k, v)| (k.as_str().to_owned(), text(v)));
     let gone = |_| "nobody waits any more".to_owned();
@@ -155,25 +183,27 @@ fn perform(
 }
 
 /// An answer whose contents are still coming.
-pub(super) struct Response {
+pub(crate) struct Response {
     pub url: String,
     pub status: u16,
     headers: Vec<(String, String)>,
+    /// When it must be complete, and how long that was from the start.
+    limit: Option<(Instant, Duration)>,
     receiver: Receiver<Message>,
 }
 
 impl Response {
     /// A header by its name in lower case.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn is_redirect(&self) -> bool {
+    pub(crate) fn is_redirect(&self) -> bool {
         matches!(self.status, 301 | 302 | 303 | 307 | 308)
     }
 
     /// The next piece of the contents; none at the end.
-    pub(super) fn piece(&mut self, tick: Tick<'_>) -> Tried<Option<Vec<u8>>> {
+    pub(crate) fn piece(&mut self, tick: Tick<'_>) -> Tried<Option<Vec<u8>>> {
         match self.next(tick)? {
             Message::Piece(piece) => Ok(Some(piece)),
             _ => Ok(None),
@@ -181,7 +211,7 @@ impl Response {
     }
 
     /// All contents, of at most `most` bytes.
-    pub(super) fn contents(&mut self, most: usize, tick: Tick<'_>) -> Tried<Vec<u8>> {
+    pub(crate) fn contents(&mut self, most: usize, tick: Tick<'_>) -> Tried<Vec<u8>> {
         let mut all = Vec::new();
         while let Some(piece) = self.piece(tick)? {
             all.extend(piece);
@@ -196,6 +226,12 @@ impl Response {
     fn next(&mut self, tick: Tick<'_>) -> Tried<Message> {
         let since = Instant::now();
         loop {
+            if let Some((end, limit)) = self.limit
+                && Instant::now() >= end
+            {
+                let reason = format!("{}: no answer within {limit:?}", self.url);
+                return Err(Trouble::Later(reason, None));
+            }
             match self.receiver.recv_timeout(LOOK_UP) {
                 Ok(Message::Failed(reason)) => {
                     return Err(Trouble::Later(format!("{}: {reason}", self.url), None));
@@ -204,7 +240,11 @@ impl Response {
                     tick()?;
                     return Ok(message);
                 }
-                Err(RecvTimeoutError::Timeout) if since.elapsed() < STALL => tick()?,
+                Err(RecvTimeoutError::Timeout)
+                    if self.limit.is_some() || since.elapsed() < STALL =>
+                {
+                    tick()?
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     let seconds = STALL.as_secs();
                     let reason = format!("{}: nothing came for {seconds} s", self.url);
@@ -218,8 +258,44 @@ impl Response {
     }
 }
 
+/// How often something is tried, how long the first pause is (each one is twice the last), and the
+/// longest pause that a server may ask for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub attempts: u32,
+    pub first: Duration,
+    pub longest: Duration,
+}
+
+/// Does something until it goes well or cannot.
+pub(crate) fn with_retries<T>(
+    patience: Patience,
+    tick: Tick<'_>,
+    mut attempt: impl FnMut(Tick<'_>) -> Tried<T>,
+) -> Result<T> {
+    let Patience { attempts, first: mut pause, longest } = patience;
+    for left in (0..attempts).rev() {
+        match attempt(tick) {
+            Ok(value) => return Ok(value),
+            Err(Trouble::Final(error)) => return Err(error),
+            Err(Trouble::Later(reason, _)) if left == 0 => {
+                return Err(Error::hub(reason, format!("given up after {attempts} attempts")));
+            }
+            Err(Trouble::Later(_, asked)) => {
+                let (since, wait) = (Instant::now(), asked.unwrap_or(pause).min(longest));
+                while since.elapsed() < wait {
+                    tick()?;
+                    std::thread::sleep(Duration::from_millis(50).min(wait));
+                }
+                pause *= 2;
+            }
+        }
+    }
+    Err(Error::hub("the server", "no attempt was made"))
+}
+
 /// Scheme, host and port of an address.
-pub(super) fn origin(url: &str) -> &str {
+pub(crate) fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url[start..].find('/').map_or(url.len(), |at| start + at);
     &url[..end]
@@ -244,7 +320,7 @@ fn joined(url: &str, location: &str) -> String {
 }
 
 /// A path in an address: all but letters, digits and `-._~/` by their bytes.
-pub(super) fn encoded(path: &str) -> String {
+pub(crate) fn encoded(path: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
     let one = |b: u8| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
     path.bytes().map(one).collect()

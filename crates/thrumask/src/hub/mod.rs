@@ -7,7 +7,7 @@ mod assemble;
 mod cache;
 mod download;
 mod fresh;
-mod http;
+pub(crate) mod http;
 mod known;
 mod pattern;
 mod remote;
@@ -43,16 +43,22 @@ pub struct Hub {
 }
 
 /// A variable that is set to something.
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 /// A path whose `~` is the home folder.
-fn expanded(path: &str) -> PathBuf {
+pub(crate) fn expanded(path: &str) -> PathBuf {
     match path.strip_prefix("~/").zip(env::home_dir()) {
         Some((rest, home)) => home.join(rest),
         None => path.into(),
     }
+}
+
+/// Whether the environment forbids requests.
+pub(crate) fn is_offline() -> bool {
+    let offline = variable("HF_HUB_OFFLINE").or_else(|| variable("TRANSFORMERS_OFFLINE"));
+    offline.is_some_and(|v| ["1", "on", "yes", "true"].contains(&v.to_lowercase().as_str()))
 }
 
 /// The cache that the environment names.
@@ -108,13 +114,11 @@ impl Hub {
         if token.as_ref().is_some_and(|t| !t.bytes().all(|b| b.is_ascii_graphic())) {
             return Err(Error::hub("HF_TOKEN", "expected letters and digits"));
         }
-        let offline = variable("HF_HUB_OFFLINE").or_else(|| variable("TRANSFORMERS_OFFLINE"));
-        let yes = |v: String| ["1", "on", "yes", "true"].contains(&v.to_lowercase().as_str());
         Ok(Self {
             endpoint,
             cache: cache_from_env()?,
             token,
-            offline: offline.is_some_and(yes),
+            offline: is_offline(),
             client: http::Client::new(),
         })
     }

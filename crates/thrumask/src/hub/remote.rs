@@ -1,21 +1,19 @@
 //! What the hub says of a repository and its files.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::{
     Hub, Repo,
     cache::{is_commit, is_inner},
-    http::{Request, Response, Tick, Tried, Trouble, encoded},
+    http::{Patience, Request, Response, Tick, Tried, Trouble, encoded, with_retries},
 };
 use crate::{Error, Result};
 
-/// How often something is tried, and how long the first pause is; each one is twice the last.
-const ATTEMPTS: u32 = 5;
-const FIRST_PAUSE: Duration = Duration::from_millis(400);
-/// The longest pause that a server may ask for.
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// How often the hub is asked.
+pub(super) const PATIENCE: Patience =
+    Patience { attempts: 5, first: Duration::from_millis(400), longest: Duration::from_secs(60) };
 /// The longest list of files.
 const MAX_LIST: usize = 64 << 20;
 
@@ -33,32 +31,6 @@ pub(super) struct Remote {
     pub bytes: u64,
 }
 
-/// Does something until it goes well or cannot.
-pub(super) fn with_retries<T>(
-    tick: Tick<'_>,
-    mut attempt: impl FnMut(Tick<'_>) -> Tried<T>,
-) -> Result<T> {
-    let mut pause = FIRST_PAUSE;
-    for left in (0..ATTEMPTS).rev() {
-        match attempt(tick) {
-            Ok(value) => return Ok(value),
-            Err(Trouble::Final(error)) => return Err(error),
-            Err(Trouble::Later(reason, _)) if left == 0 => {
-                return Err(Error::hub(reason, format!("given up after {ATTEMPTS} attempts")));
-            }
-            Err(Trouble::Later(_, asked)) => {
-                let (since, wait) = (Instant::now(), asked.unwrap_or(pause).min(MAX_PAUSE));
-                while since.elapsed() < wait {
-                    tick()?;
-                    std::thread::sleep(Duration::from_millis(50).min(wait));
-                }
-                pause *= 2;
-            }
-        }
-    }
-    Err(Error::hub("the hub", "no attempt was made"))
-}
-
 impl Hub {
     /// The files of a repository at a revision.
     pub(super) fn listing(&self, repo: &Repo, revision: &str, tick: Tick<'_>) -> Result<Listing> {
@@ -74,7 +46,7 @@ impl Hub {
         }
         let revision = encoded(revision).replace('/', "%2F");
         let url = format!("{}/api/models/{}/revision/{revision}", self.endpoint, repo.name());
-        let bytes = with_retries(tick, |tick| {
+        let bytes = with_retries(PATIENCE, tick, |tick| {
             let mut response = self.client.send(self.request(&url, false), tick)?;
             self.judge(&response, repo.name())?;
             response.contents(MAX_LIST, tick)
@@ -106,7 +78,7 @@ impl Hub {
         tick: Tick<'_>,
     ) -> Result<Remote> {
         let url = self.file_url(repo, commit, file);
-        with_retries(tick, |tick| {
+        with_retries(PATIENCE, tick, |tick| {
             let response = self.client.send(self.request(&url, true), tick)?;
             if !response.is_redirect() {
                 self.judge(&response, &format!("{}/{file}", repo.name()))?;
@@ -133,7 +105,7 @@ impl Hub {
 
     /// A request with the token.
     pub(super) fn request(&self, url: &str, head: bool) -> Request {
-        Request { url: url.to_owned(), head, token: self.token.clone(), from: 0 }
+        Request { url: url.to_owned(), head, token: self.token.clone(), ..Request::default() }
     }
 
     /// An error unless the answer is the thing that was asked for.

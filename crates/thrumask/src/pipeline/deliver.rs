@@ -41,7 +41,8 @@ impl Run<'_> {
             peak_rss_bytes = run_dir::peak_rss_bytes();
             let seconds = began.elapsed().as_secs_f64();
             let name = NAME.to_owned();
-            self.finish(StageRecord { name, inputs, outputs, seconds, peak_rss_bytes })?;
+            let planner = None;
+            self.finish(StageRecord { name, inputs, outputs, seconds, peak_rss_bytes, planner })?;
         }
         self.done(StageReport {
             name: NAME.to_owned(),

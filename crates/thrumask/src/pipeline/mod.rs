@@ -34,9 +34,11 @@ pub use run::{Mode, Run};
 pub use settings::{Config, Settings, Sizes, merge, nested, typed};
 pub use works::{Outlook, outlook};
 
+pub use crate::plan::check_caption;
+
 use thrumask_core::{Clip, Error};
 
-use crate::{Result, plan::MAX_CAPTION_CHARS};
+use crate::Result;
 
 /// What the main job needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,20 +97,4 @@ pub fn run_beside(output: &Path) -> PathBuf {
     // A trailing slash is not part of the name.
     let output: PathBuf = output.components().collect();
     output.with_extension("run")
-}
-
-/// Refuses what no planner takes, before anything is written.
-///
-/// # Errors
-/// [`thrumask_core::Error::Invalid`] for an empty or too long caption.
-pub fn check_caption(caption: &str) -> thrumask_core::Result<()> {
-    let refuse = |reason: String| Err(Error::invalid("caption", reason));
-    let count = caption.chars().count();
-    if caption.trim().is_empty() {
-        return refuse("expected a sentence, got an empty text".into());
-    }
-    if count > MAX_CAPTION_CHARS {
-        return refuse(format!("expected at most {MAX_CAPTION_CHARS} characters, got {count}"));
-    }
-    Ok(())
 }

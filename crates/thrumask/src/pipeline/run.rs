@@ -9,8 +9,8 @@ use std::{
 };
 
 use thrumask_core::{
-    Clip, Error, Fingerprint, Picture, RunDir, RunRecord, StageRecord, fingerprint::sha256_hex,
-    fsio, run_dir,
+    Clip, Error, Fingerprint, Picture, PlanOrigin, RunDir, RunRecord, StageRecord,
+    fingerprint::sha256_hex, fsio, run_dir,
 };
 
 use super::{
@@ -62,6 +62,8 @@ pub struct Run<'a> {
     pub(super) mode: Mode,
     /// The video, when it was made in this process.
     pub(super) clip: Option<Clip>,
+    /// Who made the plan, until its stage is noted.
+    pub(super) planned_by: Option<PlanOrigin>,
     reports: Vec<StageReport>,
     /// Kept open so that no second process works here; the system lets go of it at any death.
     lock: Option<File>,
@@ -139,8 +141,8 @@ impl<'a> Run<'a> {
         mode: Mode,
         reporter: &'a mut dyn Reporter,
     ) -> Self {
-        let (reports, clip, lock) = (Vec::new(), None, None);
-        Self { dir, record, config, models, reporter, mode, clip, reports, lock }
+        let (reports, clip, planned_by, lock) = (Vec::new(), None, None, None);
+        Self { dir, record, config, models, reporter, mode, clip, planned_by, reports, lock }
     }
 
     /// What is reported when all is done.
@@ -211,7 +213,9 @@ impl<'a> Run<'a> {
                 }
                 let seconds = began.elapsed().as_secs_f64();
                 let name = work.name.to_owned();
-                self.finish(StageRecord { name, inputs, outputs, seconds, peak_rss_bytes })?;
+                let planner = self.planned_by.take();
+                let stage = StageRecord { name, inputs, outputs, seconds, peak_rss_bytes, planner };
+                self.finish(stage)?;
                 for (name, bytes) in work.makes.iter().zip(&made.files).rev() {
                     fsio::write_atomic(self.dir.file(name), bytes)?;
                 }
@@ -333,6 +337,7 @@ impl<'a> Run<'a> {
             outputs,
             seconds: 0.0,
             peak_rss_bytes: None,
+            planner: None,
         };
         if self.record.stage(name) == Some(&stage) { Ok(()) } else { self.finish(stage) }
     }

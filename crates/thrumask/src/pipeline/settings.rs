@@ -15,6 +15,7 @@ use super::{fit::Fit, given::Given};
 use crate::{
     DeviceName,
     model::{Sampling, VideoShape},
+    plan::{LlmConfig, PlannerKind},
 };
 
 /// The longest configuration file that is read, in bytes.
@@ -51,6 +52,10 @@ pub struct Settings {
     pub device: DeviceName,
     /// Which network removes the noise. Another one than before also brings its own way of sampling.
     pub backbone: BackboneKind,
+    /// Who takes the caption apart.
+    pub planner: PlannerKind,
+    /// The language model that does so, where one shall.
+    pub llm: LlmConfig,
     /// How stage 1 is sampled.
     pub motion: Sampling,
     /// How stage 2 is sampled.
@@ -72,6 +77,8 @@ impl Default for Settings {
             models: None,
             device: DeviceName::default(),
             backbone: BackboneKind::default(),
+            planner: PlannerKind::default(),
+            llm: LlmConfig::default(),
             motion: Sampling::nano(BackboneKind::default()),
             video: Sampling::nano(BackboneKind::default()),
             given: Given::default(),
@@ -172,6 +179,8 @@ impl Settings {
                 phi.to_string(),
             )?;
         }
+        let llm = (self.planner == PlannerKind::Llm).then(|| self.llm.clone());
+        llm.iter().try_for_each(LlmConfig::check)?;
         let fit = Fit::new(input, model.size, self.size)?;
         Ok(Config {
             seed: self.seed,
@@ -184,6 +193,8 @@ impl Settings {
             models: self.models.clone(),
             device: self.device,
             backbone: self.backbone,
+            planner: self.planner,
+            llm,
             motion: self.motion,
             video: self.video,
             given: self.given.clone(),
@@ -218,6 +229,12 @@ pub struct Config {
     /// Which network removes the noise.
     #[serde(default)]
     pub backbone: BackboneKind,
+    /// Who takes the caption apart.
+    #[serde(default)]
+    pub planner: PlannerKind,
+    /// The language model that does so, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llm: Option<LlmConfig>,
     /// How stage 1 is sampled.
     pub motion: Sampling,
     /// How stage 2 is sampled.
@@ -250,6 +267,8 @@ impl Config {
             models: self.models.clone(),
             device: self.device,
             backbone: self.backbone,
+            planner: self.planner,
+            llm: self.llm.clone().unwrap_or_default(),
             motion: self.motion,
             video: self.video,
             given: self.given.clone(),

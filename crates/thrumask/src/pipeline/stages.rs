@@ -14,7 +14,7 @@ use crate::{
     Error as AnyError, Result,
     model::StageKind,
     motion::{MotionRequest, generate_trajectories},
-    plan::{Planner, RulePlanner},
+    plan::{Planned, planner},
     video::{VideoRequest, generate_videos},
 };
 
@@ -29,9 +29,8 @@ impl Run<'_> {
     pub fn plan(&mut self, caption: &str) -> Result<PromptPlan> {
         let control = self.config.given.read_control()?;
         let work = self.plan_work(caption, control.as_ref())?;
-        self.stage(work, |_| {
-            let plan = planned(caption, control.as_ref())?;
-            let mut notes = Vec::new();
+        self.stage(work, |run| {
+            let (plan, mut notes) = run.planned(caption, control.as_ref())?;
             if plan.objects.is_empty() {
                 notes.push("the caption names nothing that moves".to_owned());
             }
@@ -126,6 +125,24 @@ impl Run<'_> {
             "video": self.config.video,
         });
         Ok(WriteOptions { note: Some(note.to_string()), ..WriteOptions::default() })
+    }
+
+    /// The plan for a caption, with what the control file lays down, and what a person should know.
+    fn planned(
+        &mut self,
+        caption: &str,
+        control: Option<&Control>,
+    ) -> Result<(PromptPlan, Vec<String>)> {
+        if let Some(plan) = control.and_then(|c| c.plan(caption)) {
+            return Ok((plan, Vec::new()));
+        }
+        let planner = planner(self.config.llm.as_ref())?;
+        let Planned { mut plan, origin, notes } = planner.plan_with(caption, self.reporter)?;
+        if let Some(control) = control {
+            control.override_plan(&mut plan)?;
+        }
+        self.planned_by = Some(origin);
+        Ok((plan, notes))
     }
 
     /// The first masks of the plan's objects, which must be of the picture's size.
@@ -243,18 +260,6 @@ impl Run<'_> {
         let named = trajectory.clone().with_names(names)?;
         Ok(vec![named.to_json()?.into_bytes(), looked_at(&named)?])
     }
-}
-
-/// The plan for a caption, with what the control file lays down.
-pub(super) fn planned(caption: &str, control: Option<&Control>) -> Result<PromptPlan> {
-    if let Some(plan) = control.and_then(|c| c.plan(caption)) {
-        return Ok(plan);
-    }
-    let mut plan = RulePlanner.plan(caption)?;
-    if let Some(control) = control {
-        control.override_plan(&mut plan)?;
-    }
-    Ok(plan)
 }
 
 /// A trajectory as a video, fine enough that its colours snap back to where they were.

@@ -77,7 +77,11 @@ pub(super) fn input_work(picture: &Picture) -> Work {
 impl Run<'_> {
     /// Caption to prompts.
     pub(super) fn plan_work(&mut self, caption: &str, control: Option<&Control>) -> Result<Work> {
-        let asked = asked("plan").text("caption", caption).text("planner", RulePlanner.name());
+        let asked = asked("plan").text("caption", caption);
+        let asked = match &self.config.llm {
+            Some(llm) => llm.add_to(asked),
+            None => asked.text("planner", RulePlanner.name()),
+        };
         let asked = self.config.given.add_control(asked, control)?;
         Ok(Work { name: "plan", asked, from: &[], makes: &[run_dir::PLAN] })
     }

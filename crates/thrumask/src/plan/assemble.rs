@@ -78,7 +78,7 @@ pub(super) fn cleaned(caption: &str) -> String {
 }
 
 /// Upper case at the start and one full stop at the end.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let text = text.trim().trim_end_matches([',', ';', ':', '.']).trim_end();
     if text.ends_with(['!', '?']) { capitalized(text) } else { format!("{}.", capitalized(text)) }
 }

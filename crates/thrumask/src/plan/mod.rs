@@ -1,8 +1,8 @@
 //! Planning: a caption becomes one motion prompt, and a name and a prompt for each object that can
 //! move (paper, Pipeline 1).
 //!
-//! The paper asks a large language model; [`RulePlanner`] does it by rules, for English, without a
-//! model and without state. It reads from left to right through small files:
+//! The paper asks a large language model: [`LlmPlanner`] does so, of a server. [`RulePlanner`] does it
+//! by rules, for English, without a model and without state. It reads from left to right through small files:
 //!
 //! caption → `token` words → `noun_phrase`, `noun_head`, `verb_phrase`, `complement`, `clause` a
 //! small tree (`tree`, read with the cursor in `reader`) → `resolve`, `reference` who is who →
@@ -33,6 +33,7 @@ mod clause;
 mod complement;
 mod inflect;
 mod lexicon;
+mod llm;
 mod name;
 mod noun_head;
 mod noun_phrase;
@@ -45,10 +46,15 @@ mod tree;
 mod verb_phrase;
 mod writer;
 
-pub(crate) use plain::in_known_words;
-use thrumask_core::{Error, MAX_OBJECTS, PromptPlan, Result};
+use serde::{Deserialize, Serialize};
+use thrumask_core::{Error, MAX_OBJECTS, PlanOrigin, PromptPlan, Result};
 
-/// The longest caption a [`RulePlanner`] takes, in characters.
+use crate::progress::Progress;
+
+pub use llm::{LlmConfig, LlmPlanner};
+pub(crate) use plain::in_known_words;
+
+/// The longest caption a [`Planner`] takes, in characters.
 pub const MAX_CAPTION_CHARS: usize = 2_000;
 
 /// Turns a caption into a [`PromptPlan`].
@@ -61,6 +67,64 @@ pub trait Planner {
     /// # Errors
     /// When the caption is empty, too long, or names more objects than a palette can hold.
     fn plan(&self, caption: &str) -> Result<PromptPlan>;
+
+    /// Takes `caption` apart, tells how, and can be stopped on the way.
+    ///
+    /// # Errors
+    /// As [`Planner::plan`], and whatever `progress` returns.
+    fn plan_with(&self, caption: &str, _progress: &mut dyn Progress) -> crate::Result<Planned> {
+        let origin = PlanOrigin { planner: self.name().to_owned(), ..PlanOrigin::default() };
+        Ok(Planned { plan: self.plan(caption)?, origin, notes: Vec::new() })
+    }
+}
+
+/// A plan and how it came about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// The plan.
+    pub plan: PromptPlan,
+    /// Who made it.
+    pub origin: PlanOrigin,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// Which planner.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannerKind {
+    /// [`RulePlanner`].
+    #[default]
+    Rules,
+    /// [`LlmPlanner`].
+    Llm,
+}
+
+/// The planner that asks a language model, or the rules.
+///
+/// # Errors
+/// As [`LlmPlanner::new`].
+pub fn planner(llm: Option<&LlmConfig>) -> crate::Result<Box<dyn Planner>> {
+    Ok(match llm {
+        Some(config) => Box::new(LlmPlanner::new(config)?),
+        None => Box::new(RulePlanner),
+    })
+}
+
+/// Refuses what no planner takes.
+///
+/// # Errors
+/// [`Error::Invalid`] for an empty or too long caption.
+pub fn check_caption(caption: &str) -> Result<()> {
+    let refuse = |reason: String| Err(Error::invalid("caption", reason));
+    let count = caption.chars().count();
+    if count > MAX_CAPTION_CHARS {
+        return refuse(format!("expected at most {MAX_CAPTION_CHARS} characters, got {count}"));
+    }
+    if caption.trim().is_empty() {
+        return refuse("expected a sentence, got an empty text".into());
+    }
+    Ok(())
 }
 
 /// The rule-based planner for English captions: no model, no state, the same plan every time.
@@ -73,16 +137,7 @@ impl Planner for RulePlanner {
     }
 
     fn plan(&self, caption: &str) -> Result<PromptPlan> {
-        let chars = caption.chars().count();
-        if chars > MAX_CAPTION_CHARS {
-            return Err(Error::invalid(
-                "caption",
-                format!("expected at most {MAX_CAPTION_CHARS} characters, got {chars}"),
-            ));
-        }
-        if caption.trim().is_empty() {
-            return Err(Error::invalid("caption", "expected a sentence, got an empty text"));
-        }
+        check_caption(caption)?;
         let mut clauses = clause::parse(&token::tokenize(caption));
         let scene = resolve::resolve(&mut clauses);
         if scene.entities.len() > MAX_OBJECTS {
