@@ -2,6 +2,7 @@
 
 mod animate;
 mod bench;
+mod data;
 mod eval;
 mod models;
 mod motion;
@@ -51,6 +52,7 @@ enum Command {
     Eval(eval::Eval),
     Bench(bench::Bench),
     World(world::World),
+    Data(data::Data),
     Models(models::Models),
     Schema(schema::Schema),
 }
@@ -69,6 +71,7 @@ impl Cli {
             Some(Command::Eval(command)) => command.run(),
             Some(Command::Bench(command)) => command.run(),
             Some(Command::World(command)) => command.run(),
+            Some(Command::Data(command)) => command.run(),
             Some(Command::Models(command)) => command.run(),
             Some(Command::Schema(command)) => command.run(),
         }

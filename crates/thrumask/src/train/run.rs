@@ -104,9 +104,14 @@ pub fn train_configured(
     report: &mut dyn FnMut(Report),
 ) -> Result<Outcome> {
     match config.task {
-        TaskName::Autoencoder => {
-            train(&AutoencoderTask::new(config, device)?, config, folder, device, stop, report)
-        }
+        TaskName::Autoencoder => train(
+            &AutoencoderTask::new(config, base, device)?,
+            config,
+            folder,
+            device,
+            stop,
+            report,
+        ),
         TaskName::Segmenter => {
             train(&SegmenterTask::new(config, device)?, config, folder, device, stop, report)
         }
