@@ -7,6 +7,7 @@ use thrumask_core::{Clip, Picture, Size, fsio};
 
 use crate::{
     common::{Place, Said},
+    models::server::{COMMIT, REPO, Server},
     training::AUTOENCODER,
 };
 
@@ -49,6 +50,19 @@ fn masks_of(clip: &Clip, shown: impl Iterator<Item = usize>, fps: f32) -> String
         thrumask_core::LabelMap::new(size, red).unwrap()
     });
     thrumask_core::Trajectory::new(maps.collect(), 1, fps).unwrap().to_json().unwrap()
+}
+
+/// Frames turned by a quarter, clockwise.
+fn upright(clip: &Clip) -> Clip {
+    let size = clip.size();
+    let turn = |p: &Picture| {
+        let mut turned = Picture::filled(Size::new(size.height, size.width), [0; 3]);
+        for y in 0..size.height {
+            (0..size.width).for_each(|x| turned.set_pixel(size.height - 1 - y, x, p.pixel(x, y)));
+        }
+        turned
+    };
+    Clip::new(clip.frames().iter().map(turn).collect(), clip.fps()).unwrap()
 }
 
 /// The same in `frames` frames, one after the other.
@@ -109,8 +123,7 @@ fn videos(place: &Place) {
     turned[matrix..matrix + 36].copy_from_slice(&quarter);
     put("turned", &turned);
     // Its masks stand upright as it is shown; those of another lie on their side.
-    let tall = Size::new(32, 48);
-    place.write("videos/turned.masks.json", masks(tall, 16));
+    place.write("videos/turned.masks.json", masks_of(&upright(&clip(size, 16)), 0..16, 8.0));
     put("aslant", &turned);
     place.write("videos/aslant.masks.json", masks(size, 16));
     // At 16 moments a second, two show each frame of the first half, and one each of the second.
@@ -267,4 +280,39 @@ fn wrong_wishes_are_refused() {
     assert!(!place.at("o").exists());
     let e = place.fails(1, &["data", "inspect", "videos/a.mp4"]);
     assert!(e.contains("expected samples") || e.contains("expected a tar"), "{e}");
+}
+
+#[test]
+fn shards_at_an_address_are_downloaded_once() {
+    let place = Place::new();
+    place.write("data.toml", CONFIG);
+    place.ok(&["world", "--out", "videos", "--count", "2", "--size", "32", "--quiet"]);
+    place.ok(&[&PREPARE[..], &["--out", "shards", "--quiet"]].concat());
+    let tar = place.read("shards/shard-0000-of-0001-00000.tar");
+    let server = Server::start(&place, &[("s.tar", tar)]);
+    let train = |out: &str, file: &str, offline: bool| {
+        let url = format!("{}/{REPO}/resolve/{COMMIT}/{file}", server.endpoint());
+        place.write("ae.toml", format!("data = \"{url}\"\n{AUTOENCODER}"));
+        let args = ["train", "ae.toml", "--out", out, "--quiet", "--set", "run.steps=1"];
+        let mut command = server.command(&place, &args);
+        command.env("XDG_CACHE_HOME", place.at("cache"));
+        if offline {
+            command.env("HF_HUB_OFFLINE", "1");
+        }
+        Said::from(command.output().unwrap())
+    };
+    let said = train("none", "s.tar", true);
+    assert!(said.code == Some(1) && said.err.contains("HF_HUB_OFFLINE"), "{}", said.err);
+    assert!(server.requests().is_empty());
+    // The connection ends early once.
+    server.faults.lock().unwrap().cuts = vec![1000];
+    let said = train("a", "s.tar", false);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(server.requests().iter().filter(|r| r.starts_with("GET /cdn/")).count() == 2);
+    let said = train("b", "s.tar", true);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(server.requests().is_empty());
+    assert!(place.read("a/model.safetensors") == place.read("b/model.safetensors"));
+    let said = train("c", "other.tar", false);
+    assert!(said.code == Some(1) && said.err.contains("404"), "{}", said.err);
 }

@@ -299,10 +299,13 @@ fn masklets_of_sa_v_become_a_training_sample() {
         assert_eq!(sample.masks.objects(), seen.len());
         assert_eq!(sample.plan.objects[0].name, format!("object {}", seen[0]));
         for (t, map) in sample.masks.frames().iter().enumerate() {
-            let truth =
-                masklets.frames()[8 * i + t].downsample_majority(Size::new(32, 32)).unwrap();
+            // What is too small is ground like any other.
+            let mut truth = masklets.frames()[8 * i + t].clone();
+            truth.ids_mut().iter_mut().filter(|id| !seen.contains(id)).for_each(|id| *id = 0);
+            let truth = truth.downsample_majority(Size::new(32, 32)).unwrap();
             for (new, &old) in (1..=u8::MAX).zip(&seen) {
-                assert_eq!(map.mask_of(new), truth.mask_of(old), "frame {t}, masklet {old}");
+                let same = map.mask_of(new) == truth.mask_of(old);
+                assert!(same, "frame {t}, masklet {old}");
             }
         }
     }
