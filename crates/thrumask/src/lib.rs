@@ -8,11 +8,13 @@
 //! - [`segment`]: the objects of the picture.
 //! - [`model`]: the trained networks and how they are sampled.
 //! - [`pipeline`]: all of it on a run directory; [`models`]: those of a run, built in or from a folder.
+//! - [`data`]: captioned videos as training samples.
 //! - [`train`], [`eval`], [`paper`]: training, figures, and the paper's comparisons.
 //! - [`device`]: processor or graphics card.
 //! - [`hub`]: public models, downloaded and kept where Python's libraries keep them.
 //! - [`world`]: the procedural videos that the nano models learn from.
 
+pub mod data;
 pub mod device;
 pub mod error;
 pub mod eval;

@@ -2,6 +2,7 @@
 
 mod animate;
 mod bench;
+mod data;
 mod eval;
 mod flow;
 mod models;
@@ -53,6 +54,7 @@ enum Command {
     Flow(flow::Flow),
     Bench(bench::Bench),
     World(world::World),
+    Data(data::Data),
     Models(models::Models),
     Schema(schema::Schema),
 }
@@ -72,6 +74,7 @@ impl Cli {
             Some(Command::Flow(command)) => command.run(),
             Some(Command::Bench(command)) => command.run(),
             Some(Command::World(command)) => command.run(),
+            Some(Command::Data(command)) => command.run(),
             Some(Command::Models(command)) => command.run(),
             Some(Command::Schema(command)) => command.run(),
         }

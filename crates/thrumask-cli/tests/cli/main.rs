@@ -7,6 +7,7 @@ mod bad_input;
 mod bench;
 mod common;
 mod control;
+mod data;
 mod determinism;
 mod device;
 mod editing;

@@ -5,7 +5,7 @@ use std::{fs, process::Stdio, time::Duration};
 use crate::common::{KILLS, Place, leftovers};
 
 /// A tiny stage 1 on 16-pixel, 8-frame scenes.
-const MOTION: &str = r#"
+pub const MOTION: &str = r#"
 task = "motion"
 [run]
 seed = 3

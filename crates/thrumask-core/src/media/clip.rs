@@ -123,7 +123,7 @@ impl Clip {
     /// As [`read_frames`].
     pub fn from_bytes(what: &str, bytes: &[u8]) -> Result<Self> {
         let mut pictures = Vec::new();
-        let fps = decode(what, bytes, &mut |picture| {
+        let fps = decode(what, bytes, MAX_CLIP_PIXELS, &mut |picture, _| {
             pictures.push(picture);
             Ok(())
         })?;
@@ -147,22 +147,40 @@ pub fn read_frames(
         return frames::read(path, &mut visit);
     }
     let bytes = fsio::read_limited(path, MAX_VIDEO_BYTES)?;
-    decode(&path.display().to_string(), &bytes, &mut visit)
+    let mut visit = |picture, _| visit(picture);
+    decode(&path.display().to_string(), &bytes, MAX_CLIP_PIXELS, &mut visit)
 }
 
-/// [`read_frames`] of a file's bytes.
-fn decode(what: &str, bytes: &[u8], visit: &mut dyn FnMut(Picture) -> Result<()>) -> Result<f32> {
+/// Reads the bytes of a video as [`read_frames`] does, but of any length, and tells of each frame when it
+/// is shown, in seconds from the first one: frames need not last equally long. `what` names the file in
+/// errors.
+///
+/// # Errors
+/// As [`read_frames`].
+pub fn stream_frames(
+    what: &str,
+    bytes: &[u8],
+    mut visit: impl FnMut(Picture, f64) -> Result<()>,
+) -> Result<f32> {
+    decode(what, bytes, usize::MAX, &mut visit)
+}
+
+/// Hears of each frame and of the second at which it is shown.
+pub(super) type Visit<'a> = dyn FnMut(Picture, f64) -> Result<()> + 'a;
+
+/// [`read_frames`] of a file's bytes; an MP4 of more than `most` pixels in all frames is refused.
+fn decode(what: &str, bytes: &[u8], most: usize, visit: &mut Visit<'_>) -> Result<f32> {
     use image::ImageFormat;
     guarded(what, "video", || match picture::format_of(bytes) {
         Some(ImageFormat::Gif) => gif::decode(what, bytes, visit),
         Some(ImageFormat::WebP) if webp::is_animated(bytes) => webp::decode(what, bytes, visit),
         Some(_) => {
-            visit(Picture::from_bytes(what, bytes)?)?;
+            visit(Picture::from_bytes(what, bytes)?, 0.0)?;
             Ok(DEFAULT_FPS)
         }
         None if is_mp4(bytes) => {
             let decoder = |entry: &_| Ok(Box::new(H264Decoder::new(what, entry)?) as Box<_>);
-            mp4::decode(what, bytes, decoder, visit)
+            mp4::decode(what, bytes, decoder, most, visit)
         }
         None => Err(Error::format(
             what,

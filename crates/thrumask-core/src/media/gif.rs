@@ -5,7 +5,7 @@ use std::io::Cursor;
 use image::{AnimationDecoder, ImageDecoder, codecs::gif::GifDecoder};
 
 use super::{
-    clip::{DEFAULT_FPS, check_total},
+    clip::{DEFAULT_FPS, Visit, check_total},
     picture::{limits, on_white},
 };
 use crate::{Clip, Error, Picture, Result, Size, rle::check_size};
@@ -50,11 +50,7 @@ pub(super) fn delays(fps: f32, units: f64) -> impl Iterator<Item = u64> {
 }
 
 /// Reads all frames as they are to be seen, transparent parts on white; returns the frame rate.
-pub(super) fn decode(
-    what: &str,
-    bytes: &[u8],
-    visit: &mut dyn FnMut(Picture) -> Result<()>,
-) -> Result<f32> {
+pub(super) fn decode(what: &str, bytes: &[u8], visit: &mut Visit<'_>) -> Result<f32> {
     let mut decoder = GifDecoder::new(Cursor::new(bytes))
         .map_err(|e| Error::format(what, format!("expected a GIF: {e}")))?;
     let (width, height) = decoder.dimensions();
@@ -68,18 +64,20 @@ pub(super) fn decode(
 pub(super) fn animation<'a>(
     what: &str,
     decoder: impl AnimationDecoder<'a>,
-    visit: &mut dyn FnMut(Picture) -> Result<()>,
+    visit: &mut Visit<'_>,
 ) -> Result<f32> {
     let (mut count, mut millis) = (0usize, 0f64);
     for frame in decoder.into_frames() {
         let frame = frame.map_err(|e| Error::format(what, format!("frame {count}: {e}")))?;
         let (numerator, denominator) = frame.delay().numer_denom_ms();
+        let shown_at = millis / 1000.0;
         millis += f64::from(numerator) / f64::from(denominator.max(1));
         let rgba = frame.into_buffer();
         let size = Size::new(rgba.width() as usize, rgba.height() as usize);
         count += 1;
         check_total(what, count, size.area())?;
-        visit(Picture::new(size, rgba.pixels().flat_map(|p| on_white(p.0)).collect())?)?;
+        let rgb = rgba.pixels().flat_map(|p| on_white(p.0)).collect();
+        visit(Picture::new(size, rgb)?, shown_at)?;
     }
     if count == 0 {
         return Err(Error::format(what, "expected at least one frame, got none"));

@@ -11,7 +11,7 @@ mod yuv;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub use clip::{DEFAULT_FPS, WriteOptions, read_frames};
+pub use clip::{DEFAULT_FPS, WriteOptions, read_frames, stream_frames};
 pub(crate) use frames::fps_of as fps_of_folder;
 
 use crate::{Error, Result};

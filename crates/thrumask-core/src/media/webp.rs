@@ -6,6 +6,7 @@ use std::io::Cursor;
 use image::{ExtendedColorType, ImageDecoder, codecs::webp};
 
 use super::{
+    clip::Visit,
     gif::{animation, delays},
     picture::limits,
 };
@@ -84,11 +85,7 @@ pub(super) fn is_animated(bytes: &[u8]) -> bool {
 }
 
 /// Reads all frames, transparent parts on white; returns the frame rate.
-pub(super) fn decode(
-    what: &str,
-    bytes: &[u8],
-    visit: &mut dyn FnMut(Picture) -> Result<()>,
-) -> Result<f32> {
+pub(super) fn decode(what: &str, bytes: &[u8], visit: &mut Visit<'_>) -> Result<f32> {
     let mut decoder = webp::WebPDecoder::new(Cursor::new(bytes))
         .map_err(|e| Error::format(what, format!("expected a WebP: {e}")))?;
     let (width, height) = decoder.dimensions();

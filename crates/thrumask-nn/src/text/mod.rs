@@ -9,4 +9,4 @@ pub mod vocabulary;
 
 pub use any::{PromptEncoder, PromptEncoderConfig, Tokenizer};
 pub use encoder::{TextEncoder, TextEncoderConfig};
-pub use vocabulary::Vocabulary;
+pub use vocabulary::{Vocabulary, words_of};

@@ -10,6 +10,7 @@ mod fresh;
 pub(crate) mod http;
 mod known;
 mod pattern;
+mod plain;
 mod remote;
 mod verify;
 
@@ -26,6 +27,7 @@ pub use download::{Checksum, checksum};
 pub use fresh::{Component, Fresh};
 pub use known::{Known, known};
 pub use pattern::matches;
+pub(crate) use plain::kept_file;
 pub use verify::{Verified, verify_path, verify_repo};
 
 use crate::{Error, Result, progress::Progress};

@@ -1,6 +1,6 @@
 //! Training of the autoencoder on frames, on mask frames and, for models of flow, on flow.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use burn::{
     module::Module,
@@ -14,20 +14,23 @@ use thrumask_nn::{
     pixels::{clips_from_pixels, host_values, pixels_from_frames},
 };
 
-use super::{AutoencoderTraining, RunConfig, Task, TrainConfig};
+use super::{
+    AutoencoderTraining, RunConfig, Task, TrainConfig,
+    samples::{Samples, no_flow},
+};
 use crate::{
     Result,
-    model::{flow_wheel, write_autoencoder},
-    world::{self, Split, WorldConfig},
+    model::{VideoShape, flow_wheel, write_autoencoder},
+    world::{self, Split},
 };
 
 /// Videos that the latent statistics are taken from.
 const STATISTICS_SAMPLES: u64 = 48;
 
-/// Training of the autoencoder on the world.
+/// Training of the autoencoder.
 pub struct AutoencoderTask {
     training: AutoencoderTraining,
-    world: WorldConfig,
+    samples: Samples,
     run: RunConfig,
     device: Device,
 }
@@ -41,38 +44,43 @@ pub struct AutoencoderBatch {
 }
 
 impl AutoencoderTask {
-    /// The task of a configuration.
+    /// The task of a configuration; paths in it are relative to `base`.
     ///
     /// # Errors
-    /// When the configuration has no section `[autoencoder]`, or the world's videos do not divide
-    /// into its patches.
-    pub fn new(config: &TrainConfig, device: &Device) -> Result<Self> {
+    /// When the configuration has no section `[autoencoder]`, its videos cannot be read, or they do not
+    /// divide into its patches.
+    pub fn new(config: &TrainConfig, base: &Path, device: &Device) -> Result<Self> {
         let training = config.autoencoder.clone().ok_or_else(|| {
             Error::invalid("training configuration", "expected a section [autoencoder], got none")
         })?;
-        let WorldConfig { size, frames, .. } = config.world;
+        let samples = Samples::open(config, base)?;
+        let VideoShape { size, frames } = samples.shape();
         training.model.latent_size([frames, size, size])?;
-        Ok(Self {
-            training,
-            world: config.world.clone(),
-            run: config.run.clone(),
-            device: device.clone(),
-        })
+        if training.flow && !samples.has_flow() {
+            return Err(no_flow());
+        }
+        Ok(Self { training, samples, run: config.run.clone(), device: device.clone() })
     }
 
-    /// `f` consecutive frames of each of some training scenes: of its clip, its coloured masks and, where
+    /// `f` consecutive frames of each of some training samples: of its clip, its coloured masks and, where
     /// they are learned too, its flow, in turn.
     fn frames(&self, indices: Range<u64>, start: impl Fn(usize) -> f32) -> Result<Tensor<5>> {
-        let (f, size) = (self.training.model.frames, self.world.size);
+        let f = self.training.model.frames;
+        let VideoShape { size, frames } = self.samples.shape();
         let kinds = if self.training.flow { 3 } else { 2 };
         let video = |(i, index): (usize, u64)| -> Result<Vec<Picture>> {
-            let scene = world::scene(&self.world, Split::Train, index)?;
-            let windows = self.world.frames / f;
+            let windows = frames / f;
             let first = ((start(i) * windows as f32) as usize).min(windows - 1) * f;
             let frames = match i % kinds {
-                0 => scene.clip(size)?.frames().to_vec(),
-                1 => scene.masks(size)?.frames().iter().map(colored).collect(),
-                _ => flow_wheel(size)?.clip(&scene.flow(size)?, self.world.fps)?.frames().to_vec(),
+                0 => self.samples.clip(Split::Train, index)?.frames().to_vec(),
+                1 => {
+                    let masks = self.samples.masks(Split::Train, index)?;
+                    masks.frames().iter().map(colored).collect()
+                }
+                _ => {
+                    let (_, flow) = self.samples.with_flow(Split::Train, index)?;
+                    flow_wheel(size)?.clip(&flow, self.samples.fps())?.frames().to_vec()
+                }
             };
             Ok(frames[first..first + f].to_vec())
         };
@@ -115,8 +123,8 @@ impl Task for AutoencoderTask {
         let indices = step * batch..(step + 1) * batch;
         let start = Noise::new(seed, "train/frame");
         let pixels = self.frames(indices, |i| start.uniform(step * batch + i as u64))?;
-        let model = &self.training.model;
-        let [t, h, w] = model.latent_size([model.frames, self.world.size, self.world.size])?;
+        let (model, size) = (&self.training.model, self.samples.shape().size);
+        let [t, h, w] = model.latent_size([model.frames, size, size])?;
         let shape = [self.run.batch, t, h, w, model.latent_channels];
         let count: usize = shape.iter().product();
         let noise = Noise::new(seed, "train/latent").normals(step * count as u64, count);
@@ -141,16 +149,16 @@ impl Task for AutoencoderTask {
 
     fn validate(&self, network: &Autoencoder) -> Result<(BTreeMap<String, f64>, Picture)> {
         let count = self.run.validation_samples as u64;
-        let size = self.world.size;
+        let size = self.samples.shape().size;
         let mut scores = BTreeMap::new();
         let mut shown = Vec::new();
         let mut errors = [(0.0f64, 0usize); 3];
         for index in 0..count {
-            let scene = world::scene(&self.world, Split::Validation, index)?;
-            let sample = scene.sample(size)?;
+            let sample = self.samples.sample(Split::Validation, index)?;
             let mut clips = vec![sample.clip.clone(), sample.masks.to_clip()?];
             if self.training.flow {
-                clips.push(flow_wheel(size)?.clip(&scene.flow(size)?, sample.clip.fps())?);
+                let (_, flow) = self.samples.with_flow(Split::Validation, index)?;
+                clips.push(flow_wheel(size)?.clip(&flow, sample.clip.fps())?);
             }
             let mut made = sample.clone();
             for (kind, clip) in clips.iter().enumerate() {

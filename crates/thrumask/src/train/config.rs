@@ -13,6 +13,7 @@ use thrumask_nn::{
 
 use crate::{
     Result,
+    data::DataConfig,
     model::{MotionForm, Sampling, StageConfig, StageKind, Variant},
     world::WorldConfig,
 };
@@ -58,9 +59,12 @@ pub struct TrainConfig {
     /// How parameters move.
     #[serde(default)]
     pub optimizer: OptimizerConfig,
-    /// The videos it learns from.
+    /// The videos it learns from, unless `data` names others.
     #[serde(default)]
     pub world: WorldConfig,
+    /// Shards to learn from in place of the world, whose size and length the samples then have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataConfig>,
     /// For the task "autoencoder".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoencoder: Option<AutoencoderTraining>,
@@ -293,6 +297,11 @@ impl TrainConfig {
             let reason =
                 "expected stage.model, or form and attention in the section [stage]; got both";
             return Err(Error::invalid("training configuration", reason).into());
+        }
+        if self.data.is_some() && matches!(self.task, TaskName::Segmenter | TaskName::Classifier) {
+            let reason =
+                "this task learns from the world alone, whose truth it needs: expected none";
+            return Err(Error::invalid("data", reason).into());
         }
         let (needed, there) = match self.task {
             TaskName::Autoencoder => ("autoencoder", self.autoencoder.is_some()),

@@ -15,8 +15,10 @@ mod log;
 mod optimizer;
 mod referring;
 mod run;
+mod samples;
 mod segmenter;
 mod stage;
+mod tally;
 #[cfg(test)]
 mod tests;
 

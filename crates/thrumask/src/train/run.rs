@@ -105,7 +105,7 @@ pub fn train_configured(
 ) -> Result<Outcome> {
     match config.task {
         TaskName::Autoencoder => train(
-            &AutoencoderTask::new(config, device)?,
+            &AutoencoderTask::new(config, base, device)?,
             config,
             base,
             folder,

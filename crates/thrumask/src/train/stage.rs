@@ -14,10 +14,15 @@ use thrumask_nn::{
     diffusion::{guidance::Keep, noise::Noise},
     layers::Init,
     pixels::pixels_from_frames,
-    text::{Tokenizer, Vocabulary},
+    text::Tokenizer,
 };
 
-use super::{RunConfig, StageTraining, Task, TrainConfig, batches::made};
+use super::{
+    RunConfig, StageTraining, Task, TrainConfig,
+    batches::made,
+    samples::{Samples, no_flow},
+    tally::Tally,
+};
 use crate::{
     Result,
     model::{
@@ -27,7 +32,7 @@ use crate::{
     motion::{MotionRequest, generate_trajectories},
     progress::Silent,
     video::{VideoRequest, generate_videos},
-    world::{self, Sample, Split, WorldConfig, judge},
+    world::{self, Sample, Split},
 };
 
 /// A sample and what the stage needs beside it.
@@ -38,11 +43,11 @@ struct Example {
     flow: Option<Vec<FlowField>>,
 }
 
-/// Training of one stage on the world.
+/// Training of one stage.
 pub struct StageTask {
     config: StageConfig,
     training: StageTraining,
-    world: WorldConfig,
+    samples: Samples,
     run: RunConfig,
     tokenizer: Tokenizer,
     autoencoder: LatentCodec,
@@ -75,7 +80,8 @@ impl StageTask {
         };
         let path = base.join(&training.autoencoder);
         let autoencoder = open_autoencoder(&path, device)?;
-        let video = VideoShape { size: config.world.size, frames: config.world.frames };
+        let samples = Samples::open(config, base)?;
+        let video = samples.shape();
         let stage = match training.model.clone() {
             Some(model) => model,
             None => {
@@ -88,12 +94,15 @@ impl StageTask {
             let got = format!("{:?} at {:?}", stage.kind, stage.video);
             return Err(Error::mismatch("stage.model", expected, got).into());
         }
+        if kind != StageKind::Ti2v && stage.form == MotionForm::Flow && !samples.has_flow() {
+            return Err(no_flow());
+        }
         Ok(Self {
             config: stage,
             training,
-            world: config.world.clone(),
+            tokenizer: samples.vocabulary()?.into(),
+            samples,
             run: config.run.clone(),
-            tokenizer: Vocabulary::new(world::words())?.into(),
             autoencoder,
             device: device.clone(),
         })
@@ -106,13 +115,15 @@ impl StageTask {
 
     /// Example `index` of a split.
     fn example(&self, split: Split, index: u64) -> Result<Example> {
-        let scene = world::scene(&self.world, split, index)?;
-        let size = self.world.size;
-        let flow = match (self.config.kind, self.config.form) {
-            (StageKind::Ti2v, _) | (_, MotionForm::Masks) => None,
-            (_, MotionForm::Flow) => Some(scene.flow(size)?),
-        };
-        Ok(Example { sample: scene.sample(size)?, flow })
+        match (self.config.kind, self.config.form) {
+            (StageKind::Ti2v, _) | (_, MotionForm::Masks) => {
+                Ok(Example { sample: self.samples.sample(split, index)?, flow: None })
+            }
+            (_, MotionForm::Flow) => {
+                let (sample, flow) = self.samples.with_flow(split, index)?;
+                Ok(Example { sample, flow: Some(flow) })
+            }
+        }
     }
 
     /// A batch from examples, with noise and times from the streams that `name` begins.
@@ -330,68 +341,5 @@ impl StageTask {
             made.iter_mut().zip(clips).for_each(|(m, c)| m.clip = c);
         }
         Ok(made)
-    }
-}
-
-/// Running sums of validation scores.
-#[derive(Default)]
-struct Tally {
-    objects: usize,
-    right: usize,
-    iou: f64,
-    whole: usize,
-    pieces: usize,
-    clips: usize,
-    squared_error: f64,
-}
-
-impl Tally {
-    /// Judges a generated trajectory.
-    fn motion(&mut self, made: &Sample, truth: &Sample) {
-        let judged = judge::judge_all(&made.masks);
-        let frames = made.masks.frames().iter().zip(truth.masks.frames()).skip(1);
-        let frames: Vec<_> = frames.collect();
-        for (i, object) in truth.objects.iter().enumerate() {
-            let id = i as u8 + 1;
-            self.objects += 1;
-            self.right +=
-                usize::from(judge::is_right(judged.get(i).and_then(Option::as_ref), object));
-            let per_frame =
-                frames.iter().map(|(m, t)| f64::from(judge::iou(&m.mask_of(id), &t.mask_of(id))));
-            let iou = per_frame.sum::<f64>() / frames.len().max(1) as f64;
-            self.iou += iou;
-            self.whole += usize::from(iou >= 0.5);
-            if let Some((last, _)) = frames.last() {
-                self.pieces += judge::pieces(&last.mask_of(id), last.size(), 4);
-            }
-        }
-    }
-
-    /// Compares a generated clip with the true one.
-    fn video(&mut self, made: &Sample, truth: &Sample) {
-        self.clips += 1;
-        let pairs = made.clip.frames().iter().zip(truth.clip.frames()).skip(1);
-        let mut sum = (0.0, 0usize);
-        for (a, b) in pairs {
-            for (&x, &y) in a.rgb().iter().zip(b.rgb()) {
-                sum.0 += (f64::from(x) - f64::from(y)).powi(2);
-            }
-            sum.1 += a.rgb().len();
-        }
-        self.squared_error += sum.0 / sum.1.max(1) as f64;
-    }
-
-    fn finish(self, scores: &mut BTreeMap<String, f64>) {
-        if self.objects > 0 {
-            let n = self.objects as f64;
-            scores.insert("action_accuracy".into(), self.right as f64 / n);
-            scores.insert("mean_iou".into(), self.iou / n);
-            scores.insert("iou_at_least_half".into(), self.whole as f64 / n);
-            scores.insert("pieces_per_object".into(), self.pieces as f64 / n);
-        }
-        if self.clips > 0 {
-            let mean = self.squared_error / self.clips as f64;
-            scores.insert("psnr".into(), 10.0 * (255.0f64.powi(2) / mean.max(1e-9)).log10());
-        }
     }
 }

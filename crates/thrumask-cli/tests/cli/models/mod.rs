@@ -2,4 +2,4 @@
 
 mod files;
 mod pull;
-mod server;
+pub mod server;

@@ -13,7 +13,10 @@ use shiguredo_mp4::{
 };
 
 use super::{TrackDecoder, aperture_of};
-use crate::{Error, MAX_CLIP_PIXELS, Picture, Result, Size, rle::check_size};
+use crate::{Error, Picture, Result, Size, media::clip::Visit, rle::check_size};
+
+/// How many frames may wait for an earlier one: H.264 keeps at most 16.
+const MAX_REORDERED: usize = 32;
 
 /// One frame of a track, in coding order.
 struct Frame {
@@ -27,12 +30,14 @@ struct Frame {
 }
 
 /// Decodes the first video track of an MP4 and calls `visit` with each shown frame, upright, in the
-/// order in which they are shown. Returns the frame rate. `what` names the file in errors.
+/// order in which they are shown. Returns the frame rate. `what` names the file in errors; more than
+/// `most` pixels in all frames are refused.
 pub(crate) fn decode(
     what: &str,
     bytes: &[u8],
     new_decoder: impl FnOnce(&SampleEntry) -> Result<Box<dyn TrackDecoder>>,
-    mut visit: impl FnMut(Picture) -> Result<()>,
+    most: usize,
+    visit: &mut Visit<'_>,
 ) -> Result<f32> {
     let bad = |reason: &str| Error::format(what, reason);
     let moov = find_moov(what, bytes)?;
@@ -59,9 +64,9 @@ pub(crate) fn decode(
     let fps = rate(trak, &frames, &order).ok_or_else(|| bad("the frames have no duration"))?;
     let mut decoder = new_decoder(entry)?;
     check_size(decoder.size()).map_err(|e| Error::invalid(what, e.to_string()))?;
-    if order.len().saturating_mul(decoder.size().area()) > MAX_CLIP_PIXELS {
+    if order.len().saturating_mul(decoder.size().area()) > most {
         let reason = format!(
-            "too long to hold in memory: {} frames of {}, expected at most {MAX_CLIP_PIXELS} pixels",
+            "too long to hold in memory: {} frames of {}, expected at most {most} pixels",
             order.len(),
             decoder.size()
         );
@@ -77,18 +82,27 @@ pub(crate) fn decode(
     order.iter().enumerate().for_each(|(r, &i)| rank[i] = Some(r));
     let mut waiting: BTreeMap<usize, Picture> = BTreeMap::new();
     let mut next = 0;
+    let timescale = f64::from(trak.mdia_box.mdhd_box.timescale.get());
+    let shown_at = |rank: usize| {
+        let [from, to] = [order[0], order[rank]].map(|i| frames[i].shown_at);
+        to.saturating_sub(from) as f64 / timescale
+    };
     for (frame, rank) in frames.iter().zip(rank) {
         let sample = &bytes[frame.start..frame.start + frame.length];
         let decoded = decoder.decode(sample).map_err(|e| bad(&e.to_string()))?;
-        let (Some(planes), Some(rank)) = (decoded, rank) else { continue };
+        let (Some(planes), Some(rank)) = (decoded, rank.filter(|&r| r >= next)) else { continue };
         if planes.size != decoder.size() {
             let reason = format!("frames change size from {} to {}", decoder.size(), planes.size);
             return Err(bad(&reason));
         }
         let picture = planes.to_picture(decoder.color())?;
         waiting.insert(rank, turn.apply(&cropped(picture, crop)?)?);
+        if waiting.len() > MAX_REORDERED {
+            // It waited for a sample without a picture.
+            next = waiting.keys().next().copied().unwrap_or(next);
+        }
         while let Some(picture) = waiting.remove(&next) {
-            visit(picture)?;
+            visit(picture, shown_at(next))?;
             next += 1;
         }
     }
@@ -96,7 +110,7 @@ pub(crate) fn decode(
     if next == 0 && waiting.is_empty() {
         return Err(bad("no frame could be decoded"));
     }
-    waiting.into_values().try_for_each(visit)?;
+    waiting.into_iter().try_for_each(|(rank, picture)| visit(picture, shown_at(rank)))?;
     Ok(fps)
 }
 

@@ -1,0 +1,109 @@
+//! `thrumask data prepare`: captioned videos to shards.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+use thrumask::{
+    data::{FrameDifference, Job, Part, PrepareConfig, Summary, Tools, prepare},
+    models::Models,
+    plan::RulePlanner,
+    segment::Segmenter,
+};
+
+use crate::{
+    commands::eval::Bars,
+    options::{TalkOptions, start_threads},
+    terminal,
+};
+
+/// Make training shards from captioned videos.
+///
+/// The input is a folder of videos (NAME.mp4, with NAME.txt, NAME.json or NAME.plan.json for the caption and
+/// NAME.masks.json, NAME.trajectory.json or SA-V's NAME_manual.json, NAME_auto.json for the masks), a tar with
+/// such files, or a manifest (CSV or JSON lines with path, caption, masks). Scenes are cut apart, unfit clips
+/// left out, and the others written as WebDataset tars with KEY.mp4, KEY.json and KEY.masks.json, beside
+/// manifest.json, rejected.jsonl (whatever was left out, with its reason), report.md, report.html and
+/// sheet.png. A video that is broken never stops the work.
+///
+/// Ctrl-C, SIGTERM or a crash loses at most the video in work: the same command goes on to the same bytes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  thrumask data prepare videos --out shards
+  thrumask data prepare videos --out shards --shard 0/2 & thrumask data prepare videos --out shards --shard 1/2
+  thrumask data prepare sav --manifest captions.jsonl --out shards --set size=256 --set frames=16 --set fps=6")]
+pub struct Prepare {
+    /// Folder, tar or manifest.
+    input: PathBuf,
+    /// Folder for the shards.
+    #[arg(short, long, value_name = "DIR")]
+    out: PathBuf,
+    /// Captions for a folder or tar: CSV or JSON lines with path and caption.
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// Configuration file (TOML); docs/data.md has the keys.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set one value of the configuration, by dotted key; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Do the I-th of N parts of the work, from 0: each in a process of its own, on any machine that sees
+    /// both folders.
+    #[arg(long, value_name = "I/N", default_value = "0/1")]
+    shard: Part,
+    /// Folder of models with a segmenter to use in place of the built-in one.
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+    /// Threads to work with [default: all].
+    #[arg(long)]
+    threads: Option<usize>,
+    #[command(flatten)]
+    talk: TalkOptions,
+}
+
+impl Prepare {
+    /// Does it.
+    pub fn run(self) -> Result<()> {
+        if let Some(threads) = self.threads {
+            start_threads(threads)?;
+        }
+        let config = PrepareConfig::read(self.config.as_deref(), &self.set)?;
+        let models = self.models.map_or_else(Models::embedded, Models::in_folder);
+        let segmenter = models.segmenter()?;
+        let job = Job {
+            input: &self.input,
+            manifest: self.manifest.as_deref(),
+            out: &self.out,
+            part: self.shard,
+            config: &config,
+            tools: Tools {
+                planner: &RulePlanner,
+                segmenter: Some(&segmenter as &dyn Segmenter),
+                tracker: None,
+                motion: &FrameDifference,
+            },
+        };
+        let summary = prepare(&job, &mut Bars::new(self.talk.reporter()))?;
+        let report = self.out.join("report.md");
+        if self.talk.json {
+            return terminal::print_json(&json!({"summary": summary, "report": report}));
+        }
+        if !self.talk.quiet {
+            terminal::say(&in_words(&summary));
+        }
+        terminal::print(&format!("{}\n", report.display()))
+    }
+}
+
+/// What was made, in a sentence.
+fn in_words(summary: &Summary) -> String {
+    let reasons =
+        summary.rejected.iter().map(|(word, n)| format!("{n} {}", word.replace('_', " ")));
+    let reasons = reasons.collect::<Vec<_>>().join(", ");
+    let reasons = if reasons.is_empty() { "nothing".to_owned() } else { reasons };
+    let Summary { videos, samples, .. } = summary;
+    let rest = if summary.complete { "" } else { "; other processes have not ended" };
+    format!("{samples} samples from {videos} videos; left out: {reasons}{rest}")
+}

@@ -1,0 +1,54 @@
+//! What is in shards.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use thrumask_core::Picture;
+
+use super::{About, report::small, shards::Shards};
+use crate::{Result, progress::Progress, world::contact_sheet};
+
+/// A sample of a shard.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Inspected {
+    /// Its key.
+    pub key: String,
+    /// How many bytes its files have.
+    pub bytes: u64,
+    /// How many objects it has.
+    pub objects: usize,
+    /// What it is.
+    pub about: About,
+}
+
+/// Reads every sample of some tars whole, videos and masks too, and lists them; with `sheet`, also a
+/// contact sheet of the first so many.
+///
+/// # Errors
+/// When a sample is broken, by its tar and key; what `progress` returns.
+pub fn inspect(
+    tars: Vec<PathBuf>,
+    sheet: usize,
+    progress: &mut dyn Progress,
+) -> Result<(Vec<Inspected>, Option<Picture>)> {
+    let shards = Shards::index(tars)?;
+    let (mut found, mut shown) = (Vec::new(), Vec::new());
+    for i in 0..shards.len() {
+        progress.step("inspect", i, shards.len())?;
+        let (sample, about) = shards.read(i)?;
+        let (key, bytes) = (shards.key(i).to_owned(), shards.bytes(i));
+        found.push(Inspected { key, bytes, objects: sample.masks.objects(), about });
+        // Samples of one sheet are of one size.
+        let fits = |first: &crate::world::Sample, s: &crate::world::Sample| {
+            first.clip.size() == s.clip.size()
+        };
+        if shown.len() < sheet {
+            let sample = small(sample)?;
+            if shown.first().is_none_or(|first| fits(first, &sample)) {
+                shown.push(sample);
+            }
+        }
+    }
+    let sheet = if shown.is_empty() { None } else { Some(contact_sheet(&shown, 2)?) };
+    Ok((found, sheet))
+}
