@@ -3,7 +3,7 @@
 use super::TensorSource;
 
 /// A kind of model, and texts that occur in names of its tensors; the first that fits.
-const KNOWN: [(&str, &[&str]); 20] = [
+const KNOWN: [(&str, &[&str]); 21] = [
     ("diffusion U-Net with motion modules", &["motion_modules.", "down_blocks.0.resnets."]),
     ("AnimateDiff motion module", &["motion_modules.", "temporal_transformer."]),
     ("AnimateDiff motion adapter (diffusers)", &["motion_modules.0.transformer_blocks.0."]),
@@ -17,6 +17,7 @@ const KNOWN: [(&str, &[&str]); 20] = [
     ("CLIP vision encoder", &["vision_model.encoder.layers.0."]),
     ("T5 encoder", &["encoder.block.0.layer.0.SelfAttention."]),
     ("Segment Anything 2", &["memory_attention.", "mask_decoder."]),
+    ("Segment Anything 2, pictures only", &["vision_encoder.backbone.", "mask_decoder."]),
     ("Grounding DINO", &["text_backbone.", "backbone.conv_encoder."]),
     ("optical flow (RAFT)", &["fnet.", "cnet.", "update_block."]),
     ("diffusion transformer (diffusers)", &["transformer_blocks.0.", "proj_out."]),
