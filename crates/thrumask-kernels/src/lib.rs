@@ -23,6 +23,7 @@ pub mod memory;
 pub mod norm;
 pub mod optim;
 pub mod peak;
+pub mod pool;
 pub mod pull;
 pub mod reference;
 pub mod residual;
@@ -32,6 +33,7 @@ pub mod softmax;
 mod target;
 mod team;
 mod tile;
+pub mod windows;
 
 pub use activation::{gelu, gelu_tanh, sigmoid, silu, tanh};
 pub use attention::{
@@ -42,7 +44,9 @@ pub use linear::linear;
 pub use memory::{LineAllocator, keep_freed_memory};
 pub use norm::{group_norm, group_norm_silu, layer_norm, layer_norm_modulate, rms_norm};
 pub use optim::{AdamwHyper, adamw_ema_step, newton_schulz5};
+pub use pool::max_of_four;
 pub use pull::pull_back;
 pub use residual::gated_residual;
 pub use rope::{RopeTable, rope};
 pub use softmax::softmax_last;
+pub use windows::{merge_windows, split_windows};

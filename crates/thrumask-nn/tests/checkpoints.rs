@@ -288,6 +288,10 @@ fn models_are_recognised_by_their_names() {
     assert!(looks(&[resnet, time, key]).unwrap().ends_with("text of width 3"));
     let clip = ["encoder.layers.0.self_attn.q_proj.weight", "embeddings.token_embedding.weight"];
     assert_eq!(looks(&clip).unwrap(), "CLIP text encoder of width 3");
+    let sam = ["vision_encoder.backbone.pos_embed", "mask_decoder.iou_token.weight"];
+    assert_eq!(looks(&sam).unwrap(), "Segment Anything 2, pictures only");
+    let video = [&sam[..], &["memory_attention.layer_norm.bias"]].concat();
+    assert_eq!(looks(&video).unwrap(), "Segment Anything 2");
     assert_eq!(looks(&["weight"]), None);
 }
 

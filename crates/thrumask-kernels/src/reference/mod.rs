@@ -3,6 +3,7 @@
 
 mod attention;
 mod convolution;
+mod maps;
 mod pointwise;
 
 pub use attention::{
@@ -10,6 +11,7 @@ pub use attention::{
 };
 pub(crate) use convolution::magnified;
 pub use convolution::{conv2d, conv2d_same, temporal_conv};
+pub use maps::{max_of_four, merge_windows, split_windows};
 pub use pointwise::{
     gated_residual, gelu, gelu_tanh, group_norm, layer_norm, layer_norm_modulate, linear,
     pull_back, rms_norm, sigmoid, silu, softmax_last, tanh,

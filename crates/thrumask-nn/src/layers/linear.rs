@@ -34,6 +34,15 @@ impl Linear {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         thrumask_kernels::linear(x, wide(&self.weight), self.bias.as_ref().map(Param::val))
     }
+
+    /// [`Linear::forward`] without the bias.
+    ///
+    /// # Shapes
+    /// - `x`: `[.., inputs]`
+    /// - returns `[.., outputs]`
+    pub fn product<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        thrumask_kernels::linear(x, wide(&self.weight), None)
+    }
 }
 
 /// A 1×1 convolution, as an affine map of every token.

@@ -17,6 +17,7 @@ const KNOWN: [(&str, &[&str]); 21] = [
     ("CLIP vision encoder", &["vision_model.encoder.layers.0."]),
     ("T5 encoder", &["encoder.block.0.layer.0.SelfAttention."]),
     ("Segment Anything 2", &["memory_attention.", "mask_decoder."]),
+    ("Segment Anything 2, pictures only", &["vision_encoder.backbone.", "mask_decoder."]),
     ("Grounding DINO", &["text_backbone.", "backbone.conv_encoder."]),
     ("optical flow (RAFT)", &["fnet.", "cnet.", "update_block."]),
     ("optical flow (RAFT, torchvision)", &["feature_encoder.", "context_encoder.", "flow_head."]),

@@ -6,7 +6,7 @@ use super::{
     ImageEncoderConfig, MaskDecoderConfig, MemoryAttentionConfig, MemoryConfig,
     MemoryEncoderConfig, PromptEncoderConfig, Sam2Config,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, weights::TensorSource};
 
 const WHAT: &str = "config.json of SAM 2";
 
@@ -21,6 +21,28 @@ impl Sam2Config {
         // As a map first: an empty list would do for a struct of which nothing need be given.
         let keys: serde_json::Map<_, _> = serde_json::from_str(json).map_err(refuse)?;
         serde_json::from_value::<Public>(keys.into()).map_err(refuse)?.resolve()
+    }
+
+    /// The public size whose weights a source holds, in either layout.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] when they are of none of the four.
+    pub fn of_public(what: &str, source: &dyn TensorSource) -> Result<Self> {
+        let shapes = source.shapes();
+        let found = shapes.iter().find(|(name, _)| name.ends_with("pos_embed_window"));
+        let width = found.and_then(|(_, shape)| shape.get(1).copied()).unwrap_or(0);
+        let is_block =
+            |name: &&&str| name.contains(".blocks.") && name.ends_with("attn.qkv.weight");
+        let blocks = shapes.keys().filter(is_block).count();
+        let of = |config: &Self| {
+            let encoder = &config.image_encoder;
+            encoder.widths[0] == width && encoder.blocks.iter().sum::<usize>() == blocks
+        };
+        let sizes = [Self::tiny(), Self::small(), Self::base_plus(), Self::large()];
+        sizes.into_iter().find(of).ok_or_else(|| {
+            let reason = "expected the weights of SAM 2.1 tiny, small, base+ or large";
+            Error::weights(what, format!("{reason}, got {blocks} blocks from width {width} on"))
+        })
     }
 }
 

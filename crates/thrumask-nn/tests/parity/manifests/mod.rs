@@ -207,6 +207,10 @@ fn segment_anything() {
         let folder = Shapes::of(rows.iter().map(|r| (r.0.clone(), r.2.clone())));
         let file = Shapes::of(rows.iter().map(|r| (format!("model.{}", r.1), r.3.clone())));
         let check = |source: &Shapes| Sam2::check_public("sam", source, &config);
+        for source in [&folder, &file] {
+            assert_eq!(Sam2Config::of_public("sam", source).unwrap(), config);
+        }
+        assert!(Sam2Config::of_public("sam", &Shapes::default()).is_err());
         let report: LoadReport = check(&folder).unwrap();
         let pictures: Vec<&Sam2Row> = rows.iter().filter(|r| !is_memory(&r.0)).collect();
         let known: BTreeSet<&String> = pictures.iter().map(|r| &r.0).collect();

@@ -6,12 +6,13 @@ use burn::{
     module::{Module, Param},
     tensor::Tensor,
 };
-use thrumask_kernels::{ConvolutionOptions, conv2d, gelu};
+use thrumask_kernels::{
+    ConvolutionOptions, conv2d, gelu, max_of_four, merge_windows, split_windows,
+};
 
 use super::{
     super::{EPSILON, ImageEncoderConfig, PATCH},
     positions::Positions,
-    windows::Windows,
 };
 use crate::layers::{Init, LayerNorm, Linear};
 
@@ -40,46 +41,39 @@ impl WindowAttention {
     /// - returns `[B, H', W', outputs]`, half of each side where queries are halved
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [_, height, width, _] = x.dims();
-        let qkv = self.qkv.forward(x); // [B, H, W, 3·C]
-        let windows = match self.window {
-            0 => Windows { size: [height, width], window: [height, width] },
-            side => Windows { size: [height, width], window: [side, side] },
+        let window = if self.window == 0 { [height, width] } else { [self.window; 2] };
+        // Places beyond the picture are zero before the map, and so the bias after it.
+        let beyond = height % window[0] > 0 || width % window[1] > 0;
+        let (qkv, bias) = match (beyond, &self.qkv.bias) {
+            (true, Some(bias)) => (self.qkv.product(x), Some(bias.val())),
+            _ => (self.qkv.forward(x), None),
+        }; // [B, H, W, 3·C]
+        let outputs = qkv.dims()[3] / 3;
+        // Some of the parts, in windows.
+        let split = |x: Tensor<4>, window: [usize; 2], first: usize| -> Tensor<3> {
+            let count = x.dims()[3];
+            let x = split_windows(x, window); // [B·n, N, count]
+            match &bias {
+                Some(bias) => x + bias.clone().narrow(0, first, count).reshape([1, 1, count]),
+                None => x,
+            }
         };
-        // Places beyond the picture are zero before the map.
-        let beyond = self.qkv.bias.as_ref().map(Param::val);
-        let qkv = windows.split(qkv, beyond); // [B·n, N, 3·C]
-        let [count, tokens, all] = qkv.dims();
-        let outputs = all / 3;
-        let part = |i: usize| qkv.clone().narrow(2, i * outputs, outputs); // [B·n, N, C]
-        let (mut query, mut merged) = (part(0), windows);
-        if self.halves {
-            let [rows, columns] = windows.window;
-            query = halved(query.reshape([count, rows, columns, outputs])).reshape([
-                count,
-                tokens / 4,
-                outputs,
-            ]);
-            merged = windows.halved();
-        }
-        let mixed = thrumask_kernels::attention(query, part(1), part(2), self.heads, None);
-        self.output.forward(merged.merge(mixed)) // [B, H', W', C]
+        let part = |x: &Tensor<3>, i: usize| x.clone().narrow(2, i * outputs, outputs);
+        let (query, key, value, size, window) = match self.halves {
+            false => {
+                let all = split(qkv, window, 0);
+                (part(&all, 0), part(&all, 1), part(&all, 2), [height, width], window)
+            }
+            true => {
+                let query = max_of_four(qkv.clone().narrow(3, 0, outputs)); // [B, H/2, W/2, C]
+                let others = split(qkv.narrow(3, outputs, 2 * outputs), window, outputs);
+                let (size, window) = ([height / 2, width / 2], window.map(|side| side / 2));
+                (split(query, window, 0), part(&others, 0), part(&others, 1), size, window)
+            }
+        };
+        let mixed = thrumask_kernels::attention(query, key, value, self.heads, None);
+        self.output.forward(merge_windows(mixed, size, window)) // [B, H', W', C]
     }
-}
-
-/// The largest of each 2×2 places; what is left over at odd ends is dropped.
-///
-/// # Shapes
-/// - `x`: `[B, H, W, C]`
-/// - returns `[B, H/2, W/2, C]`
-fn halved(x: Tensor<4>) -> Tensor<4> {
-    let [batch, height, width, channels] = x.dims();
-    let (rows, columns) = (height / 2, width / 2);
-    let x = x.narrow(1, 0, 2 * rows).narrow(2, 0, 2 * columns);
-    let x = x.reshape([batch * rows, 2, 2 * columns, channels]);
-    let x = x.clone().narrow(1, 0, 1).max_pair(x.narrow(1, 1, 1)); // [B·H/2, 1, W, C]
-    let x = x.reshape([batch * rows * columns, 2, channels]);
-    let x = x.clone().narrow(1, 0, 1).max_pair(x.narrow(1, 1, 1)); // [B·H/2·W/2, 1, C]
-    x.reshape([batch, rows, columns, channels])
 }
 
 /// Attention, then a perceptron, each after a norm and with a residual.
@@ -101,7 +95,7 @@ impl Block {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let h = self.attention_norm.forward(x.clone());
         let x = match &self.around {
-            Some(map) if self.attention.halves => halved(map.forward(h.clone())),
+            Some(map) if self.attention.halves => max_of_four(map.forward(h.clone())),
             Some(map) => map.forward(h.clone()),
             None => x,
         };
@@ -170,7 +164,9 @@ impl Hiera {
         let options =
             ConvolutionOptions { stride: PATCH, padding: KERNEL / 2, ..Default::default() };
         let x = conv2d(pixels, self.weight.val(), self.bias.val(), options); // [B, C, H/4, W/4]
-        let mut x = self.positions.add_to(x.permute([0, 2, 3, 1]));
+        let [batch, channels, rows, columns] = x.dims();
+        let x = x.flatten::<3>(2, 3).swap_dims(1, 2); // [B, H/4·W/4, C]
+        let mut x = self.positions.add_to(x.reshape([batch, rows, columns, channels]));
         let mut stages = Vec::with_capacity(self.ends.len());
         for (i, block) in self.blocks.iter().enumerate() {
             x = block.forward(x);

@@ -3,7 +3,6 @@
 mod hiera;
 mod neck;
 mod positions;
-mod windows;
 
 use burn::{module::Module, tensor::Tensor};
 
