@@ -164,6 +164,7 @@ def sam2(case, random):
 
 
 def raft(case, random):
+    assert case.source and min(case.size) >= 128, "raft wants --source FOLDER and a --size from 128x128 on"
     sys.path[:0] = [f"{case.source}/core", str(pathlib.Path(__file__).parent / "raft")]
     from export import original
     net = scaled(original(case.seed % 2 == 0), case.seed)
