@@ -9,7 +9,7 @@ use super::{
     MOTION, OBJECTS, Run, args, of_rules,
     server::{Server, Turn, command, completion, says},
 };
-use crate::common::{CAPTION, Place, Said};
+use crate::common::{CAPTION, Place, Said, animate};
 
 /// Requests word by word as they go over the wire, and answers in the form of public servers.
 #[test]
@@ -126,6 +126,16 @@ fn servers_without_schemas_are_asked_in_other_forms() {
     let server = Server::script(vec![bad, says(OBJECTS), says(MOTION)]);
     Run::of(&server, &[]).is_of_model();
 
+    let server = Server::script(vec![no("System role not supported"), says(OBJECTS), says(MOTION)]);
+    Run::of(&server, &[]).is_of_model();
+    let messages = &server.asked()[1].body["messages"];
+    let first = messages[0]["content"].as_str().unwrap();
+    assert!(messages[0]["role"] == "user" && messages[1]["role"] == "assistant");
+    assert!(
+        first.starts_with("You prepare prompts") && first.ends_with("tall tree.\"}"),
+        "{first}"
+    );
+
     let refused = || no("no such thing");
     let server = Server::script(vec![refused(), refused(), refused()]);
     Run::of(&server, &[]).is_of_rules("the server refuses the request: no such thing");
@@ -144,7 +154,7 @@ fn wrong_answers_are_repaired_or_left() {
         json!({"objects": [{"name": "car", "prompt": "The car jumps. ".repeat(100)}]}).to_string();
     let bell = r#"{"objects": [{"name": "car\u0007", "prompt": "The car jumps."}]}"#;
     let markup = r#"{"objects": [{"name": "car", "prompt": "<script>The car jumps.</script>"}]}"#;
-    let deep = format!("{{\"objects\": {}", "[".repeat(10_000));
+    let deep = format!("{{\"x\": {}", "[".repeat(10_000));
     let stop = |text: &str| completion(text, "stop");
     for (wrong, complaint) in [
         (stop(tank), "does not say \"tank\""),
@@ -264,4 +274,34 @@ fn what_cannot_be_asked_is_refused_before_anything_is_written() {
     let of_rules_now =
         place.ok(&["plan", "in.png", CAPTION, "--run", "a.run", "--planner", "rules"]);
     assert!(!of_rules_now.err.contains("note") && place.plan("a.run") == of_rules());
+}
+
+#[test]
+fn settings_may_stand_in_a_file_and_hold_for_the_whole_line() {
+    let server = Server::script(vec![says(OBJECTS), says(MOTION)]);
+    let place = Place::new();
+    let toml = format!("planner = \"llm\"\n[llm]\nurl = \"{}/\"\nmodel = \"tiny\"\n", server.url());
+    place.write("a.toml", toml);
+    let animate = animate("a.mp4", &["--config", "a.toml"]);
+    let said = Said::from(command(&place, &animate).output().unwrap());
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert_eq!(place.plan("a.run")["objects"][0]["name"], "red car");
+    assert_eq!(place.trajectory("a.run").objects(), 2);
+    let record: Value = serde_json::from_slice(&place.read("a.run/run.json")).unwrap();
+    assert_eq!(
+        (&record["config"]["planner"], &record["config"]["llm"]["model"]),
+        (&"llm".into(), &"tiny".into())
+    );
+    // A stage alone goes on from the record, and asks nobody.
+    let again = ["segment", "--run", "a.run", "--fresh"];
+    assert_eq!(Said::from(command(&place, &again).output().unwrap()).code, Some(0));
+    // What a person changed is nobody's plan.
+    let plan = String::from_utf8(place.read("a.run/plan.json")).unwrap();
+    place.write("a.run/plan.json", plan.replace("jumps", "spins"));
+    let said = Said::from(command(&place, &animate).output().unwrap());
+    assert!(said.of("plan").contains("made by hand"), "{}", said.err);
+    let record: Value = serde_json::from_slice(&place.read("a.run/run.json")).unwrap();
+    let stages = record["stages"].as_array().unwrap();
+    assert!(stages.iter().all(|stage| stage.get("planner").is_none()), "{record:#}");
+    assert_eq!(server.asked().len(), 2);
 }

@@ -293,14 +293,25 @@ impl<'a> Caption<'a> {
         None
     }
 
-    /// The objects in the order in which the caption mentions them first; those of one noun stay as
-    /// they came.
-    pub fn in_order(&self, mut objects: Vec<ObjectPrompt>) -> Vec<ObjectPrompt> {
-        objects.sort_by_key(|object| {
+    /// The objects in the order in which the caption mentions them; the second of one noun, in the
+    /// order in which they came, is mentioned where the noun is for the second time, if it is.
+    pub fn in_order(&self, objects: Vec<ObjectPrompt>) -> Vec<ObjectPrompt> {
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        let mut placed: Vec<(usize, ObjectPrompt)> = Vec::new();
+        for object in objects {
             let noun = words_of(&object.name).pop().unwrap_or_default();
+            let forms = lemmas(&noun);
+            let here = |token: &Token| !lemmas(&token.lower).is_disjoint(&forms);
+            let all: Vec<usize> =
+                (0..self.tokens.len()).filter(|&at| here(&self.tokens[at])).collect();
+            let before = seen.entry(noun.clone()).or_default();
+            let place = all.get(*before).or(all.last()).copied();
+            *before += 1;
+            // In languages that do not part words, by characters.
             let found = || self.lower.find(&noun).map(|at| self.lower[..at].chars().count());
-            self.place(&noun).or_else(found).unwrap_or(usize::MAX)
-        });
-        objects
+            placed.push((place.or_else(found).unwrap_or(usize::MAX), object));
+        }
+        placed.sort_by_key(|(place, _)| *place);
+        placed.into_iter().map(|(_, object)| object).collect()
     }
 }

@@ -54,6 +54,8 @@ struct Form {
     limit: Limit,
     /// Whether temperature and seed are given.
     sampling: bool,
+    /// Whether the task is a message of the system, else it stands before the first of the user.
+    system: bool,
 }
 
 impl Form {
@@ -72,6 +74,9 @@ impl Form {
         }
         if self.sampling && says(&["temperature", "seed"]) {
             return Some(Self { sampling: false, ..self });
+        }
+        if self.system && says(&["system role", "system message"]) {
+            return Some(Self { system: false, ..self });
         }
         let format = match self.format {
             Format::Schema => Format::Object,
@@ -129,14 +134,19 @@ impl Server {
                 format: Format::Schema,
                 limit: Limit::MaxTokens,
                 sampling: true,
+                system: true,
             }),
         })
     }
 
     /// The request.
     fn body(&self, talk: &[Message], question: Question, form: Form) -> Value {
-        let messages: Vec<Value> =
+        let mut messages: Vec<Value> =
             talk.iter().map(|m| json!({"role": m.role, "content": m.content})).collect();
+        if let ([task, first, ..], false) = (talk, form.system) {
+            messages[1]["content"] = json!(format!("{}\n\n{}", task.content, first.content));
+            messages.remove(0);
+        }
         let mut body = json!({"model": self.model, "messages": messages, "stream": false});
         if form.sampling {
             body["temperature"] = json!(0);

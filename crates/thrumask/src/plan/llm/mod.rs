@@ -126,7 +126,7 @@ impl LlmPlanner {
         &self,
         caption: &str,
         question: Question,
-        read: &dyn Fn(&str) -> std::result::Result<(T, Vec<Problem>), String>,
+        read: Reader<'_, T>,
         tick: Tick<'_>,
         notes: &mut Vec<String>,
     ) -> Result<T> {
@@ -158,7 +158,7 @@ impl LlmPlanner {
                 Ok(value)
             }
             None => Err(crate::Error::hub(
-                &self.config.model_name(),
+                self.config.model_name(),
                 format!("its {} cannot be used: {wrong}", question.what()),
             )),
         }
@@ -170,6 +170,9 @@ impl LlmPlanner {
         PlanOrigin { planner: planner.to_owned(), model, server, cached, fell_back }
     }
 }
+
+/// Reads an answer: what it holds and what is wrong with that, or why it holds nothing.
+type Reader<'a, T> = &'a dyn Fn(&str) -> std::result::Result<(T, Vec<Problem>), String>;
 
 /// A plan of the language model.
 struct Asked {

@@ -38,7 +38,7 @@ fn good_plans_pass() {
         if !text.is_empty() {
             refused.push(format!("{}\n  {text}", plan.caption));
         }
-        assert_eq!(caption.in_order(plan.objects.clone()).len(), plan.objects.len());
+        assert_eq!(caption.in_order(plan.objects.clone()), plan.objects, "{}", plan.caption);
     }
     println!("{} of {} refused:\n{}", refused.len(), plans.len(), refused.join("\n"));
     assert!(plans.len() > 350 && refused.is_empty());
