@@ -252,7 +252,7 @@ fn masks_lie_on_the_block(tars: &[std::path::PathBuf]) {
         }
         for (picture, map) in sample.clip.frames().iter().zip(sample.masks.frames()) {
             let middle = |weight: &dyn Fn(usize) -> f32| {
-                let sum = |f: &dyn Fn(usize) -> f32| (0..16 * 16).map(|i| f(i)).sum::<f32>();
+                let sum = |f: &dyn Fn(usize) -> f32| (0..16 * 16).map(f).sum::<f32>();
                 let all = sum(weight);
                 [sum(&|i| weight(i) * (i % 16) as f32), sum(&|i| weight(i) * (i / 16) as f32)]
                     .map(|s| s / all)
