@@ -187,17 +187,25 @@ fn a_folder_of_good_and_bad_videos_becomes_shards_whoever_is_killed_and_a_networ
     assert!(place.at("sheet.png").exists());
     masks_lie_on_the_block(&tars.iter().map(|t| place.at(t)).collect::<Vec<_>>());
 
-    // Killed again and again, each time a little later.
+    // Killed or interrupted again and again, each time a little later.
     for shard in ["0/2", "1/2"] {
         let args = [&PREPARE[..], &["--out", "cut", "--shard", shard, "--quiet"]].concat();
         for attempt in 1.. {
             let mut child =
                 place.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
             std::thread::sleep(Duration::from_millis(15 * attempt));
-            let _ = child.kill();
+            // It may have ended by itself.
+            let _ = match attempt % 2 {
+                0 if cfg!(unix) => {
+                    let id = child.id().to_string();
+                    let kill = std::process::Command::new("kill").args(["-INT", &id]).output();
+                    kill.map(|_| ())
+                }
+                _ => child.kill(),
+            };
             let said = Said::from(child.wait_with_output().unwrap());
             match said.code {
-                None => {}
+                None | Some(130) => {}
                 code => {
                     assert_eq!(code, Some(0), "{}", said.err);
                     break;
@@ -244,7 +252,7 @@ fn masks_lie_on_the_block(tars: &[std::path::PathBuf]) {
         }
         for (picture, map) in sample.clip.frames().iter().zip(sample.masks.frames()) {
             let middle = |weight: &dyn Fn(usize) -> f32| {
-                let sum = |f: &dyn Fn(usize) -> f32| (0..16 * 16).map(|i| f(i)).sum::<f32>();
+                let sum = |f: &dyn Fn(usize) -> f32| (0..16 * 16).map(f).sum::<f32>();
                 let all = sum(weight);
                 [sum(&|i| weight(i) * (i % 16) as f32), sum(&|i| weight(i) * (i / 16) as f32)]
                     .map(|s| s / all)
