@@ -35,7 +35,7 @@ pub struct Sam2Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageEncoderConfig {
-    /// Channels of each stage.
+    /// Channels of each stage, others than those of the stage before.
     pub widths: [usize; 4],
     /// Blocks of each stage.
     pub blocks: [usize; 4],
@@ -238,17 +238,17 @@ impl Sam2Config {
         Self { image_encoder, ..Self::tiny() }
     }
 
-    /// A size for tests: pictures of 96×96 pixels.
+    /// A size for tests: pictures of 64×64 pixels.
     pub fn test() -> Self {
         let full = Self::tiny();
         Self {
-            image_size: 96,
-            width: 32,
+            image_size: 64,
+            width: 16,
             image_encoder: ImageEncoderConfig {
-                widths: [8, 16, 16, 32],
-                blocks: [1, 2, 3, 1],
+                widths: [8, 16, 24, 32],
+                blocks: [1, 2, 3, 2],
                 heads: [1, 2, 2, 4],
-                windows: [4, 2, 4, 3],
+                windows: [4, 6, 2, 3],
                 global_blocks: vec![4],
                 background: [3, 3],
                 mlp_ratio: 2.0,
@@ -325,6 +325,12 @@ impl Sam2Config {
         multiple("channels of a mask", 4, self.prompt_encoder.mask_channels)?;
         for (&width, &heads) in encoder.widths.iter().zip(&encoder.heads) {
             multiple("a stage's width", heads, width)?;
+        }
+        if encoder.widths.windows(2).any(|pair| pair[0] == pair[1]) {
+            return refuse(format!(
+                "expected another width in each stage, got {:?}",
+                encoder.widths
+            ));
         }
         for (stage, &window) in encoder.windows[..3].iter().enumerate() {
             let halving = encoder.blocks[..=stage].iter().sum::<usize>();

@@ -24,9 +24,9 @@ pub mod video;
 use burn::{module::Module, tensor::Device};
 
 use crate::{
-    Result,
+    Error, Result,
     layers::{Init, Lone},
-    weights::{TensorSource, load_public},
+    weights::{LoadReport, TensorSource, load_public, public_check},
 };
 
 pub use config::{
@@ -92,5 +92,23 @@ impl Sam2 {
         let naming = Sam2Naming::of(source);
         let source = naming.part(source, false)?;
         load_public(what, &source, network, |path| naming.rename(path, config))
+    }
+    /// What [`Sam2::load`] would do, without reading or making any values.
+    ///
+    /// # Errors
+    /// As [`Sam2::load`].
+    pub fn check_public(
+        what: &str,
+        source: &dyn TensorSource,
+        config: &Sam2Config,
+    ) -> Result<LoadReport> {
+        let network = Self::new(&mut Init::from(&Device::flex()), config)?;
+        let naming = Sam2Naming::of(source);
+        let part = naming.part(source, false)?;
+        let report = public_check(&part, &network, |path| naming.rename(path, config));
+        match report.is_complete() {
+            true => Ok(report),
+            false => Err(Error::weights(what, report.to_string())),
+        }
     }
 }
