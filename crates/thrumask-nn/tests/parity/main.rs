@@ -22,6 +22,7 @@ mod norms;
 mod optimiser;
 mod rotary;
 mod sam2;
+mod sam2_video;
 mod schedulers;
 mod tiny_autoencoder;
 mod unet;
