@@ -15,9 +15,7 @@ use thrumask_nn::{
     },
     diffusion::sampler::{Sampler, sample},
     layers::{Context, KeyMask},
-    perception::sam2::{
-        DecoderInput, PointKind, PromptPoint, Sam2, Sam2Config, video::Sam2Video,
-    },
+    perception::sam2::{DecoderInput, PointKind, PromptPoint, Sam2, Sam2Config, video::Sam2Video},
     text::clip::{ClipText, ClipTextConfig},
     weights::{WeightFile, only_prefix},
 };

@@ -35,9 +35,8 @@ fn video(frames: usize) -> Vec<Picture> {
 
 /// Whether each pixel lies in a rectangle: left, top, right, bottom.
 fn rectangle([x0, y0, x1, y1]: [usize; 4]) -> Vec<bool> {
-    let inside = |i: usize| {
-        (x0..x1).contains(&(i % SIZE.width)) && (y0..y1).contains(&(i / SIZE.width))
-    };
+    let inside =
+        |i: usize| (x0..x1).contains(&(i % SIZE.width)) && (y0..y1).contains(&(i / SIZE.width));
     (0..SIZE.area()).map(inside).collect()
 }
 
@@ -192,8 +191,10 @@ fn an_object_that_is_not_there_has_no_pixels() {
     let found = network.step(&mut session, &video[..], 0, Direction::Forward).unwrap();
     let scores: Vec<f32> = found.objects.iter().map(|o| o.score).collect();
     assert_eq!(scores, [-10.0, 10.0]);
-    assert_eq!(found.labels(SIZE).ids_present(), [0, 9]);
-    assert!(found.objects[1].mask_at(SIZE).iter().zip(rectangle([5, 5, 19, 17])).all(|(a, b)| *a || !b));
+    assert_eq!(found.labels(SIZE).ids_present(), [9]);
+    assert!(
+        found.objects[1].mask_at(SIZE).iter().zip(rectangle([5, 5, 19, 17])).all(|(a, b)| *a || !b)
+    );
 }
 
 #[test]
@@ -261,7 +262,7 @@ fn gradients_go_through_the_memory() {
         "pointer_times",
         "times",
         "mask_quarter",
-        "image.mask_decoder.masks.0",
+        "image.mask_decoder.masks.",
     ] {
         assert!(reached.iter().any(|name| name.starts_with(part)), "{part} is not in {reached:?}");
     }

@@ -61,7 +61,7 @@ impl Tracker {
         }
         let frames = clip.frames();
         let mut session = VideoSession::new(frames.len(), clip.size());
-        let objects: Vec<u8> = first.ids_present().into_iter().filter(|&id| id != 0).collect();
+        let objects = first.ids_present();
         for &object in &objects {
             session.set_mask(object, 0, first.mask_of(object))?;
         }

@@ -202,7 +202,8 @@ impl Attention {
 
 /// The channels of each head: the first of every neighbouring pair, then the second of each.
 fn neighbours(heads: usize, width: usize, device: &Device) -> Tensor<1, Int> {
-    let of_head = |h: usize| (0..2).flat_map(move |i| (i..width).step_by(2).map(move |c| h * width + c));
+    let of_head =
+        |h: usize| (0..2).flat_map(move |i| (i..width).step_by(2).map(move |c| h * width + c));
     let order: Vec<i32> = (0..heads).flat_map(of_head).map(|c| c as i32).collect();
     Tensor::from_data(TensorData::new(order, [heads * width]), device)
 }

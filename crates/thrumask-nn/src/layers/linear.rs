@@ -41,7 +41,11 @@ impl Linear {
     /// - `x`: `[.., inputs]`
     /// - `order`: `[outputs]`, each once
     /// - returns `[.., outputs]`
-    pub fn forward_ordered<const D: usize>(&self, x: Tensor<D>, order: Tensor<1, Int>) -> Tensor<D> {
+    pub fn forward_ordered<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        order: Tensor<1, Int>,
+    ) -> Tensor<D> {
         let weight = wide(&self.weight).select(1, order.clone());
         let bias = self.bias.as_ref().map(|bias| bias.val().select(0, order));
         thrumask_kernels::linear(x, weight, bias)

@@ -15,8 +15,7 @@ use thrumask_nn::weights::{gradients, parameters, with_values};
 
 use super::{
     AutoencoderTask, ClassifierTask, Optimizer, SegmenterTask, StageTask, TaskName, TrackerTask,
-    TrainConfig,
-    batches::with_batches, checkpoint, log::Log,
+    TrainConfig, batches::with_batches, checkpoint, log::Log,
 };
 use crate::Result;
 

@@ -95,14 +95,17 @@ impl Sam2Image<'_> {
         found.sort_by(|a, b| b.iou.total_cmp(&a.iou));
         Ok(found)
     }
-
 }
 
 /// The points of a prompt in a network's square of `side` pixels; a box is the first two.
 ///
 /// # Errors
 /// [`Error::Shape`] when a coordinate is not a number.
-pub(super) fn points_in_square(prompt: &Prompt, size: Size, side: usize) -> Result<Vec<PromptPoint>> {
+pub(super) fn points_in_square(
+    prompt: &Prompt,
+    size: Size,
+    side: usize,
+) -> Result<Vec<PromptPoint>> {
     let (side, width, height) = (side as f32, size.width as f32, size.height as f32);
     let at = |[x, y]: [f32; 2], kind| {
         if !x.is_finite() || !y.is_finite() {

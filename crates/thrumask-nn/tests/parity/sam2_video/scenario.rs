@@ -21,7 +21,10 @@ pub fn large(file: &WeightFile, name: &str) -> Tensor<4> {
     let [.., rows, columns] = shape[..] else { panic!("{name} of shape {shape:?}") };
     let planes = values.len() / rows / columns;
     let device = Device::flex();
-    let x = Tensor::<4>::from_data(TensorData::new(values.clone(), [planes, 1, rows, columns]), &device);
+    let x = Tensor::<4>::from_data(
+        TensorData::new(values.clone(), [planes, 1, rows, columns]),
+        &device,
+    );
     let x: Tensor<5> = x.reshape([planes, rows, 1, columns, 1]);
     let x = x.expand([planes, rows, CELL, columns, CELL]);
     x.reshape([shape[0], planes / shape[0], rows * CELL, columns * CELL])

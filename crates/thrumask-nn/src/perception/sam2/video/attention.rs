@@ -102,8 +102,7 @@ impl MemoryAttention {
     /// Transformer", ECCV 2024).
     fn table(&self, [rows, columns]: [usize; 2], maps: usize, still: usize) -> RopeTable {
         let quarter = self.head_width / 4;
-        let frequency =
-            |i: usize| self.rope_theta.powf(-((2 * i) as f32) / (2 * quarter) as f32);
+        let frequency = |i: usize| self.rope_theta.powf(-((2 * i) as f32) / (2 * quarter) as f32);
         let frequencies: Vec<f32> = (0..quarter).map(frequency).collect();
         let mut angles = Vec::with_capacity(rows * columns * 2 * quarter);
         for row in 0..rows {

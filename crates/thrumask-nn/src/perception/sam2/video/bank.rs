@@ -51,9 +51,8 @@ pub fn choose(
     is_tracked: &dyn Fn(usize) -> bool,
 ) -> Choice {
     let nearest = nearest(conditioning, frame, config.prompted_frames.unwrap_or(usize::MAX));
-    let seen = |then: usize| {
-        is_tracked(then) || conditioning.contains(&then) && !nearest.contains(&then)
-    };
+    let seen =
+        |then: usize| is_tracked(then) || conditioning.contains(&then) && !nearest.contains(&then);
     let mut choice = Choice::default();
     choice.maps.extend(nearest.iter().map(|&then| (then, config.frames - 1)));
     for by in (1..config.frames).rev() {

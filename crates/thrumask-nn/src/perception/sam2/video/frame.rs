@@ -1,9 +1,6 @@
 //! What is done on one frame, of several objects at once; training and tracking both call it.
 
-use burn::tensor::{
-    Tensor, TensorData,
-    activation::sigmoid,
-};
+use burn::tensor::{Tensor, TensorData, activation::sigmoid};
 
 use super::super::{
     DecoderInput, DecoderOutput, ImageFeatures, PointKind, PromptPoint, sine_positions,
@@ -114,7 +111,8 @@ impl Sam2Video {
         multimask: bool,
     ) -> Result<Look> {
         let nothing = vec![PromptPoint { x: 0.0, y: 0.0, kind: PointKind::Nothing }];
-        let filled = |row: &Vec<PromptPoint>| if row.is_empty() { nothing.clone() } else { row.clone() };
+        let filled =
+            |row: &Vec<PromptPoint>| if row.is_empty() { nothing.clone() } else { row.clone() };
         let points: Vec<Vec<PromptPoint>> = points.iter().map(filled).collect();
         let encoder = &self.image.prompt_encoder;
         let prompts = encoder.forward(&points, logits)?;
@@ -140,7 +138,8 @@ impl Sam2Video {
         };
         let object_score = decoded.object_score.clone();
         let absent = object_score.clone().lower_equal_elem(0.0); // [B, 1]
-        let nowhere = absent.clone().reshape([objects, 1, 1, 1]).expand([objects, 1, rows, columns]);
+        let nowhere =
+            absent.clone().reshape([objects, 1, 1, 1]).expand([objects, 1, rows, columns]);
         let logits = mask.mask_fill(nowhere, NOT_THERE);
         let size = self.config().image_size;
         let full = resized(logits.clone(), [size, size]);
@@ -166,8 +165,13 @@ impl Sam2Video {
     pub fn given(&self, seen: &ImageFeatures, masks: Tensor<4>, several: bool) -> Result<Look> {
         let objects = masks.dims()[0];
         let known = self.mask_quarter.forward_tiles(masks.clone()); // [B, 1, S/4, S/4]
-        let found =
-            self.decode(seen, seen.levels[2].clone(), &vec![Vec::new(); objects], Some(known), several)?;
+        let found = self.decode(
+            seen,
+            seen.levels[2].clone(),
+            &vec![Vec::new(); objects],
+            Some(known),
+            several,
+        )?;
         let [inside, outside] = GIVEN;
         let full = masks.clone() * (inside - outside) + outside;
         let size = self.config().mask_size();

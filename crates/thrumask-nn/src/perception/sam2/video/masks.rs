@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn the_highest_logit_has_the_pixel() {
-        let object = |object, logits: [f32; 4]| ObjectMask { object, logits: logits.into(), score: 1.0 };
+        let object =
+            |object, logits: [f32; 4]| ObjectMask { object, logits: logits.into(), score: 1.0 };
         let (first, second) = (object(2, [1.0, -1.0, 3.0, 2.0]), object(5, [2.0, -2.0, -1.0, 2.0]));
         let size = Size::new(2, 2);
         assert_eq!(first.mask_at(size), [true, false, true, true]);

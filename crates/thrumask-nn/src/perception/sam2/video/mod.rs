@@ -33,7 +33,7 @@ use super::{Perceptron, Sam2, Sam2Config, Sam2Naming};
 use crate::{
     Error, Result,
     layers::{Convolution, Init, Linear, Lone},
-    weights::{TensorSource, load_public},
+    weights::{LoadReport, TensorSource, load_public, public_check},
 };
 
 pub use attention::{MemoryAttention, Recalled};
@@ -83,7 +83,8 @@ impl Sam2Video {
         let (attention, channels) = (&config.memory_attention, config.memory_encoder.channels);
         let head = width / attention.downsample_rate / attention.heads;
         if !head.is_multiple_of(4) {
-            let reason = format!("expected channels of a memory's head in multiples of 4, got {head}");
+            let reason =
+                format!("expected channels of a memory's head in multiples of 4, got {head}");
             return Err(Error::config("SAM 2", reason));
         }
         if !width.is_multiple_of(channels) {
@@ -118,6 +119,25 @@ impl Sam2Video {
         let naming = Sam2Naming::of(source);
         let source = naming.part(source, true)?;
         load_public(what, &source, network, |path| names::rename(naming, path, config))
+    }
+
+    /// What [`Sam2Video::load`] would do, without reading or making any values.
+    ///
+    /// # Errors
+    /// As [`Sam2Video::load`].
+    pub fn check_public(
+        what: &str,
+        source: &dyn TensorSource,
+        config: &Sam2Config,
+    ) -> Result<LoadReport> {
+        let network = Self::new(&mut Init::from(&Device::flex()), config)?;
+        let naming = Sam2Naming::of(source);
+        let part = naming.part(source, true)?;
+        let report = public_check(&part, &network, |path| names::rename(naming, path, config));
+        match report.is_complete() {
+            true => Ok(report),
+            false => Err(Error::weights(what, report.to_string())),
+        }
     }
 
     /// Its sizes.

@@ -72,9 +72,7 @@ fn encoder(parts: &[&str], either: &dyn Fn(&str, &str) -> String) -> String {
             let transformers = format!("mask_downsampler.layers.{i}.{name}");
             either(&transformers, &format!("mask_downsampler.encoder.{number}"))
         }
-        ["mask", "output"] => {
-            either("mask_downsampler.final_conv", "mask_downsampler.encoder.12")
-        }
+        ["mask", "output"] => either("mask_downsampler.final_conv", "mask_downsampler.encoder.12"),
         ["features"] => either("feature_projection", "pix_feat_proj"),
         ["output"] => either("projection", "out_proj"),
         ["fusions", i, part] => {

@@ -201,10 +201,10 @@ impl Sam2Video {
         let conditioning: Vec<usize> = track.conditioning.keys().copied().collect();
         let is_tracked = |then: usize| track.tracked.contains_key(&then);
         let memory = &self.config().memory;
-        let chosen =
-            choose(memory, frame, direction, session.frames, &conditioning, &is_tracked);
+        let chosen = choose(memory, frame, direction, session.frames, &conditioning, &is_tracked);
         let found = |then: usize| track.found(then);
-        let maps = chosen.maps.into_iter().filter_map(|(then, slot)| Some((found(then)?.map(), slot)));
+        let maps =
+            chosen.maps.into_iter().filter_map(|(then, slot)| Some((found(then)?.map(), slot)));
         let pointers = chosen.pointers.into_iter();
         let pointers = pointers.filter_map(|(then, ago)| Some((found(then)?.pointer.clone(), ago)));
         Ok(Memories { maps: maps.collect(), pointers: pointers.collect() })
