@@ -15,11 +15,14 @@ use thrumask_nn::{
     },
     diffusion::sampler::{Sampler, sample},
     layers::{Context, KeyMask},
-    perception::sam2::{DecoderInput, PointKind, PromptPoint, Sam2, Sam2Config},
     perception::raft::{Raft, RaftConfig, RaftOptions, Similarities},
+    perception::sam2::{DecoderInput, PointKind, PromptPoint, Sam2, Sam2Config, video::Sam2Video},
     text::clip::{ClipText, ClipTextConfig},
     weights::{WeightFile, only_prefix},
 };
+
+#[path = "../tests/parity/sam2_video/scenario.rs"]
+mod sam2_scenario;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -33,7 +36,8 @@ fn main() {
         "sampler" => sampler(&file, &mut out),
         "sam2" => sam2(&file, &mut out),
         "raft" => raft(&file, &mut out),
-        other => panic!("expected unet, vae, clip, sampler, sam2 or raft, got {other}"),
+        "sam2-video" => sam2_video(&file, &mut out),
+        other => panic!("expected unet, vae, clip, sampler, sam2, sam2-video or raft, got {other}"),
     }
     std::fs::write(to, out.write(false).unwrap()).unwrap();
 }
@@ -192,5 +196,20 @@ fn sam2(file: &WeightFile, out: &mut WeightFile) {
             insert(out, &format!("{case}.{name}.iou"), found.iou);
             insert(out, &format!("{case}.{name}.object"), found.object_score);
         }
+    }
+}
+
+/// Logits and scores of two objects that are followed through a video.
+fn sam2_video(file: &WeightFile, out: &mut WeightFile) {
+    let config = Sam2Config::from_transformers(&file.metadata["config"]).unwrap();
+    let state = only_prefix(file, "state.");
+    let network = Sam2Video::load("state", &state, &config, &Device::flex()).unwrap();
+    let side = config.mask_size();
+    for (name, values) in sam2_scenario::propagations(&network, file) {
+        let shape = match name.ends_with("logits") {
+            true => vec![values.len() / side / side, side, side],
+            false => vec![values.len()],
+        };
+        out.tensors.insert(name, (shape, values));
     }
 }

@@ -28,6 +28,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod progress;
 pub mod segment;
+pub mod tracker;
 pub mod train;
 pub mod video;
 pub mod world;

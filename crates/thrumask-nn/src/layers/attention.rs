@@ -1,7 +1,10 @@
 //! Self- and cross-attention; the same modules serve the plain and the masked layers
 //! (paper eqs. 2 and 3), which differ only in what a token may see.
 
-use burn::{module::Module, tensor::Tensor};
+use burn::{
+    module::Module,
+    tensor::{Device, Int, Tensor, TensorData},
+};
 use thrumask_kernels::{RopeTable, TokenGroups};
 
 use super::{Context, Init, KeyMask, Linear, RmsNorm};
@@ -68,10 +71,21 @@ impl Attention {
     /// Attention of `heads` heads over `inner` channels from `width` channels to others of `width`, for
     /// [`Self::between`]; every map has a bias and nothing a norm.
     pub fn through(init: &mut Init, width: usize, inner: usize, heads: usize) -> Self {
+        Self::through_to(init, width, width, inner, heads)
+    }
+
+    /// As [`Self::through`], to others of `context_width`.
+    pub fn through_to(
+        init: &mut Init,
+        width: usize,
+        context_width: usize,
+        inner: usize,
+        heads: usize,
+    ) -> Self {
         Self {
             query: Linear::new(init, width, inner, 1.0),
-            key: Linear::new(init, width, inner, 1.0),
-            value: Linear::new(init, width, inner, 1.0),
+            key: Linear::new(init, context_width, inner, 1.0),
+            value: Linear::new(init, context_width, inner, 1.0),
             output: Linear::new(init, inner, width, 1.0),
             query_norm: None,
             key_norm: None,
@@ -138,6 +152,31 @@ impl Attention {
         self.output.forward(thrumask_kernels::attention(query, key, value, self.heads, None))
     }
 
+    /// [`Self::between`] with rotary positions of queries and of keys, neighbouring channels of a head being
+    /// a pair, as in SAM 2, and not those of its two halves. Norms are passed over.
+    ///
+    /// # Shapes
+    /// - `query`: `[B, N, C]`, its table for `N` tokens
+    /// - `key`, `value`: `[B, L, D]`, their table for `L`
+    /// - returns `[B, N, C]`
+    pub fn between_turned(
+        &self,
+        query: Tensor<3>,
+        key: Tensor<3>,
+        value: Tensor<3>,
+        [queries, keys]: [&RopeTable; 2],
+    ) -> Tensor<3> {
+        // Scores are sums over channels: in another order they are the same.
+        let order = neighbours(self.heads, 2 * queries.pairs(), &query.device());
+        let turned = |map: &Linear, x: Tensor<3>, table: &RopeTable| {
+            thrumask_kernels::rope(map.forward_ordered(x, order.clone()), self.heads, table)
+        };
+        let query = turned(&self.query, query, queries); // [B, N, inner]
+        let key = turned(&self.key, key, keys); // [B, L, inner]
+        let value = self.value.forward(value);
+        self.output.forward(thrumask_kernels::attention(query, key, value, self.heads, None))
+    }
+
     /// Cross-attention to a context.
     ///
     /// # Shapes
@@ -159,6 +198,14 @@ impl Attention {
         };
         self.output.forward(mixed)
     }
+}
+
+/// The channels of each head: the first of every neighbouring pair, then the second of each.
+fn neighbours(heads: usize, width: usize, device: &Device) -> Tensor<1, Int> {
+    let of_head =
+        |h: usize| (0..2).flat_map(move |i| (i..width).step_by(2).map(move |c| h * width + c));
+    let order: Vec<i32> = (0..heads).flat_map(of_head).map(|c| c as i32).collect();
+    Tensor::from_data(TensorData::new(order, [heads * width]), device)
 }
 
 fn normed(norm: Option<&RmsNorm>, x: Tensor<3>) -> Tensor<3> {

@@ -2,7 +2,7 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::Tensor,
+    tensor::{Tensor, module::conv2d as grouped, ops::ConvOptions},
 };
 use thrumask_kernels::{ConvolutionOptions, conv2d, conv2d_same};
 
@@ -83,9 +83,49 @@ impl Convolution {
         self.convolve(x, ConvolutionOptions { magnify: 2, ..Default::default() })
     }
 
+    /// What the kernel makes of tiles that lie side by side.
+    ///
+    /// # Shapes
+    /// - `x`: `[B, inputs, K·H, K·W]`; K may be even here
+    /// - returns `[B, outputs, H, W]`
+    pub fn forward_tiles(&self, x: Tensor<4>) -> Tensor<4> {
+        let weight = wide(&self.weight);
+        let stride = weight.dims()[3];
+        let options = ConvolutionOptions { stride, ..Default::default() };
+        conv2d(x, weight, self.bias.val(), options)
+    }
+
     fn convolve(&self, x: Tensor<4>, options: ConvolutionOptions) -> Tensor<4> {
         let weight = wide(&self.weight);
         let padding = weight.dims()[3] / 2;
         conv2d(x, weight, self.bias.val(), ConvolutionOptions { padding, ..options })
+    }
+}
+
+/// A square convolution of each channel by itself, padded so that it keeps the size.
+#[derive(Module, Debug)]
+pub struct Depthwise {
+    /// `[C, 1, K, K]` with odd K.
+    pub weight: Param<Tensor<4>>,
+    /// `[C]`.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Depthwise {
+    /// A convolution of `kernel`×`kernel` positions, an odd number each way: weights of standard
+    /// deviation `1 / kernel`, bias zero.
+    pub fn new(init: &mut Init, kernel: usize, channels: usize) -> Self {
+        let weight = init.normal([channels, 1, kernel, kernel], 1.0 / kernel as f32);
+        Self { weight, bias: init.constant([channels], 0.0) }
+    }
+
+    /// # Shapes
+    /// - `x`: `[B, C, H, W]`
+    /// - returns `[B, C, H, W]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let weight = wide(&self.weight);
+        let [channels, _, kernel, _] = weight.dims();
+        let options = ConvOptions::new([1, 1], [kernel / 2; 2], [1, 1], channels);
+        grouped(x, weight, Some(self.bias.val()), options)
     }
 }

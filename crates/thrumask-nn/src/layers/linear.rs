@@ -2,7 +2,7 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::Tensor,
+    tensor::{Int, Tensor},
 };
 
 use super::{Init, init::wide};
@@ -42,6 +42,22 @@ impl Linear {
     /// - returns `[.., outputs]`
     pub fn product<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         thrumask_kernels::linear(x, wide(&self.weight), None)
+    }
+
+    /// [`Self::forward`] with the outputs in another order.
+    ///
+    /// # Shapes
+    /// - `x`: `[.., inputs]`
+    /// - `order`: `[outputs]`, each once
+    /// - returns `[.., outputs]`
+    pub fn forward_ordered<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        order: Tensor<1, Int>,
+    ) -> Tensor<D> {
+        let weight = wide(&self.weight).select(1, order.clone());
+        let bias = self.bias.as_ref().map(|bias| bias.val().select(0, order));
+        thrumask_kernels::linear(x, weight, bias)
     }
 }
 

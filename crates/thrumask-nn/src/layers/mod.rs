@@ -13,7 +13,7 @@ pub mod rotary;
 pub use attention::Attention;
 pub use block::EncoderBlock;
 pub use context::{Context, KeyMask};
-pub use convolution::Convolution;
+pub use convolution::{Convolution, Depthwise};
 pub use embedding::{Embedding, LearnedPositions, Lone, TimeEmbedding};
 pub use init::Init;
 pub use linear::{GatedMlp, Linear, Mlp, Pointwise};

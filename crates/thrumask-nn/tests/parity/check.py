@@ -8,6 +8,7 @@ reference and by ours.
     python check.py sampler --seed 6 --size 5x7
     python check.py sam2 --seed 7 --channels 24
     python check.py raft --seed 7 --size 136x160 --source RAFT   (a folder of princeton-vl/RAFT; even seeds: small)
+    python check.py sam2-video --seed 8 --channels 16 --frames 8
 
 Builds and runs our side by cargo (`--example parity_case`); fails when an output is more than --tolerance
 apart, relative to values above 1."""
@@ -132,12 +133,17 @@ def sampler(case, random):
     return {"cases": cases}, {}, {"noise": noise, "data": data, "pull": pull, "draws": draws}, found
 
 
-def sam2(case, random):
-    """Any blocks, windows and levels; masks of three objects by boxes, points, and both with a mask."""
+def exporter(folder):
     import importlib.util
-    spec = importlib.util.spec_from_file_location("sam2", pathlib.Path(__file__).with_name("sam2") / "export.py")
+    spec = importlib.util.spec_from_file_location(folder, pathlib.Path(__file__).with_name(folder) / "export.py")
     export = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(export)
+    return export
+
+
+def sam2(case, random):
+    """Any blocks, windows and levels; masks of three objects by boxes, points, and both with a mask."""
+    export = exporter("sam2")
     any_of = lambda values: values[torch.randint(len(values), (), generator=random).item()]
     blocks = [any_of((1, 2, 3)) for _ in range(4)]
     # Where a stage begins, the reference has windows.
@@ -178,10 +184,24 @@ def raft(case, random):
     return iterations, net.state_dict(), inputs, found | {f"on_demand.{n}": t for n, t in found.items()}
 
 
+def sam2_video(case, random):
+    """Two objects forward, corrected, forward and backward, at any sizes of what remembers."""
+    export = exporter("sam2_video")
+    any_of = lambda values: values[torch.randint(len(values), (), generator=random).item()]
+    width, side = case.channels[0] // 16 * 16, any_of((64, 96))
+    sizes = export.config(
+        side=side, width=width, channels=width // any_of((2, 4)), heads=any_of((1, 2)), rate=any_of((1, 2)),
+        frames=any_of((1, 3, 7)), pointers=any_of((2, 4, 16)), mask_kernel=any_of((1, 3)),
+        fuser_kernel=any_of((3, 7)), layers=case.layers)
+    given = export.inputs(random, side, case.frames, width)
+    net = export.network(sizes, case.seed, given)
+    return sizes.to_dict(), net.state_dict(), given, export.propagations(net, side, given)
+
+
 def main():
     size = lambda text: tuple(int(n) for n in text.split("x"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("network", choices=["unet", "vae", "clip", "sampler", "sam2", "raft"])
+    parser.add_argument("network", choices=["unet", "vae", "clip", "sampler", "sam2", "sam2-video", "raft"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--channels", type=lambda t: tuple(int(n) for n in t.split(",")), default=(16, 32))
     parser.add_argument("--layers", type=int, default=1)
@@ -194,7 +214,7 @@ def main():
     case = parser.parse_args()
     random = generator(1000 + case.seed)
     with torch.no_grad():
-        config, state, inputs, expected = globals()[case.network](case, random)
+        config, state, inputs, expected = globals()[case.network.replace("-", "_")](case, random)
     tensors = {f"state.{n}": t for n, t in state.items()} | inputs
     tensors = {n: t.float().clone().contiguous() for n, t in tensors.items()}
     root = pathlib.Path(__file__).resolve().parents[4]

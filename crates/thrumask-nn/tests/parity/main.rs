@@ -23,6 +23,7 @@ mod optimiser;
 mod raft;
 mod rotary;
 mod sam2;
+mod sam2_video;
 mod schedulers;
 mod tiny_autoencoder;
 mod unet;

@@ -8,7 +8,7 @@ use thrumask_nn::{
     autoencoder::AutoencoderConfig,
     backbone::{BackboneKind, ObjectLayer},
     diffusion::{path::TimeSampling, process::Process},
-    perception::{classifier::ClassifierConfig, grounded::GroundedConfig},
+    perception::{classifier::ClassifierConfig, grounded::GroundedConfig, sam2::Sam2Config},
 };
 
 use crate::{
@@ -28,6 +28,8 @@ pub enum TaskName {
     Segmenter,
     /// Tells what objects of a video are and do.
     Classifier,
+    /// Follows objects through a video.
+    Tracker,
     /// Stage 1.
     Motion,
     /// Stage 2.
@@ -43,7 +45,7 @@ impl TaskName {
             Self::Motion => Some(StageKind::Motion),
             Self::Video => Some(StageKind::Video),
             Self::Ti2v => Some(StageKind::Ti2v),
-            Self::Autoencoder | Self::Segmenter | Self::Classifier => None,
+            Self::Autoencoder | Self::Segmenter | Self::Classifier | Self::Tracker => None,
         }
     }
 }
@@ -74,6 +76,9 @@ pub struct TrainConfig {
     /// For the task "classifier".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classifier: Option<ClassifierTraining>,
+    /// For the task "tracker".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracker: Option<TrackerTraining>,
     /// For the tasks "motion", "video" and "ti2v".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<StageTraining>,
@@ -194,6 +199,25 @@ pub struct ClassifierTraining {
     pub inexact: f32,
 }
 
+/// What a tracker learns. Shares are of the steps or clips, 0 to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrackerTraining {
+    /// Its sizes; the nano configuration when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Sam2Config>,
+    /// Frames of a clip, the prompted one included; at least 2.
+    pub frames: usize,
+    /// Steps whose objects are given as boxes; of the rest, as masks.
+    pub boxes: f32,
+    /// Steps whose objects are given as points.
+    pub points: f32,
+    /// Clips of which frames are left out in between.
+    pub hasty: f32,
+    /// Clips that are shown from the end.
+    pub backward: f32,
+}
+
 /// What a stage model learns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -308,6 +332,7 @@ impl TrainConfig {
             TaskName::Motion | TaskName::Video | TaskName::Ti2v => ("stage", self.stage.is_some()),
             TaskName::Segmenter => ("segmenter", self.segmenter.is_some()),
             TaskName::Classifier => ("classifier", self.classifier.is_some()),
+            TaskName::Tracker => ("tracker", self.tracker.is_some()),
         };
         match there {
             true => Ok(()),

@@ -21,14 +21,16 @@ mod stage;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod tracker;
 
 pub use autoencoder::AutoencoderTask;
 pub use classifier::ClassifierTask;
 pub use config::{
     AutoencoderTraining, ClassifierTraining, OptimizerConfig, RunConfig, SegmenterTraining,
-    StageTraining, TaskName, TrainConfig, from_toml, read_toml,
+    StageTraining, TaskName, TrackerTraining, TrainConfig, from_toml, read_toml,
 };
 pub use optimizer::Optimizer;
 pub use run::{Outcome, Report, Task, train, train_configured};
 pub use segmenter::{SegmenterScores, SegmenterTask, score_segmenter};
 pub use stage::StageTask;
+pub use tracker::TrackerTask;

@@ -14,8 +14,8 @@ use thrumask_core::{
 use thrumask_nn::weights::{gradients, parameters, with_values};
 
 use super::{
-    AutoencoderTask, ClassifierTask, Optimizer, SegmenterTask, StageTask, TaskName, TrainConfig,
-    batches::with_batches, checkpoint, log::Log,
+    AutoencoderTask, ClassifierTask, Optimizer, SegmenterTask, StageTask, TaskName, TrackerTask,
+    TrainConfig, batches::with_batches, checkpoint, log::Log,
 };
 use crate::Result;
 
@@ -118,6 +118,9 @@ pub fn train_configured(
         }
         TaskName::Classifier => {
             train(&ClassifierTask::new(config, device)?, config, base, folder, device, stop, report)
+        }
+        TaskName::Tracker => {
+            train(&TrackerTask::new(config, device)?, config, base, folder, device, stop, report)
         }
         TaskName::Motion | TaskName::Video | TaskName::Ti2v => train(
             &StageTask::new(config, base, device)?,

@@ -238,6 +238,54 @@ impl Sam2Config {
         Self { image_encoder, ..Self::tiny() }
     }
 
+    /// A size that learns on the world's videos: pictures of 128×128 pixels, and a single mask for each
+    /// prompt.
+    pub fn nano() -> Self {
+        let full = Self::tiny();
+        Self {
+            image_size: 128,
+            width: 64,
+            image_encoder: ImageEncoderConfig {
+                widths: [24, 48, 96, 144],
+                blocks: [1, 2, 4, 1],
+                heads: [1, 2, 4, 6],
+                windows: [8, 4, 8, 4],
+                global_blocks: vec![5],
+                background: [4, 4],
+                mlp_ratio: 3.0,
+                top_down_levels: vec![2, 3],
+            },
+            prompt_encoder: PromptEncoderConfig { mask_channels: 16 },
+            mask_decoder: MaskDecoderConfig {
+                heads: 4,
+                hidden: 128,
+                multimasks: 1,
+                iou_hidden: 64,
+                dynamic_multimask: false,
+                ..full.mask_decoder
+            },
+            memory_attention: MemoryAttentionConfig {
+                layers: 2,
+                hidden: 128,
+                ..full.memory_attention
+            },
+            memory_encoder: MemoryEncoderConfig {
+                channels: 32,
+                fuser_layers: 2,
+                fuser_hidden: 128,
+                fuser_kernel: 5,
+                ..full.memory_encoder
+            },
+            memory: MemoryConfig {
+                frames: 5,
+                multimask: false,
+                multimask_for_tracking: false,
+                object_pointers: 8,
+                ..full.memory
+            },
+        }
+    }
+
     /// A size for tests: pictures of 64×64 pixels.
     pub fn test() -> Self {
         let full = Self::tiny();

@@ -19,6 +19,7 @@ mod positions;
 mod predictor;
 mod prompt;
 mod public;
+pub mod video;
 
 use burn::{module::Module, tensor::Device};
 

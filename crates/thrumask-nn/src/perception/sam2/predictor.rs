@@ -75,7 +75,7 @@ impl Sam2Image<'_> {
             }
             false => Err(Error::shape("logits of a prompt", side * side, logits.len())),
         });
-        let points = vec![self.points(prompt)?];
+        let points = vec![points_in_square(prompt, self.size, self.network.config.image_size)?];
         let prompts = self.network.prompt_encoder.forward(&points, logits.transpose()?)?;
         let [finest, finer, features] = self.features.levels.clone();
         let positions = self.positions.clone();
@@ -95,24 +95,30 @@ impl Sam2Image<'_> {
         found.sort_by(|a, b| b.iou.total_cmp(&a.iou));
         Ok(found)
     }
+}
 
-    /// The points of a prompt in the network's square.
-    fn points(&self, prompt: &Prompt) -> Result<Vec<PromptPoint>> {
-        let side = self.network.config.image_size as f32;
-        let (width, height) = (self.size.width as f32, self.size.height as f32);
-        let at = |[x, y]: [f32; 2], kind| {
-            if !x.is_finite() || !y.is_finite() {
-                return Err(Error::shape("coordinates of a prompt", "numbers", [x, y]));
-            }
-            Ok(PromptPoint { x: x / width * side, y: y / height * side, kind })
-        };
-        let corners = prompt.bounds.iter().flat_map(|&[x0, y0, x1, y1]| {
-            [([x0, y0], PointKind::TopLeft), ([x1, y1], PointKind::BottomRight)]
-        });
-        let points = prompt.points.iter().map(|&(place, inside)| match inside {
-            true => (place, PointKind::Inside),
-            false => (place, PointKind::Outside),
-        });
-        corners.chain(points).map(|(place, kind)| at(place, kind)).collect()
-    }
+/// The points of a prompt in a network's square of `side` pixels; a box is the first two.
+///
+/// # Errors
+/// [`Error::Shape`] when a coordinate is not a number.
+pub(super) fn points_in_square(
+    prompt: &Prompt,
+    size: Size,
+    side: usize,
+) -> Result<Vec<PromptPoint>> {
+    let (side, width, height) = (side as f32, size.width as f32, size.height as f32);
+    let at = |[x, y]: [f32; 2], kind| {
+        if !x.is_finite() || !y.is_finite() {
+            return Err(Error::shape("coordinates of a prompt", "numbers", [x, y]));
+        }
+        Ok(PromptPoint { x: x / width * side, y: y / height * side, kind })
+    };
+    let corners = prompt.bounds.iter().flat_map(|&[x0, y0, x1, y1]| {
+        [([x0, y0], PointKind::TopLeft), ([x1, y1], PointKind::BottomRight)]
+    });
+    let points = prompt.points.iter().map(|&(place, inside)| match inside {
+        true => (place, PointKind::Inside),
+        false => (place, PointKind::Outside),
+    });
+    corners.chain(points).map(|(place, kind)| at(place, kind)).collect()
 }

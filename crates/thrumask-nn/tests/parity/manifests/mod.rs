@@ -15,7 +15,7 @@ use thrumask_nn::{
         unet::{Unet, UnetConfig},
     },
     layers::Init,
-    perception::sam2::{Sam2, Sam2Config, Sam2Naming},
+    perception::sam2::{Sam2, Sam2Config, Sam2Naming, video::Sam2Video},
     text::clip::{self, ClipText, ClipTextConfig},
     weights::{LoadReport, TensorSource, public_shapes},
 };
@@ -254,6 +254,33 @@ fn segment_anything() {
         let error = check(&spoiled).unwrap_err().to_string();
         for part in [gone, "1 unused: more", "has shape [1, 2, 7, 7]"] {
             assert!(error.contains(part), "{part} in {error}");
+        }
+    }
+}
+
+/// SAM 2.1 with its memory: every tensor of the folders and of the original files.
+#[test]
+fn segment_anything_in_videos() {
+    let read = |text: &str| serde_json::from_str::<Vec<Sam2Row>>(text).unwrap();
+    for (rows, config) in [
+        (read(include_str!("sam2_tiny.json")), Sam2Config::tiny()),
+        (read(include_str!("sam2_large.json")), Sam2Config::large()),
+    ] {
+        let folder = Shapes::of(rows.iter().map(|r| (r.0.clone(), r.2.clone())));
+        let file = Shapes::of(rows.iter().map(|r| (format!("model.{}", r.1), r.3.clone())));
+        let check = |source: &Shapes| Sam2Video::check_public("sam", source, &config);
+        let known: BTreeSet<&String> = folder.0.keys().collect();
+        let report = check(&folder).unwrap();
+        assert_eq!(report.applied.iter().collect::<BTreeSet<_>>(), known);
+        // Without the three further kinds of points, and with the places of points once more.
+        assert_eq!(check(&file).unwrap().applied.len(), folder.0.len());
+        let names =
+            ["memory_attention.layers.3.cross_attn_image.k_proj.weight", "no_object_pointer"];
+        for gone in names {
+            let mut spoiled = Shapes(folder.0.clone());
+            spoiled.0.remove(gone);
+            let error = check(&spoiled).unwrap_err().to_string();
+            assert!(error.contains(gone), "{gone} in {error}");
         }
     }
 }
