@@ -1,7 +1,7 @@
 //! Our side of `tests/parity/check.py`: one network with the weights and inputs of a file that the reference
 //! wrote, or whole runs of samplers, the output into another.
 //!
-//! `cargo run --release -p thrumask-nn --example parity_case -- unet|vae|clip|sampler CASE.safetensors OUT.safetensors`
+//! `cargo run --release -p thrumask-nn --example parity_case -- unet|vae|clip|sampler|grounding-dino CASE.safetensors OUT.safetensors`
 
 // Helpers of tests and examples may unwrap as the tests themselves do.
 #![allow(clippy::unwrap_used)]
@@ -15,6 +15,7 @@ use thrumask_nn::{
     },
     diffusion::sampler::{Sampler, sample},
     layers::{Context, KeyMask},
+    perception::grounding_dino::{GroundingDino, GroundingDinoConfig, Pictures, Texts},
     text::clip::{ClipText, ClipTextConfig},
     weights::{WeightFile, only_prefix},
 };
@@ -29,7 +30,8 @@ fn main() {
         "vae" => vae(&file, &mut out),
         "clip" => clip(&file, &mut out),
         "sampler" => sampler(&file, &mut out),
-        other => panic!("expected unet, vae, clip or sampler, got {other}"),
+        "grounding-dino" => grounding_dino(&file, &mut out),
+        other => panic!("expected unet, vae, clip, sampler or grounding-dino, got {other}"),
     }
     std::fs::write(to, out.write(false).unwrap()).unwrap();
 }
@@ -88,6 +90,32 @@ fn clip(file: &WeightFile, out: &mut WeightFile) {
     let ids: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
     let ids: Vec<Vec<u32>> = ids.chunks(shape[1]).map(<[u32]>::to_vec).collect();
     insert(out, "out", network.forward(&ids, 0).unwrap());
+}
+
+fn grounding_dino(file: &WeightFile, out: &mut WeightFile) {
+    let config = GroundingDinoConfig::from_transformers(&file.metadata["config"]).unwrap();
+    let state = only_prefix(file, "state.");
+    let network = GroundingDino::load("state", &state, &config, &Device::flex()).unwrap();
+    let numbers = |name: &str| file.tensors[name].1.iter().map(|&n| n as usize).collect::<Vec<_>>();
+    let (ids, lengths) = (numbers("ids"), numbers("lengths"));
+    let rows = ids.chunks(ids.len() / lengths.len()).zip(&lengths);
+    let rows: Vec<Vec<u32>> =
+        rows.map(|(row, &length)| row[..length].iter().map(|&id| id as u32).collect()).collect();
+    let texts = Texts::new(&rows, &[101, 102, 1012, 1029], 0, config.max_tokens).unwrap();
+    let sizes = numbers("sizes").chunks(2).map(|size| [size[0], size[1]]).collect();
+    let pictures = Pictures { pixels: tensor::<4>(file, "pixels"), sizes };
+    let scored = network.forward(&pictures, &texts).unwrap();
+    insert(out, "read", network.read(&texts).unwrap());
+    insert(out, "boxes", scored.boxes);
+    // What stands in the place of padding means nothing.
+    let padding = |row: &usize| {
+        (0..texts.tokens()).map(|i| if i < *row { 1.0 } else { 0.0 }).collect::<Vec<f32>>()
+    };
+    let mask = TensorData::new(
+        lengths.iter().flat_map(padding).collect(),
+        [lengths.len(), 1, texts.tokens()],
+    );
+    insert(out, "logits", scored.logits * Tensor::<3>::from_data(mask, &Device::flex()));
 }
 
 /// One run: solver and what the network was trained for, as configurations have them.

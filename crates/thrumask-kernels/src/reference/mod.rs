@@ -3,6 +3,7 @@
 
 mod attention;
 mod convolution;
+mod deformable;
 mod pointwise;
 
 pub use attention::{
@@ -10,6 +11,7 @@ pub use attention::{
 };
 pub(crate) use convolution::magnified;
 pub use convolution::{conv2d, temporal_conv};
+pub use deformable::deformable_attention;
 pub use pointwise::{
     gated_residual, gelu, gelu_tanh, group_norm, layer_norm, layer_norm_modulate, linear,
     pull_back, rms_norm, silu, softmax_last,

@@ -7,7 +7,7 @@ use burn::{
 
 use super::Init;
 
-/// ε of every normalisation here.
+/// ε of every normalisation here that is not given another.
 pub const EPSILON: f32 = 1e-5;
 
 /// Layer normalisation over the last axis.
@@ -17,19 +17,28 @@ pub struct LayerNorm {
     pub gamma: Param<Tensor<1>>,
     /// `[C]`.
     pub beta: Param<Tensor<1>>,
+    /// Added to the variance.
+    #[module(skip)]
+    pub epsilon: f32,
 }
 
 impl LayerNorm {
     /// Gain one, shift zero.
     pub fn new(init: &Init, width: usize) -> Self {
-        Self { gamma: init.constant([width], 1.0), beta: init.constant([width], 0.0) }
+        Self::with_epsilon(init, width, EPSILON)
+    }
+
+    /// Gain one, shift zero, and `epsilon` added to the variance.
+    pub fn with_epsilon(init: &Init, width: usize, epsilon: f32) -> Self {
+        let (gamma, beta) = (init.constant([width], 1.0), init.constant([width], 0.0));
+        Self { gamma, beta, epsilon }
     }
 
     /// # Shapes
-    /// - `x`: `[B, N, C]`
-    /// - returns `[B, N, C]`
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        thrumask_kernels::layer_norm(x, self.gamma.val(), self.beta.val(), EPSILON)
+    /// - `x`: `[.., C]`
+    /// - returns `[.., C]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        thrumask_kernels::layer_norm(x, self.gamma.val(), self.beta.val(), self.epsilon)
     }
 }
 

@@ -2,13 +2,16 @@
 //!
 //! - [`grounded`]: finds the objects that texts name, as masks (the segmenter's network).
 //! - [`classifier`]: what the objects of a video are and do (to measure videos with).
+//! - [`grounding_dino`]: boxes around what a text names (Grounding DINO), on [`swin`].
 //! - [`lpips`]: how different two pictures look.
 
 use burn::tensor::Tensor;
 
 pub mod classifier;
 pub mod grounded;
+pub mod grounding_dino;
 pub mod lpips;
+pub mod swin;
 
 /// −log of the probability of the truth, from logits, without overflow:
 /// max(x, 0) − x·y + log(1 + exp(−|x|)).

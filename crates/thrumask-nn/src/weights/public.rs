@@ -46,9 +46,12 @@ enum Layout {
 }
 
 /// The public name and layout of a parameter. `rename` gives the public path of the module that holds
-/// it; an empty path stays empty.
+/// it; an empty path stays empty. A parameter that stands alone has the name of its module.
 fn public(path: &str, rank: usize, rename: &dyn Fn(&str) -> String) -> (String, Layout) {
     let (module, leaf) = path.rsplit_once('.').unwrap_or(("", path));
+    if leaf == "value" {
+        return (rename(module), Layout::Same);
+    }
     let (leaf, layout) = match (leaf, rank) {
         ("gamma" | "table", _) => ("weight", Layout::Same),
         ("beta", _) => ("bias", Layout::Same),

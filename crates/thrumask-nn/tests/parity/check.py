@@ -6,6 +6,7 @@ reference and by ours.
     python check.py vae --seed 4 --channels 8,16 --frames 2 --size 32x24
     python check.py clip --seed 5 --channels 48
     python check.py sampler --seed 6 --size 5x7
+    python check.py grounding-dino --seed 7 --channels 64 --layers 2 --size 52x70
 
 Builds and runs our side by cargo (`--example parity_case`); fails when an output is more than --tolerance
 apart, relative to values above 1."""
@@ -130,10 +131,32 @@ def sampler(case, random):
     return {"cases": cases}, {}, {"noise": noise, "data": data, "pull": pull, "draws": draws}, found
 
 
+def grounding_dino(case, random):
+    """Two pictures, the second smaller, with texts of different lengths; of odd seeds on four stages and levels,
+    with own heads of boxes for each layer."""
+    sys.path.insert(0, str(pathlib.Path(__file__).parent / "grounding_dino"))
+    import export
+    deep = case.seed % 2 == 1
+    config = export.configuration(
+        width=max(case.channels) // 32 * 32 or 32, swin=4 * case.heads, depths=(2, 2, 2, 2) if deep else (2, 1, 3),
+        window=4 if deep else 3, out=(2, 3, 4) if deep else (2, 3), levels=4 if deep else 3, encoder=case.layers,
+        decoder=case.layers + 1, queries=5 + case.seed % 7, heads=case.heads, text=8 * case.heads, shared=not deep)
+    net = export.network(config, case.seed)
+    tensors, text = export.state(net)
+    words = lambda: tuple(torch.randint(1, 4, (3,), generator=random).tolist())
+    ids, mask = export.texts(random, [words()[:2], words()])
+    height, width = case.size
+    found, _ = export.run(net, normal(random, 2, 3, height, width), [(height, width * 2 // 3), (height * 3 // 4, width)],
+                          ids, mask)
+    inputs = {n: found[n] for n in ("pixels", "sizes", "ids", "lengths")}
+    state = {n.removeprefix("state."): t for n, t in tensors.items()}
+    return json.loads(text), state, inputs, {n: found[n] for n in ("read", "logits", "boxes")}
+
+
 def main():
     size = lambda text: tuple(int(n) for n in text.split("x"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("network", choices=["unet", "vae", "clip", "sampler"])
+    parser.add_argument("network", choices=["unet", "vae", "clip", "sampler", "grounding-dino"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--channels", type=lambda t: tuple(int(n) for n in t.split(",")), default=(16, 32))
     parser.add_argument("--layers", type=int, default=1)
@@ -145,7 +168,7 @@ def main():
     case = parser.parse_args()
     random = generator(1000 + case.seed)
     with torch.no_grad():
-        config, state, inputs, expected = globals()[case.network](case, random)
+        config, state, inputs, expected = globals()[case.network.replace("-", "_")](case, random)
     tensors = {f"state.{n}": t for n, t in state.items()} | inputs
     tensors = {n: t.float().clone().contiguous() for n, t in tensors.items()}
     root = pathlib.Path(__file__).resolve().parents[4]

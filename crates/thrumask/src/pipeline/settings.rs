@@ -26,6 +26,17 @@ const FPS: f32 = 8.0;
 /// The most denoising steps of a stage.
 const MAX_STEPS: usize = 1000;
 
+/// What becomes of a run when an object of the plan is not found in the picture.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// It goes on without the object, and says so.
+    #[default]
+    GoOn,
+    /// It stops before anything is generated.
+    Stop,
+}
+
 /// Everything that may be set, by the names used in configuration files and with `--set`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +58,8 @@ pub struct Settings {
     pub weights: FloatType,
     /// Folder of the models; those built into the program when open.
     pub models: Option<PathBuf>,
+    /// What becomes of the run when an object is not found.
+    pub missing: Missing,
     /// Where the networks run.
     pub device: DeviceName,
     /// Which network removes the noise. Another one than before also brings its own way of sampling.
@@ -70,6 +83,7 @@ impl Default for Settings {
             frame_chunk: None,
             weights: FloatType::F32,
             models: None,
+            missing: Missing::default(),
             device: DeviceName::default(),
             backbone: BackboneKind::default(),
             motion: Sampling::nano(BackboneKind::default()),
@@ -182,6 +196,7 @@ impl Settings {
             model,
             weights: self.weights,
             models: self.models.clone(),
+            missing: self.missing,
             device: self.device,
             backbone: self.backbone,
             motion: self.motion,
@@ -212,6 +227,9 @@ pub struct Config {
     pub weights: FloatType,
     /// Folder of the models; `None` means those built into the program.
     pub models: Option<PathBuf>,
+    /// What becomes of the run when an object is not found.
+    #[serde(default)]
+    pub missing: Missing,
     /// Where the networks run.
     #[serde(default)]
     pub device: DeviceName,
@@ -248,6 +266,7 @@ impl Config {
             frame_chunk: None,
             weights: self.weights,
             models: self.models.clone(),
+            missing: self.missing,
             device: self.device,
             backbone: self.backbone,
             motion: self.motion,
