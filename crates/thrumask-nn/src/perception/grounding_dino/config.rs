@@ -71,7 +71,7 @@ impl GroundingDinoConfig {
         }
     }
 
-    /// `grounding-dino-base`, on Swin-B (`groundingdino_swinb_cogcoor`): 233 million parameters.
+    /// `grounding-dino-base`, on Swin-B (`groundingdino_swinb_cogcoor`): 232 million parameters.
     pub fn base() -> Self {
         Self { backbone: SwinConfig::base(), ..Self::tiny() }
     }

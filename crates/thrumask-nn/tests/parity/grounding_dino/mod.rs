@@ -8,9 +8,10 @@ use thrumask_nn::{
         grounding_dino::{
             GroundingDino, GroundingDinoConfig, PictureSettings, Pictures, Texts, Thresholds,
         },
-        swin::Swin,
+        swin::{Swin, SwinConfig},
     },
-    weights::{TensorSource, load_public, only_prefix},
+    text::bert::BertConfig,
+    weights::{Checkpoint, TensorSource, load_public, only_prefix},
 };
 
 use crate::fixture::{BLOCK, Fixture, MODEL, values};
@@ -226,4 +227,36 @@ fn what_does_not_fit_is_refused() {
     let tensor = fixture.0.tensors.remove(&format!("state.{gone}")).unwrap();
     fixture.0.tensors.insert("state.model.more".into(), tensor);
     refused(&fixture, [gone, "1 unused: model.more"]);
+}
+
+/// The file and the outputs of the original implementation.
+#[test]
+fn the_original_files_and_what_they_say() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parity/grounding_dino/original.pth");
+    let weights = Checkpoint::open(file).unwrap();
+    let fixture = Fixture::read(include_bytes!("original.safetensors"));
+    let config = GroundingDinoConfig {
+        backbone: SwinConfig {
+            width: 4,
+            depths: vec![1, 2, 1, 1],
+            heads: vec![1, 2, 2, 2],
+            mlp_ratio: 1.0,
+            out: vec![2, 3, 4],
+            ..SwinConfig::test()
+        },
+        text: BertConfig { positions: 16, width: 8, depth: 1, hidden: 8, ..BertConfig::test() },
+        queries: 5,
+        levels: 4,
+        encoder_hidden: 16,
+        decoder_hidden: 16,
+        decoder_points: 1,
+        ..GroundingDinoConfig::test()
+    };
+    let network = GroundingDino::load("original", &weights, &config, &Device::flex()).unwrap();
+    let ids = fixture.numbers("ids").iter().map(|&id| id as u32).collect();
+    let texts = Texts::new(&[ids], &DELIMITERS, 0, 16).unwrap();
+    let pixels = fixture.tensor("pixels", &Device::flex());
+    let scored = network.forward(&Pictures { pixels, sizes: vec![[64, 72]] }, &texts).unwrap();
+    fixture.close("boxes", &values(scored.boxes), MODEL);
+    fixture.close("logits", &values(scored.logits), MODEL);
 }
