@@ -1,7 +1,7 @@
 //! Our side of `tests/parity/check.py`: one network with the weights and inputs of a file that the reference
 //! wrote, or whole runs of samplers, the output into another.
 //!
-//! `cargo run --release -p thrumask-nn --example parity_case -- unet|vae|clip|sampler|grounding-dino CASE.safetensors OUT.safetensors`
+//! `cargo run --release -p thrumask-nn --example parity_case -- unet|vae|clip|sampler|sam2|grounding-dino CASE.safetensors OUT.safetensors`
 
 // Helpers of tests and examples may unwrap as the tests themselves do.
 #![allow(clippy::unwrap_used)]
@@ -15,7 +15,10 @@ use thrumask_nn::{
     },
     diffusion::sampler::{Sampler, sample},
     layers::{Context, KeyMask},
-    perception::grounding_dino::{GroundingDino, GroundingDinoConfig, Pictures, Texts},
+    perception::{
+        grounding_dino::{GroundingDino, GroundingDinoConfig, Pictures, Texts},
+        sam2::{DecoderInput, PointKind, PromptPoint, Sam2, Sam2Config},
+    },
     text::clip::{ClipText, ClipTextConfig},
     weights::{WeightFile, only_prefix},
 };
@@ -30,8 +33,11 @@ fn main() {
         "vae" => vae(&file, &mut out),
         "clip" => clip(&file, &mut out),
         "sampler" => sampler(&file, &mut out),
+        "sam2" => sam2(&file, &mut out),
         "grounding-dino" => grounding_dino(&file, &mut out),
-        other => panic!("expected unet, vae, clip, sampler or grounding-dino, got {other}"),
+        other => {
+            panic!("expected unet, vae, clip, sampler, sam2 or grounding-dino, got {other}")
+        }
     }
     std::fs::write(to, out.write(false).unwrap()).unwrap();
 }
@@ -151,5 +157,53 @@ fn sampler(file: &WeightFile, out: &mut WeightFile) {
         )
         .unwrap();
         insert(out, &name, Tensor::cat(states, 0));
+    }
+}
+
+/// Masks of a picture's objects, each of a box, of points, of both, and with a mask that is known roughly.
+fn sam2(file: &WeightFile, out: &mut WeightFile) {
+    let config = Sam2Config::from_transformers(&file.metadata["config"]).unwrap();
+    let state = only_prefix(file, "state.");
+    let network = Sam2::load("state", &state, &config, &Device::flex()).unwrap();
+    let levels = network.image_encoder.forward(tensor(file, "pixels")).levels;
+    for (i, level) in levels.iter().enumerate() {
+        insert(out, &format!("level{i}"), level.clone());
+    }
+    let [finest, finer, features] = levels;
+    let width = config.width;
+    let features = features + network.no_memory.value.val().reshape([1, width, 1, 1]);
+    let values = |name: &str| file.tensors[name].1.as_slice();
+    let (objects, count) = (file.tensors["points"].0[0], file.tensors["points"].0[1]);
+    let point = |at: &[f32], kind| PromptPoint { x: at[0], y: at[1], kind };
+    let corners = |i: usize| {
+        let bounds = &values("boxes")[4 * i..];
+        vec![point(bounds, PointKind::TopLeft), point(&bounds[2..], PointKind::BottomRight)]
+    };
+    let points = |i: usize| -> Vec<PromptPoint> {
+        let kinds = [PointKind::Outside, PointKind::Inside];
+        let at = |j: usize| point(&values("points")[2 * j..], kinds[values("labels")[j] as usize]);
+        (i * count..(i + 1) * count).map(at).collect()
+    };
+    for (case, boxed, pointed, masked) in
+        [("box", true, false, false), ("points", false, true, false), ("all", true, true, true)]
+    {
+        let of = |i: usize| {
+            let corners = if boxed { corners(i) } else { Vec::new() };
+            [corners, if pointed { points(i) } else { Vec::new() }].concat()
+        };
+        let prompts: Vec<Vec<PromptPoint>> = (0..objects).map(of).collect();
+        let mask = masked.then(|| tensor::<4>(file, "mask").repeat_dim(0, objects));
+        let input = DecoderInput {
+            features: features.clone(),
+            fine: [finest.clone(), finer.clone()],
+            positions: network.prompt_encoder.picture_positions(),
+            prompts: network.prompt_encoder.forward(&prompts, mask).unwrap(),
+        };
+        for (multimask, name) in [(true, "several"), (false, "single")] {
+            let found = network.mask_decoder.forward(input.clone(), multimask);
+            insert(out, &format!("{case}.{name}.masks"), found.masks);
+            insert(out, &format!("{case}.{name}.iou"), found.iou);
+            insert(out, &format!("{case}.{name}.object"), found.object_score);
+        }
     }
 }

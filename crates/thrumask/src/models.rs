@@ -28,12 +28,13 @@ use crate::{
     model::{
         StageConfig, StageKind, StageModel, VideoShape,
         files::read_bytes,
-        folders::{self, CONFIG, DETECTOR, TEXT_ENCODER, TOKENIZER, VAE},
+        folders::{self, CONFIG, DETECTOR, MASKER, TEXT_ENCODER, TOKENIZER, VAE},
         read_autoencoder, read_stage,
     },
     pipeline::Settings,
     segment::{
-        ColorMasker, DetectThenMask, DinoDetector, NanoSegmenter, Segmenter, read_segmenter,
+        ColorMasker, DetectThenMask, DinoDetector, NanoSegmenter, NetworkMasker, SamMasks,
+        Segmenter, read_segmenter,
     },
 };
 
@@ -327,17 +328,24 @@ impl Models {
         Ok(model)
     }
 
-    /// The segmenter: the network of this project, or a public detector of names whose boxes are cut out by
-    /// colour.
+    /// The segmenter: the network of this project, or a public detector of names whose boxes become masks by a
+    /// public network, or by colour where there is none.
     ///
     /// # Errors
-    /// As [`Models::bytes`], [`read_segmenter`] and [`GroundedDetector::open`].
+    /// As [`Models::bytes`], [`read_segmenter`], [`GroundedDetector::open`] and [`SamMasks::open`].
     pub fn segmenter(&self) -> Result<Box<dyn Segmenter>> {
-        if let Place::Folder { own, .. } = self.place(SEGMENTER)? {
+        if let Place::Folder { root, own } = self.place(SEGMENTER)? {
             let device = self.device.open()?;
+            let masker = root.join(MASKER);
             let detector = DinoDetector(GroundedDetector::open(&own, self.kept, &device)?);
             let least = Thresholds::PAPER.box_score;
-            return Ok(Box::new(DetectThenMask::new(detector, ColorMasker, least)));
+            return Ok(match masker.is_dir() {
+                true => {
+                    let masks = NetworkMasker(SamMasks::open(&masker, &device)?);
+                    Box::new(DetectThenMask::new(detector, masks, least))
+                }
+                false => Box::new(DetectThenMask::new(detector, ColorMasker, least)),
+            });
         }
         Ok(Box::new(self.nano_segmenter()?))
     }
@@ -370,7 +378,8 @@ fn reads_beside(name: &str) -> bool {
 /// The folders with the weights of a model.
 fn weights_of(name: &str, root: &Path, own: &Path) -> Vec<PathBuf> {
     let text = reads_beside(name).then(|| root.join(TEXT_ENCODER));
-    std::iter::once(own.to_path_buf()).chain(text).collect()
+    let masker = Some(root.join(MASKER)).filter(|folder| name == SEGMENTER && folder.is_dir());
+    std::iter::once(own.to_path_buf()).chain(text).chain(masker).collect()
 }
 
 /// All files that a model in folders is read from.

@@ -67,11 +67,12 @@ impl Picture {
         self.resize_by(size, fr::FilterType::CatmullRom)
     }
 
-    /// As [`Picture::resize`], by a triangle: what Pillow calls bilinear, and public networks are trained on.
+    /// As [`Picture::resize`], by linear filtering, which overshoots nowhere: what most networks of others
+    /// were trained with.
     ///
     /// # Errors
     /// As [`Picture::resize`].
-    pub fn resize_bilinear(&self, size: Size) -> Result<Self> {
+    pub fn resize_linear(&self, size: Size) -> Result<Self> {
         self.resize_by(size, fr::FilterType::Bilinear)
     }
 
@@ -86,8 +87,7 @@ impl Picture {
             fr::images::ImageRef::new(from.width as u32, from.height as u32, self.rgb(), kind)
                 .map_err(|e| failed(e.to_string()))?;
         let mut made = fr::images::Image::new(size.width as u32, size.height as u32, kind);
-        let filter = fr::ResizeAlg::Convolution(filter);
-        let options = fr::ResizeOptions::new().resize_alg(filter);
+        let options = fr::ResizeOptions::new().resize_alg(fr::ResizeAlg::Convolution(filter));
         fr::Resizer::new()
             .resize(&source, &mut made, &options)
             .map_err(|e| failed(e.to_string()))?;

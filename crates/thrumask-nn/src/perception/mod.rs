@@ -4,6 +4,7 @@
 //! - [`classifier`]: what the objects of a video are and do (to measure videos with).
 //! - [`grounding_dino`]: boxes around what a text names (Grounding DINO), on [`swin`].
 //! - [`lpips`]: how different two pictures look.
+//! - [`sam2`]: masks of what points, boxes and masks mean (SAM 2.1).
 
 use burn::tensor::Tensor;
 
@@ -11,6 +12,7 @@ pub mod classifier;
 pub mod grounded;
 pub mod grounding_dino;
 pub mod lpips;
+pub mod sam2;
 pub mod swin;
 
 /// −log of the probability of the truth, from logits, without overflow:

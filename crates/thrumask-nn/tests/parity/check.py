@@ -7,6 +7,7 @@ reference and by ours.
     python check.py clip --seed 5 --channels 48
     python check.py sampler --seed 6 --size 5x7
     python check.py grounding-dino --seed 7 --channels 64 --layers 2 --size 52x70
+    python check.py sam2 --seed 7 --channels 24
 
 Builds and runs our side by cargo (`--example parity_case`); fails when an output is more than --tolerance
 apart, relative to values above 1."""
@@ -153,10 +154,39 @@ def grounding_dino(case, random):
     return json.loads(text), state, inputs, {n: found[n] for n in ("read", "logits", "boxes")}
 
 
+def sam2(case, random):
+    """Any blocks, windows and levels; masks of three objects by boxes, points, and both with a mask."""
+    import importlib.util
+    spec = importlib.util.spec_from_file_location("sam2", pathlib.Path(__file__).with_name("sam2") / "export.py")
+    export = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(export)
+    any_of = lambda values: values[torch.randint(len(values), (), generator=random).item()]
+    blocks = [any_of((1, 2, 3)) for _ in range(4)]
+    width, side = case.channels[0] // 8 * 8, any_of((64, 96, 160))
+    sizes = export.config(
+        side=side, width=width, widths=[n * 4 for n in (2, 3, 4, 6)], heads=(1, 3, 2, 4), blocks=blocks,
+        windows=(any_of((4, 8)), any_of((2, 4, 6)), any_of((2, 4, 6)), any_of((2, 3))),
+        everywhere=[i for i in range(sum(blocks)) if any_of((True, False, False))],
+        background=(any_of((3, 5, 7)), any_of((3, 4))), hidden=3 * width,
+        top_down=any_of(((2, 3), (1, 2, 3), (0, 1, 2, 3), ())))
+    net = export.model(case.seed, sizes)
+    pixels, mask = normal(random, 1, 3, side, side), normal(random, 1, 1, side // 4, side // 4, scale=3.0)
+    points, labels = export.prompts(random, side, 3, any_of((1, 2, 5)))
+    boxes = export.boxes(random, side, 3)
+    expected = {n: t for n, t in export.features(net, pixels).items() if n != "positions"}
+    by_box, by_points = dict(input_boxes=boxes), dict(input_points=points, input_labels=labels)
+    for name, given in (("box", by_box), ("points", by_points), ("all", by_box | by_points | dict(input_masks=mask))):
+        for several in (True, False):
+            out = export.flat(net(pixels, multimask_output=several, **given))
+            expected |= {f"{name}.{'several' if several else 'single'}.{n}": t for n, t in out.items()}
+    inputs = {"pixels": pixels, "mask": mask, "points": points[0], "labels": labels[0], "boxes": boxes[0]}
+    return sizes.to_dict(), net.state_dict(), inputs, expected
+
+
 def main():
     size = lambda text: tuple(int(n) for n in text.split("x"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("network", choices=["unet", "vae", "clip", "sampler", "grounding-dino"])
+    parser.add_argument("network", choices=["unet", "vae", "clip", "sampler", "sam2", "grounding-dino"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--channels", type=lambda t: tuple(int(n) for n in t.split(",")), default=(16, 32))
     parser.add_argument("--layers", type=int, default=1)

@@ -23,6 +23,7 @@ mod manifests;
 mod norms;
 mod optimiser;
 mod rotary;
+mod sam2;
 mod schedulers;
 mod tiny_autoencoder;
 mod unet;

@@ -92,9 +92,9 @@ impl PictureSettings {
     /// Pictures of any sizes, each brought to its own and filled up to the largest.
     ///
     /// # Errors
-    /// [`Error::Shape`] without a picture; as [`Picture::resize_bilinear`].
+    /// [`Error::Shape`] without a picture; as [`Picture::resize_linear`].
     pub fn prepare(&self, pictures: &[Picture], device: &Device) -> Result<Pictures> {
-        let resized = |picture: &Picture| picture.resize_bilinear(self.fitted(picture.size()));
+        let resized = |picture: &Picture| picture.resize_linear(self.fitted(picture.size()));
         let pictures: Vec<Picture> =
             pictures.iter().map(resized).collect::<thrumask_core::Result<_>>()?;
         let side = |of: fn(Size) -> usize| pictures.iter().map(|p| of(p.size())).max();

@@ -1,21 +1,25 @@
 """Every tensor of the public full-size networks: names in each layout, and shapes, from the reference
 classes on torch's meta device. The layouts of single files are spelled out here from their public
-definition, and diffusers' own converters are asked whether they lead to the names of its folders.
+definition, and diffusers' own converters are asked whether they lead to the names of its folders. For SAM 2
+the original classes are asked too, whether they have these tensors and make the same of them; those of
+Grounding DINO tell the names of its files.
 
-    python export.py             those of Stable Diffusion
-    python export.py CHECKOUT    those of Grounding DINO, with a checkout of IDEA-Research/GroundingDINO
-"""
+    python export.py [--sam2 CHECKOUT] [--grounding-dino CHECKOUT]
 
-import json, pathlib, sys
+(of facebookresearch/sam2 and IDEA-Research/GroundingDINO; without them, these are left as they are)"""
+
+import argparse, importlib.util, json, pathlib, sys
 
 import torch
 from diffusers import AutoencoderKL, MotionAdapter, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint, convert_ldm_clip_checkpoint
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, Sam2VideoConfig, Sam2VideoModel
 
 FOLDER = pathlib.Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent / "unet"))
 from export import animatediff_names, ldm_names
+sys.path.insert(0, str(FOLDER.parent / "sam2"))
+from original import build, transformers_names
 
 CHANNELS, BLOCKS = (128, 256, 512, 512), 2
 DOWN, UP = ["DownEncoderBlock2D"] * 4, ["UpDecoderBlock2D"] * 4
@@ -115,12 +119,79 @@ def unet():
     write("motion.json", [[n, names[n], list(t.shape)] for n, t in state.items()])
 
 
+
+def sam2_rows(original, transformers):
+    """Name in transformers, name in the original files, shape in each. Of the kinds of points there are four
+    tensors in one of the layouts, of the places of points two in the other."""
+    return [[name, old, list(transformers[name].shape), list(tensor.shape)]
+            for old, tensor in original.items() for name in transformers_names(old)]
+
+
+def sam2_config(side=1024, **backbone):
+    vision = dict(model_type="sam2_vision_model", backbone_config=dict(
+        model_type="sam2_hiera_det_model", image_size=[side, side], **backbone))
+    if widths := backbone.get("embed_dim_per_stage"):
+        vision["backbone_channel_list"] = widths[::-1]
+    vision["backbone_feature_sizes"] = [[side // n] * 2 for n in (4, 8, 16)]
+    return Sam2VideoConfig(image_size=side, vision_config=vision, prompt_encoder_config=dict(image_size=side),
+                           memory_attention_rope_feat_sizes=[side // 16] * 2)
+
+
+def sam2(checkout):
+    """SAM 2.1 tiny and large."""
+    large = dict(hidden_size=144, blocks_per_stage=[2, 6, 36, 4], embed_dim_per_stage=[144, 288, 576, 1152],
+                 num_attention_heads_per_stage=[2, 4, 8, 16], window_size_per_stage=[8, 4, 16, 8],
+                 global_attention_blocks=[23, 33, 43])
+    for name, size, backbone in (("tiny", "t", {}), ("large", "l", large)):
+        with torch.device("meta"):
+            state = Sam2VideoModel(sam2_config(**backbone)).state_dict()
+        original = build(checkout, size).state_dict()
+        rows = sam2_rows(original, state)
+        assert {row[0] for row in rows} == set(state)
+        same = [r for r in rows if "point_embed." not in r[0]]
+        assert all(row[2] == row[3] for row in same), [r for r in same if r[2] != r[3]]
+        write(f"sam2_{name}.json", rows)
+    sam2_agrees(checkout)
+
+
+@torch.no_grad()
+def sam2_agrees(checkout, side=256):
+    """The original with random weights, and transformers' with the same by these names, make the same masks."""
+    torch.manual_seed(1)
+    original, public = build(checkout, "t", side), Sam2VideoModel(sam2_config(side)).eval()
+    for tensor in original.state_dict().values():
+        tensor.copy_(torch.randn_like(tensor) / max(tensor[..., :].numel() // tensor.shape[0], 1) ** 0.5)
+    state = {}
+    for old, tensor in original.state_dict().items():
+        for name in transformers_names(old):
+            state[name] = torch.cat([state[name], tensor]) if "point_embed." in name and name in state else tensor
+    public.load_state_dict(state)
+    pixels, points = torch.randn(1, 3, side, side), torch.rand(1, 1, 2, 2) * side
+    seen = original.forward_image(pixels)["backbone_fpn"]
+    # The last of the two has no-memory added by whoever decodes.
+    out = original._forward_sam_heads(seen[2], dict(point_coords=points[0], point_labels=torch.tensor([[1, 0]])),
+                                      high_res_features=seen[:2], multimask_output=True)
+    maps = [m.permute(1, 2, 0).unflatten(-1, size) for m, size in zip(
+        public.get_image_features(pixels, return_dict=True).fpn_hidden_states, public.backbone_feature_sizes)]
+    sparse, dense = public.prompt_encoder(points, torch.tensor([[[1, 0]]]), None, None)
+    masks, iou, _, score = public.mask_decoder(
+        image_embeddings=maps[2], image_positional_embeddings=public.get_image_wide_positional_embeddings(),
+        sparse_prompt_embeddings=sparse, dense_prompt_embeddings=dense, multimask_output=True,
+        high_resolution_features=maps[:2])
+    present = score.reshape(-1) > 0
+    print("SAM 2: is there an object:", present.tolist(), "masks of deviation", masks.std().item())
+    for a, b in ((out[2], iou[0]), (out[6], score[0]), *zip(seen, maps)) + (((out[0], masks[0]),) if present else ()):
+        apart = ((a - b).abs() / b.abs().clamp(min=1)).max()
+        assert apart < 1e-3, apart
+
+
 def grounding_dino(checkout):
     """Grounding DINO on Swin-T and Swin-B: names as transformers writes them, which its own table of renamed weights
     gives, and those of the original implementation, from its classes in a checkout of its repository. Of the larger
     one only what the smaller one does not have, or has otherwise."""
-    sys.path.insert(0, str(FOLDER.parent / "grounding_dino"))
-    import original
+    spec = importlib.util.spec_from_file_location("dino_original", FOLDER.parent / "grounding_dino" / "original.py")
+    original = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(original)
     from transformers import BertConfig, BertModel, GroundingDinoConfig, GroundingDinoForObjectDetection, SwinConfig
     from transformers.core_model_loading import revert_weight_conversion
 
@@ -147,9 +218,14 @@ def grounding_dino(checkout):
     write("grounding_dino.json", rows)
 
 
-if len(sys.argv) > 1:
-    grounding_dino(sys.argv[1])
-else:
-    vae()
-    clip()
-    unet()
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+parser.add_argument("--sam2", type=pathlib.Path)
+parser.add_argument("--grounding-dino", type=pathlib.Path)
+given = parser.parse_args()
+if given.sam2:
+    sam2(given.sam2)
+if given.grounding_dino:
+    grounding_dino(given.grounding_dino)
+vae()
+clip()
+unet()

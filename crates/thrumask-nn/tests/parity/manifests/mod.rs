@@ -15,9 +15,12 @@ use thrumask_nn::{
         unet::{Unet, UnetConfig},
     },
     layers::Init,
-    perception::grounding_dino::{GroundingDino, GroundingDinoConfig},
+    perception::{
+        grounding_dino::{GroundingDino, GroundingDinoConfig},
+        sam2::{Sam2, Sam2Config, Sam2Naming},
+    },
     text::clip::{self, ClipText, ClipTextConfig},
-    weights::{TensorSource, public_shapes},
+    weights::{LoadReport, TensorSource, public_shapes},
 };
 
 /// A file of which only names and shapes are known; its values are zero.
@@ -222,6 +225,84 @@ fn grounding_dino() {
     let report = check(&published).to_string();
     for part in ["3 missing", "encoder_attn_text.query.bias", "1 unused: transformer.more"] {
         assert!(report.contains(part), "{part} in {report}");
+    }
+}
+
+/// Of each tensor: name in transformers' folders, in the original files, shape in each. The kinds of points
+/// are one tensor there and four here, the places of points two there and one here.
+type Sam2Row = (String, String, Vec<usize>, Vec<usize>);
+
+/// Whether a tensor is one of the memory's, by its name in transformers' folders.
+fn is_memory(name: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "memory_attention.",
+        "memory_encoder.",
+        "mask_downsample.",
+        "memory_temporal_positional_encoding",
+        "no_memory_positional_encoding",
+        "no_object_pointer",
+        "object_pointer_proj.",
+        "occlusion_spatial_embedding_parameter",
+        "temporal_positional_encoding_projection_layer.",
+    ];
+    NAMES.iter().any(|start| name.starts_with(start))
+}
+
+/// SAM 2.1 of the smallest and the largest size, all but the memory.
+#[test]
+fn segment_anything() {
+    let read = |text: &str| serde_json::from_str::<Vec<Sam2Row>>(text).unwrap();
+    for (rows, config, parameters) in [
+        (read(include_str!("sam2_tiny.json")), Sam2Config::tiny(), 31_441_233),
+        (read(include_str!("sam2_large.json")), Sam2Config::large(), 216_925_377),
+    ] {
+        let folder = Shapes::of(rows.iter().map(|r| (r.0.clone(), r.2.clone())));
+        let file = Shapes::of(rows.iter().map(|r| (format!("model.{}", r.1), r.3.clone())));
+        let check = |source: &Shapes| Sam2::check_public("sam", source, &config);
+        let report: LoadReport = check(&folder).unwrap();
+        let pictures: Vec<&Sam2Row> = rows.iter().filter(|r| !is_memory(&r.0)).collect();
+        let known: BTreeSet<&String> = pictures.iter().map(|r| &r.0).collect();
+        assert_eq!(report.applied.iter().collect::<BTreeSet<_>>(), known);
+        // Without the three further kinds of points, and with the places of points once more.
+        assert_eq!(check(&file).unwrap().applied.len(), pictures.len() - 3);
+        let network = Sam2::new(&mut Init::new(0, &Device::flex()), &config).unwrap();
+        let shapes = public_shapes(&network, str::to_owned);
+        let count: usize = shapes.values().map(|shape| shape.iter().product::<usize>()).sum();
+        assert_eq!(count, parameters);
+        // Where the same tensor lies in each.
+        let both: BTreeSet<[String; 2]> = paths(&network)
+            .iter()
+            .map(|path| {
+                [Sam2Naming::Transformers, Sam2Naming::Original].map(|n| n.rename(path, &config))
+            })
+            .collect();
+        let kinds = |name: &str| match name.split_once("point_embeddings.") {
+            Some((before, _)) => format!("{before}point_embeddings"),
+            None => name.to_owned(),
+        };
+        let alone = |name: &str| {
+            ["embed", "embedding", "embed_window", "matrix"].iter().any(|e| name.ends_with(e))
+        };
+        let module = |name: &str| match name.rsplit_once('.') {
+            // Parameters that stand alone have no part after their path; the trunk's have.
+            Some((module, leaf)) if !alone(name) || leaf.starts_with("pos_embed") => {
+                module.to_owned()
+            }
+            _ => name.to_owned(),
+        };
+        let expected: BTreeSet<[String; 2]> =
+            pictures.iter().map(|r| [module(&r.0), kinds(&module(&r.1))]).collect();
+        assert_eq!(both, expected);
+
+        let mut spoiled = Shapes::of(rows.iter().map(|r| (r.1.clone(), r.3.clone())));
+        let (gone, changed) = ("no_mem_embed", "image_encoder.trunk.pos_embed");
+        spoiled.0.remove(gone);
+        spoiled.0.insert("more".into(), vec![1]);
+        spoiled.0.insert(changed.into(), vec![1, 2, 7, 7]);
+        let error = check(&spoiled).unwrap_err().to_string();
+        for part in [gone, "1 unused: more", "has shape [1, 2, 7, 7]"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
     }
 }
 

@@ -1,0 +1,495 @@
+//! Sizes as the `config.json` of public folders writes them.
+
+use serde::Deserialize;
+
+use super::{
+    ImageEncoderConfig, MaskDecoderConfig, MemoryAttentionConfig, MemoryConfig,
+    MemoryEncoderConfig, PromptEncoderConfig, Sam2Config,
+};
+use crate::{Error, Result};
+
+const WHAT: &str = "config.json of SAM 2";
+
+impl Sam2Config {
+    /// The sizes that the `config.json` of transformers' `Sam2VideoModel` or `Sam2Model` gives. What it does
+    /// not give is as transformers (5.23) has it; keys that change nothing here are passed over.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when it is no such file, or asks for what this network does not do.
+    pub fn from_transformers(json: &str) -> Result<Self> {
+        let refuse = |e: serde_json::Error| Error::config(WHAT, e.to_string());
+        // As a map first: an empty list would do for a struct of which nothing need be given.
+        let keys: serde_json::Map<_, _> = serde_json::from_str(json).map_err(refuse)?;
+        serde_json::from_value::<Public>(keys.into()).map_err(refuse)?.resolve()
+    }
+}
+
+/// One number for both axes, or one for each.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Sides {
+    One(usize),
+    Two([usize; 2]),
+}
+
+impl Sides {
+    fn both(self) -> [usize; 2] {
+        match self {
+            Self::One(side) => [side; 2],
+            Self::Two(sides) => sides,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct Public {
+    model_type: String,
+    image_size: Sides,
+    vision_config: Vision,
+    prompt_encoder_config: Prompts,
+    mask_decoder_config: Decoder,
+    num_maskmem: usize,
+    sigmoid_scale_for_mem_enc: f32,
+    sigmoid_bias_for_mem_enc: f32,
+    enable_occlusion_spatial_embedding: bool,
+    multimask_output_in_sam: bool,
+    multimask_min_pt_num: usize,
+    multimask_max_pt_num: usize,
+    multimask_output_for_tracking: bool,
+    max_object_pointers_in_encoder: usize,
+    max_cond_frame_num: i64,
+    enable_temporal_pos_encoding_for_object_pointers: bool,
+    memory_attention_hidden_size: usize,
+    memory_attention_num_layers: usize,
+    memory_attention_num_attention_heads: usize,
+    memory_attention_downsample_rate: usize,
+    memory_attention_feed_forward_hidden_size: usize,
+    memory_attention_feed_forward_hidden_act: String,
+    memory_attention_rope_feat_sizes: Option<[usize; 2]>,
+    memory_attention_rope_theta: Option<f32>,
+    rope_parameters: Option<Rope>,
+    memory_encoder_hidden_size: usize,
+    memory_encoder_output_channels: usize,
+    mask_downsampler_embed_dim: usize,
+    mask_downsampler_kernel_size: usize,
+    mask_downsampler_stride: usize,
+    mask_downsampler_padding: usize,
+    mask_downsampler_total_stride: usize,
+    mask_downsampler_hidden_act: String,
+    memory_fuser_num_layers: usize,
+    memory_fuser_embed_dim: usize,
+    memory_fuser_intermediate_dim: usize,
+    memory_fuser_kernel_size: usize,
+    memory_fuser_padding: usize,
+    memory_fuser_hidden_act: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct Rope {
+    rope_theta: f32,
+}
+
+impl Default for Rope {
+    fn default() -> Self {
+        Self { rope_theta: 10000.0 }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct Vision {
+    backbone_config: Backbone,
+    backbone_channel_list: Option<[usize; 4]>,
+    fpn_hidden_size: usize,
+    fpn_kernel_size: usize,
+    fpn_stride: usize,
+    fpn_padding: usize,
+    fpn_top_down_levels: Vec<usize>,
+    num_feature_levels: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct Backbone {
+    model_type: String,
+    num_channels: usize,
+    image_size: Sides,
+    patch_kernel_size: Sides,
+    patch_stride: Sides,
+    patch_padding: Sides,
+    query_stride: Sides,
+    window_positional_embedding_background_size: [usize; 2],
+    num_query_pool_stages: usize,
+    blocks_per_stage: [usize; 4],
+    embed_dim_per_stage: [usize; 4],
+    num_attention_heads_per_stage: [usize; 4],
+    window_size_per_stage: [usize; 4],
+    global_attention_blocks: Vec<usize>,
+    mlp_ratio: f32,
+    hidden_act: String,
+    layer_norm_eps: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct Prompts {
+    hidden_size: usize,
+    image_size: Sides,
+    patch_size: Sides,
+    mask_input_channels: usize,
+    num_point_embeddings: usize,
+    hidden_act: String,
+    layer_norm_eps: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct Decoder {
+    hidden_size: usize,
+    hidden_act: String,
+    mlp_dim: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    attention_downsample_rate: usize,
+    num_multimask_outputs: usize,
+    iou_head_depth: usize,
+    iou_head_hidden_dim: usize,
+    dynamic_multimask_via_stability: bool,
+    dynamic_multimask_stability_delta: f32,
+    dynamic_multimask_stability_thresh: f32,
+}
+
+impl Default for Public {
+    fn default() -> Self {
+        Self {
+            model_type: "sam2_video".into(),
+            image_size: Sides::One(1024),
+            vision_config: Vision::default(),
+            prompt_encoder_config: Prompts::default(),
+            mask_decoder_config: Decoder::default(),
+            num_maskmem: 7,
+            sigmoid_scale_for_mem_enc: 20.0,
+            sigmoid_bias_for_mem_enc: -10.0,
+            enable_occlusion_spatial_embedding: true,
+            multimask_output_in_sam: true,
+            multimask_min_pt_num: 0,
+            multimask_max_pt_num: 1,
+            multimask_output_for_tracking: true,
+            max_object_pointers_in_encoder: 16,
+            max_cond_frame_num: -1,
+            enable_temporal_pos_encoding_for_object_pointers: true,
+            memory_attention_hidden_size: 256,
+            memory_attention_num_layers: 4,
+            memory_attention_num_attention_heads: 1,
+            memory_attention_downsample_rate: 1,
+            memory_attention_feed_forward_hidden_size: 2048,
+            memory_attention_feed_forward_hidden_act: "relu".into(),
+            memory_attention_rope_feat_sizes: None,
+            memory_attention_rope_theta: None,
+            rope_parameters: None,
+            memory_encoder_hidden_size: 256,
+            memory_encoder_output_channels: 64,
+            mask_downsampler_embed_dim: 256,
+            mask_downsampler_kernel_size: 3,
+            mask_downsampler_stride: 2,
+            mask_downsampler_padding: 1,
+            mask_downsampler_total_stride: 16,
+            mask_downsampler_hidden_act: "gelu".into(),
+            memory_fuser_num_layers: 2,
+            memory_fuser_embed_dim: 256,
+            memory_fuser_intermediate_dim: 1024,
+            memory_fuser_kernel_size: 7,
+            memory_fuser_padding: 3,
+            memory_fuser_hidden_act: "gelu".into(),
+        }
+    }
+}
+
+impl Default for Vision {
+    fn default() -> Self {
+        Self {
+            backbone_config: Backbone::default(),
+            backbone_channel_list: None,
+            fpn_hidden_size: 256,
+            fpn_kernel_size: 1,
+            fpn_stride: 1,
+            fpn_padding: 0,
+            fpn_top_down_levels: vec![2, 3],
+            num_feature_levels: 3,
+        }
+    }
+}
+
+impl Default for Backbone {
+    fn default() -> Self {
+        Self {
+            model_type: "sam2_hiera_det_model".into(),
+            num_channels: 3,
+            image_size: Sides::One(1024),
+            patch_kernel_size: Sides::One(7),
+            patch_stride: Sides::One(4),
+            patch_padding: Sides::One(3),
+            query_stride: Sides::One(2),
+            window_positional_embedding_background_size: [7, 7],
+            num_query_pool_stages: 3,
+            blocks_per_stage: [1, 2, 7, 2],
+            embed_dim_per_stage: [96, 192, 384, 768],
+            num_attention_heads_per_stage: [1, 2, 4, 8],
+            window_size_per_stage: [8, 4, 14, 7],
+            global_attention_blocks: vec![5, 7, 9],
+            mlp_ratio: 4.0,
+            hidden_act: "gelu".into(),
+            layer_norm_eps: 1e-6,
+        }
+    }
+}
+
+impl Default for Prompts {
+    fn default() -> Self {
+        Self {
+            hidden_size: 256,
+            image_size: Sides::One(1024),
+            patch_size: Sides::One(16),
+            mask_input_channels: 16,
+            num_point_embeddings: 4,
+            hidden_act: "gelu".into(),
+            layer_norm_eps: 1e-6,
+        }
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self {
+            hidden_size: 256,
+            hidden_act: "gelu".into(),
+            mlp_dim: 2048,
+            num_hidden_layers: 2,
+            num_attention_heads: 8,
+            attention_downsample_rate: 2,
+            num_multimask_outputs: 3,
+            iou_head_depth: 3,
+            iou_head_hidden_dim: 256,
+            dynamic_multimask_via_stability: true,
+            dynamic_multimask_stability_delta: 0.05,
+            dynamic_multimask_stability_thresh: 0.98,
+        }
+    }
+}
+
+/// Refuses what this network does not do, by its key.
+fn only<T: PartialEq + std::fmt::Debug>(key: &str, expected: T, got: T) -> Result<()> {
+    match expected == got {
+        true => Ok(()),
+        false => Err(Error::config(WHAT, format!("{key}: expected {expected:?}, got {got:?}"))),
+    }
+}
+
+impl Public {
+    fn resolve(self) -> Result<Sam2Config> {
+        let (vision, backbone) = (&self.vision_config, &self.vision_config.backbone_config);
+        let (prompts, decoder) = (&self.prompt_encoder_config, &self.mask_decoder_config);
+        let video = match self.model_type.as_str() {
+            "sam2_video" => true,
+            "sam2" => false,
+            other => {
+                let reason = format!("model_type: expected sam2 or sam2_video, got {other:?}");
+                return Err(Error::config(WHAT, reason));
+            }
+        };
+        let side = backbone.image_size.both()[0];
+        only("vision_config.backbone_config.image_size", [side; 2], backbone.image_size.both())?;
+        only("prompt_encoder_config.image_size", [side; 2], prompts.image_size.both())?;
+        only("prompt_encoder_config.patch_size", [16; 2], prompts.patch_size.both())?;
+        backbone.check()?;
+        let width = vision.fpn_hidden_size;
+        vision.check()?;
+        only("prompt_encoder_config.hidden_size", width, prompts.hidden_size)?;
+        only("prompt_encoder_config.num_point_embeddings", 4, prompts.num_point_embeddings)?;
+        only("prompt_encoder_config.hidden_act", "gelu", &prompts.hidden_act)?;
+        only("prompt_encoder_config.layer_norm_eps", 1e-6, prompts.layer_norm_eps)?;
+        only("mask_decoder_config.hidden_size", width, decoder.hidden_size)?;
+        only("mask_decoder_config.hidden_act", "gelu", &decoder.hidden_act)?;
+        only("mask_decoder_config.num_hidden_layers", 2, decoder.num_hidden_layers)?;
+        if video {
+            self.check_memory(side, width)?;
+        }
+        let config = Sam2Config {
+            image_size: side,
+            width,
+            image_encoder: ImageEncoderConfig {
+                widths: backbone.embed_dim_per_stage,
+                blocks: backbone.blocks_per_stage,
+                heads: backbone.num_attention_heads_per_stage,
+                windows: backbone.window_size_per_stage,
+                global_blocks: backbone.global_attention_blocks.clone(),
+                background: backbone.window_positional_embedding_background_size,
+                mlp_ratio: backbone.mlp_ratio,
+                top_down_levels: vision.fpn_top_down_levels.clone(),
+            },
+            prompt_encoder: PromptEncoderConfig { mask_channels: prompts.mask_input_channels },
+            mask_decoder: MaskDecoderConfig {
+                heads: decoder.num_attention_heads,
+                downsample_rate: decoder.attention_downsample_rate,
+                hidden: decoder.mlp_dim,
+                multimasks: decoder.num_multimask_outputs,
+                iou_depth: decoder.iou_head_depth,
+                iou_hidden: decoder.iou_head_hidden_dim,
+                dynamic_multimask: decoder.dynamic_multimask_via_stability,
+                stability_delta: decoder.dynamic_multimask_stability_delta,
+                stability_threshold: decoder.dynamic_multimask_stability_thresh,
+            },
+            memory_attention: MemoryAttentionConfig {
+                layers: self.memory_attention_num_layers,
+                heads: self.memory_attention_num_attention_heads,
+                downsample_rate: self.memory_attention_downsample_rate,
+                hidden: self.memory_attention_feed_forward_hidden_size,
+                rope_theta: self.theta(),
+            },
+            memory_encoder: MemoryEncoderConfig {
+                channels: self.memory_encoder_output_channels,
+                mask_kernel: self.mask_downsampler_kernel_size,
+                fuser_layers: self.memory_fuser_num_layers,
+                fuser_hidden: self.memory_fuser_intermediate_dim,
+                fuser_kernel: self.memory_fuser_kernel_size,
+            },
+            memory: MemoryConfig {
+                frames: self.num_maskmem,
+                mask_scale: self.sigmoid_scale_for_mem_enc,
+                mask_bias: self.sigmoid_bias_for_mem_enc,
+                occlusion_embedding: self.enable_occlusion_spatial_embedding,
+                multimask: self.multimask_output_in_sam,
+                multimask_min_points: self.multimask_min_pt_num,
+                multimask_max_points: self.multimask_max_pt_num,
+                multimask_for_tracking: self.multimask_output_for_tracking,
+                object_pointers: self.max_object_pointers_in_encoder,
+                prompted_frames: usize::try_from(self.max_cond_frame_num).ok(),
+                pointer_times: self.enable_temporal_pos_encoding_for_object_pointers,
+            },
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn theta(&self) -> f32 {
+        let named = self.rope_parameters.as_ref().map(|rope| rope.rope_theta);
+        named.or(self.memory_attention_rope_theta).unwrap_or(10000.0)
+    }
+
+    fn check_memory(&self, side: usize, width: usize) -> Result<()> {
+        only("image_size", [side; 2], self.image_size.both())?;
+        let places = side / super::STRIDE;
+        let rope = self.memory_attention_rope_feat_sizes.unwrap_or([places; 2]);
+        only("memory_attention_rope_feat_sizes", [places; 2], rope)?;
+        only("memory_attention_hidden_size", width, self.memory_attention_hidden_size)?;
+        let act = self.memory_attention_feed_forward_hidden_act.as_str();
+        only("memory_attention_feed_forward_hidden_act", "relu", act)?;
+        only("memory_encoder_hidden_size", width, self.memory_encoder_hidden_size)?;
+        only("mask_downsampler_embed_dim", width, self.mask_downsampler_embed_dim)?;
+        only("mask_downsampler_stride", 2, self.mask_downsampler_stride)?;
+        let half = self.mask_downsampler_kernel_size / 2;
+        only("mask_downsampler_padding", half, self.mask_downsampler_padding)?;
+        only("mask_downsampler_total_stride", 16, self.mask_downsampler_total_stride)?;
+        only("mask_downsampler_hidden_act", "gelu", &self.mask_downsampler_hidden_act)?;
+        only("memory_fuser_embed_dim", width, self.memory_fuser_embed_dim)?;
+        let half = self.memory_fuser_kernel_size / 2;
+        only("memory_fuser_padding", half, self.memory_fuser_padding)?;
+        only("memory_fuser_hidden_act", "gelu", &self.memory_fuser_hidden_act)
+    }
+}
+
+impl Vision {
+    fn check(&self) -> Result<()> {
+        let convolution = [self.fpn_kernel_size, self.fpn_stride, self.fpn_padding];
+        only("vision_config.fpn_kernel_size, _stride and _padding", [1, 1, 0], convolution)?;
+        only("vision_config.num_feature_levels", 3, self.num_feature_levels)?;
+        let mut widths = self.backbone_config.embed_dim_per_stage;
+        widths.reverse();
+        let listed = self.backbone_channel_list.unwrap_or(widths);
+        only("vision_config.backbone_channel_list", widths, listed)
+    }
+}
+
+impl Backbone {
+    fn check(&self) -> Result<()> {
+        let key = |name: &str| format!("vision_config.backbone_config.{name}");
+        only(&key("model_type"), "sam2_hiera_det_model", &self.model_type)?;
+        only(&key("num_channels"), 3, self.num_channels)?;
+        only(&key("patch_kernel_size"), [7; 2], self.patch_kernel_size.both())?;
+        only(&key("patch_stride"), [4; 2], self.patch_stride.both())?;
+        only(&key("patch_padding"), [3; 2], self.patch_padding.both())?;
+        only(&key("query_stride"), [2; 2], self.query_stride.both())?;
+        only(&key("num_query_pool_stages"), 3, self.num_query_pool_stages)?;
+        only(&key("hidden_act"), "gelu", &self.hidden_act)?;
+        only(&key("layer_norm_eps"), 1e-6, self.layer_norm_eps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sections of the file of SAM 2.1 large that differ from what is taken without them, and some that
+    /// do not.
+    const LARGE: &str = r#"{
+        "architectures": ["Sam2VideoModel"], "dtype": "float32", "image_size": 1024,
+        "mask_decoder_config": {"hidden_size": 256, "mlp_dim": 2048, "model_type": ""},
+        "memory_attention_rope_feat_sizes": [64, 64], "memory_attention_rope_theta": 10000,
+        "model_type": "sam2_video", "num_maskmem": 7,
+        "prompt_encoder_config": {"image_size": 1024, "patch_size": 16, "scale": 1},
+        "vision_config": {
+            "backbone_channel_list": [1152, 576, 288, 144],
+            "backbone_config": {
+                "blocks_per_stage": [2, 6, 36, 4], "embed_dim_per_stage": [144, 288, 576, 1152],
+                "global_attention_blocks": [23, 33, 43], "hidden_size": 144,
+                "image_size": [1024, 1024], "mlp_ratio": 4.0,
+                "model_type": "sam2_hiera_det_model", "num_attention_heads": 2,
+                "num_attention_heads_per_stage": [2, 4, 8, 16], "patch_stride": [4, 4],
+                "window_size_per_stage": [8, 4, 16, 8]
+            },
+            "fpn_hidden_size": 256, "model_type": "sam2_vision_model"
+        }
+    }"#;
+
+    #[test]
+    fn the_public_file_is_the_named_size() {
+        assert_eq!(Sam2Config::from_transformers(LARGE).unwrap(), Sam2Config::large());
+        assert_eq!(Sam2Config::from_transformers("{}").unwrap(), Sam2Config::tiny());
+    }
+
+    #[test]
+    fn what_is_not_done_is_refused_by_name() {
+        for (from, to, key) in [
+            ("\"sam2_video\"", "\"edgetam\"", "model_type"),
+            ("\"patch_stride\": [4, 4]", "\"patch_stride\": [4, 2]", "patch_stride"),
+            ("[1152, 576, 288, 144]", "[144, 288, 576, 1152]", "backbone_channel_list"),
+            ("\"image_size\": 1024,", "\"image_size\": 512,", "image_size"),
+            ("[64, 64]", "[32, 32]", "rope_feat_sizes"),
+            ("\"num_maskmem\": 7", "\"memory_fuser_padding\": 2", "memory_fuser_padding"),
+            ("\"num_maskmem\": 7", "\"num_maskmem\": 0", "above zero"),
+            ("[2, 4, 8, 16]", "[2, 5, 8, 16]", "multiples of 5"),
+            ("\"mlp_ratio\": 4.0", "\"hidden_act\": \"relu\"", "hidden_act"),
+        ] {
+            let changed = LARGE.replace(from, to);
+            assert_ne!(changed, LARGE);
+            let error = Sam2Config::from_transformers(&changed).unwrap_err().to_string();
+            assert!(error.contains(key), "{key} in {error}");
+        }
+        assert!(Sam2Config::from_transformers("[]").is_err());
+    }
+
+    #[test]
+    fn own_keys_are_known_and_sizes_are_sound() {
+        let sizes = [Sam2Config::small(), Sam2Config::base_plus(), Sam2Config::test()];
+        for config in sizes {
+            config.check().unwrap();
+            let mut json = serde_json::to_value(&config).unwrap();
+            assert_eq!(serde_json::from_value::<Sam2Config>(json.clone()).unwrap(), config);
+            json["image_encoder"]["width"] = 3.into();
+            assert!(serde_json::from_value::<Sam2Config>(json).is_err());
+        }
+        assert_eq!(Sam2Config::tiny().feature_sizes(), [256, 128, 64]);
+    }
+}
