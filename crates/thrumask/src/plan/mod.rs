@@ -45,7 +45,9 @@ mod tree;
 mod verb_phrase;
 mod writer;
 
+pub(crate) use noun_phrase::ORDINALS;
 pub(crate) use plain::in_known_words;
+pub(crate) use reader::side_of;
 use thrumask_core::{Error, MAX_OBJECTS, PromptPlan, Result};
 
 /// The longest caption a [`RulePlanner`] takes, in characters.

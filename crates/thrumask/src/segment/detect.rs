@@ -133,6 +133,8 @@ impl<D: Detector, M: BoxMasker> Segmenter for DetectThenMask<D, M> {
         check_objects(plan)?;
         let asked: Vec<Asked> = plan.objects.iter().map(Asked::of).collect();
         let mut names: Vec<&str> = asked.iter().map(|a| a.query.as_str()).collect();
+        // A name without words is asked of nobody.
+        names.retain(|name| !name.is_empty());
         names.sort_unstable();
         names.dedup();
         let seen: BTreeMap<&str, Vec<Detection>> = match names.is_empty() {

@@ -1,14 +1,16 @@
 //! Which of several boxes a name means: "left car", "second parrot", "red ball".
 //!
-//! A detector is asked for "car", since sides and numbers tell it little. Of the boxes that come back, objects
-//! of one kind share out those that fit, so that the sum over objects of these is largest: how well the name
-//! fits, how far left the box lies among the others where the name says "left", how near its place in the row
-//! is to the number that the name says, and how much of it has the colour that the name says.
+//! A detector is asked for "car", since sides and numbers, which are counted from the left, tell it little. Of
+//! the boxes that come back, objects of one kind share out those that fit, so that the sum over objects of these
+//! is largest: how well the name fits, how far left the box lies among the others where the name says "left",
+//! how near its place in the row is to the number that the name says, and how much of it has the colour that
+//! the name says.
 
 use thrumask_core::{ObjectPrompt, Picture};
 use thrumask_nn::perception::grounding_dino::{intersection_over_union, suppressed};
 
 use super::Detection;
+use crate::plan::{ORDINALS, side_of};
 
 /// Where the plan says that an object is, from -1 to 1: how far to the right, how far down.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,18 +20,19 @@ enum Side {
     Middle,
 }
 
-/// Words that say a side; those of depth go by where things stand in a picture of the ground.
-const SIDES: [(&[&str], Side); 5] = [
-    (&["left", "leftmost", "left-hand"], Side::Across(-1.0)),
-    (&["right", "rightmost", "right-hand"], Side::Across(1.0)),
-    (&["top", "upper", "back", "far", "rear"], Side::Down(-1.0)),
-    (&["bottom", "lower", "front", "near"], Side::Down(1.0)),
-    (&["middle", "center", "centre", "central"], Side::Middle),
-];
-
-/// Words that say a place in a row, which is counted from the left.
-const ORDINALS: [&str; 10] =
-    ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
+impl Side {
+    /// The side that a word says, as the planner reads it; those of depth go by where things stand in a picture
+    /// of the ground.
+    fn of(word: &str) -> Option<Self> {
+        Some(match side_of(word)? {
+            "left" => Self::Across(-1.0),
+            "right" => Self::Across(1.0),
+            "top" | "back" => Self::Down(-1.0),
+            "bottom" | "front" => Self::Down(1.0),
+            _ => Self::Middle,
+        })
+    }
+}
 
 /// Colours by their words, in levels.
 const COLOURS: [(&[&str], [u8; 3]); 14] = [
@@ -92,12 +95,12 @@ impl Asked {
         // What stands before other words tells which one; alone it is the name.
         while name.len() > 1 {
             let word = name[0].as_str();
-            let said = SIDES.iter().find(|(words, _)| words.contains(&word));
+            let said = Side::of(word);
             let number = ORDINALS.iter().position(|&ordinal| ordinal == word);
             if said.is_none() && number.is_none() && !["other", "another", "the"].contains(&word) {
                 break;
             }
-            side = side.or(said.map(|(_, side)| *side));
+            side = side.or(said);
             place = place.or(number);
             name.remove(0);
         }

@@ -267,6 +267,8 @@ fn a_detector_and_a_masker_make_a_segmenter() {
     assert!(made.notes[1].contains("no box fits \"dog\""), "{:?}", made.notes);
     let none = segmenter.segment(&picture, &plan(&[])).unwrap();
     assert!(none.notes.is_empty() && none.masks.objects == 0);
+    let wordless = segmenter.segment(&picture, &plan(&["!", "ball"])).unwrap();
+    assert_eq!(wordless.masks.labels.ids_present(), [2]);
 }
 
 /// Masks that fill their boxes, with a certainty of each.
