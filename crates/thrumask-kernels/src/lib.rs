@@ -16,6 +16,7 @@ mod bridge;
 #[cfg(debug_assertions)]
 mod claims;
 pub mod convolution;
+pub mod deformable;
 mod host;
 pub mod linear;
 mod matrix;
@@ -40,6 +41,7 @@ pub use attention::{
     PromptVisibility, TokenGroups, attention, grouped_attention, grouped_cross_attention,
 };
 pub use convolution::{ConvolutionOptions, conv2d, conv2d_same, temporal_conv};
+pub use deformable::deformable_attention;
 pub use linear::linear;
 pub use memory::{LineAllocator, keep_freed_memory};
 pub use norm::{group_norm, group_norm_silu, layer_norm, layer_norm_modulate, rms_norm};

@@ -102,7 +102,7 @@ fn bench() {
 impl Networks {
     fn read(models: &Models) -> Self {
         Self {
-            segmenter: models.segmenter().unwrap(),
+            segmenter: models.nano_segmenter().unwrap(),
             autoencoder: models.autoencoder().unwrap(),
             motion: models.stage(StageKind::Motion).unwrap(),
             video: models.stage(StageKind::Video).unwrap(),

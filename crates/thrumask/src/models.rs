@@ -18,6 +18,7 @@ use thrumask_nn::{
     Error,
     autoencoder::{LatentCodec, LatentCodecConfig},
     backbone::BackboneKind,
+    perception::grounding_dino::{GroundedDetector, Thresholds},
     weights::{Checkpoint, FloatType},
 };
 
@@ -27,11 +28,14 @@ use crate::{
     model::{
         StageConfig, StageKind, StageModel, VideoShape,
         files::read_bytes,
-        folders::{self, CONFIG, TEXT_ENCODER, TOKENIZER, VAE},
+        folders::{self, CONFIG, DETECTOR, MASKER, TEXT_ENCODER, TOKENIZER, VAE},
         read_autoencoder, read_stage,
     },
     pipeline::Settings,
-    segment::{NanoSegmenter, read_segmenter},
+    segment::{
+        ColorMasker, DetectThenMask, DinoDetector, NanoSegmenter, NetworkMasker, SamMasks,
+        Segmenter, read_segmenter,
+    },
 };
 
 /// The model that turns pixels into latents and back.
@@ -324,40 +328,75 @@ impl Models {
         Ok(model)
     }
 
-    /// The segmenter.
+    /// The segmenter: the network of this project, or a public detector of names whose boxes become masks by a
+    /// public network, or by colour where there is none.
     ///
     /// # Errors
-    /// As [`Models::bytes`] and [`read_segmenter`].
-    pub fn segmenter(&self) -> Result<NanoSegmenter> {
+    /// As [`Models::bytes`], [`read_segmenter`], [`GroundedDetector::open`] and [`SamMasks::open`].
+    pub fn segmenter(&self) -> Result<Box<dyn Segmenter>> {
+        if let Place::Folder { root, own } = self.place(SEGMENTER)? {
+            let device = self.device.open()?;
+            let masker = root.join(MASKER);
+            let detector = DinoDetector(GroundedDetector::open(&own, self.kept, &device)?);
+            let least = Thresholds::PAPER.box_score;
+            return Ok(match masker.is_dir() {
+                true => {
+                    let masks = NetworkMasker(SamMasks::open(&masker, &device)?);
+                    Box::new(DetectThenMask::new(detector, masks, least))
+                }
+                false => Box::new(DetectThenMask::new(detector, ColorMasker, least)),
+            });
+        }
+        Ok(Box::new(self.nano_segmenter()?))
+    }
+
+    /// The network of this project that finds named objects.
+    ///
+    /// # Errors
+    /// As [`Models::bytes`] and [`read_segmenter`]; [`Error::Weights`] when the segmenter is a public detector.
+    pub fn nano_segmenter(&self) -> Result<NanoSegmenter> {
         let (what, bytes) = (self.what(SEGMENTER), self.bytes(SEGMENTER)?);
         Ok(NanoSegmenter::new(read_segmenter(&what, &bytes, &self.device.open()?)?))
     }
 }
 
-/// Where a model lies when it is a folder; a segmenter never is.
+/// Where a model lies when it is a folder.
 fn folder_of(root: &Path, name: &str) -> Option<PathBuf> {
     match name {
         AUTOENCODER => Some(root.join(VAE)),
         MOTION | VIDEO => Some(root.join(name)),
+        SEGMENTER => Some(root.join(DETECTOR)),
         _ => None,
     }
 }
 
+/// Whether a model reads texts with the text encoder beside it.
+fn reads_beside(name: &str) -> bool {
+    [MOTION, VIDEO].contains(&name)
+}
+
 /// The folders with the weights of a model.
 fn weights_of(name: &str, root: &Path, own: &Path) -> Vec<PathBuf> {
-    let text = (name != AUTOENCODER).then(|| root.join(TEXT_ENCODER));
-    std::iter::once(own.to_path_buf()).chain(text).collect()
+    let text = reads_beside(name).then(|| root.join(TEXT_ENCODER));
+    let masker = Some(root.join(MASKER)).filter(|folder| name == SEGMENTER && folder.is_dir());
+    std::iter::once(own.to_path_buf()).chain(text).chain(masker).collect()
 }
 
 /// All files that a model in folders is read from.
 fn files_of(name: &str, root: &Path, own: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for folder in weights_of(name, root, own) {
-        files.push(folder.join(CONFIG));
+        // A detector may lack a description; then its sizes are those of its weights.
+        let config = folder.join(CONFIG);
+        files.extend(Some(config).filter(|file| name != SEGMENTER || file.is_file()));
         files.extend(Checkpoint::open(&folder)?.files().map(Path::to_path_buf));
     }
-    if name != AUTOENCODER {
+    if reads_beside(name) {
         files.extend(folders::token_files(&root.join(TOKENIZER)));
+    }
+    if name == SEGMENTER {
+        let beside = GroundedDetector::BESIDE.iter().map(|name| own.join(name));
+        files.extend(beside.filter(|file| file.is_file()));
     }
     Ok(files)
 }

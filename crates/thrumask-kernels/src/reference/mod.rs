@@ -3,6 +3,7 @@
 
 mod attention;
 mod convolution;
+mod deformable;
 mod maps;
 mod pointwise;
 
@@ -11,6 +12,7 @@ pub use attention::{
 };
 pub(crate) use convolution::magnified;
 pub use convolution::{conv2d, conv2d_same, temporal_conv};
+pub use deformable::deformable_attention;
 pub use maps::{max_of_four, merge_windows, split_windows};
 pub use pointwise::{
     gated_residual, gelu, gelu_tanh, group_norm, layer_norm, layer_norm_modulate, linear,

@@ -177,6 +177,40 @@ impl Attention {
         self.output.forward(thrumask_kernels::attention(query, key, value, self.heads, None))
     }
 
+    /// As [`Self::between`], with numbers added to the scores before the softmax.
+    ///
+    /// # Shapes
+    /// - `query`: `[B, N, C]`
+    /// - `key`, `value`: `[B, L, D]`
+    /// - `biases`: each `[R, heads, N, L]` or `[R, 1, N, L]`; `R` divides `B`, and row `i` gets bias `i mod R`
+    /// - returns `[B, N, C]`
+    pub fn between_biased(
+        &self,
+        query: Tensor<3>,
+        key: Tensor<3>,
+        value: Tensor<3>,
+        biases: &[Tensor<4>],
+    ) -> Tensor<3> {
+        let ([batch, n, _], [_, l, _]) = (query.dims(), key.dims());
+        let (query, key) = (self.queries(query), self.keys(key));
+        let (heads, inner) = (self.heads, query.dims()[2]);
+        let size = inner / heads;
+        let split = |x: Tensor<3>, tokens: usize| {
+            x.reshape([batch, tokens, heads, size]).swap_dims(1, 2) // [B, h, tokens, size]
+        };
+        let query = split(query / (size as f32).sqrt(), n);
+        let (key, value) = (split(key, l), split(self.value.forward(value), l));
+        let mut scores = query.matmul(key.swap_dims(2, 3)); // [B, h, N, L]
+        for bias in biases {
+            let [rows, parts, ..] = bias.dims();
+            let apart = scores.reshape([batch / rows, rows, heads, n * l]);
+            let bias = bias.clone().reshape([1, rows, parts, n * l]);
+            scores = (apart + bias).reshape([batch, heads, n, l]);
+        }
+        let mixed = thrumask_kernels::softmax_last(scores).matmul(value).swap_dims(1, 2); // [B, N, h, size]
+        self.output.forward(mixed.reshape([batch, n, inner]))
+    }
+
     /// Cross-attention to a context.
     ///
     /// # Shapes

@@ -74,6 +74,18 @@ impl Convolution {
         self.convolve(x, ConvolutionOptions { stride: 2, ..Default::default() })
     }
 
+    /// One vector for each patch of the kernel's size; the kernel may be even. Rows and columns beyond the last
+    /// whole patch are left out.
+    ///
+    /// # Shapes
+    /// - `x`: `[B, inputs, H, W]`
+    /// - returns `[B, outputs, ⌊H/K⌋, ⌊W/K⌋]`
+    pub fn forward_patches(&self, x: Tensor<4>) -> Tensor<4> {
+        let weight = wide(&self.weight);
+        let options = ConvolutionOptions { stride: weight.dims()[3], ..Default::default() };
+        conv2d(x, weight, self.bias.val(), options)
+    }
+
     /// [`Convolution::forward`] of `x` at twice its size, each pixel repeated.
     ///
     /// # Shapes

@@ -2,10 +2,10 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Tensor, TensorData},
+    tensor::{Int, Tensor, TensorData},
 };
 
-use super::{Init, Linear};
+use super::{Init, Linear, init::in_32_bits};
 
 /// One vector for each of a number of ids.
 #[derive(Module, Debug)]
@@ -18,6 +18,21 @@ impl Embedding {
     /// Vectors of normal numbers of standard deviation `std`.
     pub fn new(init: &mut Init, ids: usize, width: usize, std: f32) -> Self {
         Self { table: init.normal([ids, width], std) }
+    }
+
+    /// The vectors of equally long rows of ids.
+    ///
+    /// # Shapes
+    /// - `ids`: `B` rows of `L` ids, all of the table
+    /// - returns `[B, L, C]`
+    pub fn forward(&self, ids: &[Vec<u32>]) -> Tensor<3> {
+        let table = self.table.val();
+        let (device, [_, width]) = (table.device(), table.dims());
+        let flat: Vec<i32> = ids.iter().flatten().map(|&id| id as i32).collect();
+        let count = flat.len();
+        let flat = Tensor::<1, Int>::from_data(TensorData::new(flat, [count]), &device);
+        let tokens = count / ids.len().max(1);
+        in_32_bits(table.select(0, flat)).reshape([ids.len(), tokens, width]) // [B, L, C]
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Int, Tensor},
+    tensor::{Int, Tensor, activation::relu},
 };
 
 use super::{Init, init::wide};
@@ -82,6 +82,34 @@ impl Pointwise {
     /// - returns `[B, N, outputs]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         thrumask_kernels::linear(x, wide(&self.kernel), Some(self.bias.val()))
+    }
+}
+
+/// Linear maps with a ReLU between each two.
+#[derive(Module, Debug)]
+pub struct Perceptron {
+    /// At least one.
+    pub layers: Vec<Linear>,
+}
+
+impl Perceptron {
+    /// `depth` layers, at least one, with `hidden` units between them.
+    pub fn new(init: &mut Init, [inputs, hidden, outputs]: [usize; 3], depth: usize) -> Self {
+        let size = |i: usize| match i {
+            0 => inputs,
+            i if i == depth => outputs,
+            _ => hidden,
+        };
+        let layers = (0..depth).map(|i| Linear::new(init, size(i), size(i + 1), 1.0)).collect();
+        Self { layers }
+    }
+
+    /// # Shapes
+    /// - `x`: `[.., inputs]`
+    /// - returns `[.., outputs]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let layers = self.layers.iter().enumerate();
+        layers.fold(x, |x, (i, layer)| layer.forward(if i == 0 { x } else { relu(x) }))
     }
 }
 

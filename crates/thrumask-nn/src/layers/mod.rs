@@ -16,6 +16,6 @@ pub use context::{Context, KeyMask};
 pub use convolution::{Convolution, Depthwise};
 pub use embedding::{Embedding, LearnedPositions, Lone, TimeEmbedding};
 pub use init::Init;
-pub use linear::{GatedMlp, Linear, Mlp, Pointwise};
+pub use linear::{GatedMlp, Linear, Mlp, Perceptron, Pointwise};
 pub use norm::{GroupNorm, LayerNorm, RmsNorm};
 pub use rotary::Rotary;

@@ -1,8 +1,9 @@
 //! Words to embeddings: the nano vocabulary and the small text encoder trained with each network; in
-//! [`clip`], the one that Stable Diffusion reads. Stages take either, as a [`PromptEncoder`] with its
-//! [`Tokenizer`].
+//! [`clip`], the one that Stable Diffusion reads; in [`bert`], the one that Grounding DINO reads. Stages take
+//! either of the first two, as a [`PromptEncoder`] with its [`Tokenizer`].
 
 mod any;
+pub mod bert;
 pub mod clip;
 pub mod encoder;
 pub mod vocabulary;

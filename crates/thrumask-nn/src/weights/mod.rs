@@ -28,6 +28,6 @@ pub use public::{
 };
 pub use recognise::recognise;
 pub use tensors::{Format, Kind, TensorFile, TensorInfo};
-pub use view::{Renamed, of_any_prefix, only_prefix, renamed, without_prefix};
+pub use view::{Parted, Renamed, of_any_prefix, only_prefix, parted, renamed, without_prefix};
 pub use walk::{Parameter, gradients, parameters, with_values};
 pub use writer::write_public;

@@ -79,10 +79,86 @@ impl TensorSource for Renamed<'_> {
     }
 }
 
+/// A source of which some tensors are several under one name.
+pub struct Parted<'a> {
+    source: &'a dyn TensorSource,
+    /// The name in the source, which of how many parts, and the shape, by the new name.
+    tensors: BTreeMap<String, (String, [usize; 2], Vec<usize>)>,
+}
+
+/// The tensors under the names that `names` gives: one, several for equal parts along the first axis (queries,
+/// keys and values in one tensor, say), or none to leave it out; `None` leaves it out as well. A tensor that does
+/// not divide keeps its name.
+///
+/// # Errors
+/// [`Error::Weights`] when two tensors get the same name.
+pub fn parted<'a>(
+    source: &'a dyn TensorSource,
+    names: impl Fn(&str) -> Option<Vec<String>>,
+) -> Result<Parted<'a>> {
+    let mut tensors: BTreeMap<String, (String, [usize; 2], Vec<usize>)> = BTreeMap::new();
+    for (name, shape) in source.shapes() {
+        let mut new = names(name).unwrap_or_default();
+        let first = shape.first().copied().unwrap_or(1);
+        if new.len() > 1 && (shape.is_empty() || !first.is_multiple_of(new.len())) {
+            new = vec![name.to_owned()];
+        }
+        let count = new.len();
+        for (part, new) in new.into_iter().enumerate() {
+            let mut shape = shape.to_vec();
+            if count > 1 {
+                shape[0] = first / count;
+            }
+            let old = tensors.insert(new.clone(), (name.to_owned(), [part, count], shape));
+            if let Some((old, ..)) = old {
+                return Err(Error::weights(new, format!("{old} and {name} get the same name")));
+            }
+        }
+    }
+    Ok(Parted { source, tensors })
+}
+
+impl TensorSource for Parted<'_> {
+    fn shapes(&self) -> BTreeMap<&str, &[usize]> {
+        self.tensors.iter().map(|(new, (_, _, shape))| (new.as_str(), shape.as_slice())).collect()
+    }
+
+    fn values(&self, name: &str) -> Result<Vec<f32>> {
+        let Some((old, [part, count], shape)) = self.tensors.get(name) else {
+            return Err(Error::weights(name, "no tensor of this name"));
+        };
+        let all = self.source.values(old)?;
+        if *count == 1 {
+            return Ok(all);
+        }
+        let len = shape.iter().product::<usize>();
+        let own = all.get(part * len..(part + 1) * len).map(<[f32]>::to_vec);
+        own.ok_or_else(|| Error::weights(old, format!("expected {} values", count * len)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::weights::WeightFile;
+
+    #[test]
+    fn one_tensor_as_several() {
+        let mut file = WeightFile::default();
+        let values: Vec<f32> = (0..12).map(|v| v as f32).collect();
+        file.tensors.insert("qkv".into(), (vec![6, 2], values));
+        file.tensors.insert("odd".into(), (vec![5], vec![0.0; 5]));
+        file.tensors.insert("gone".into(), (vec![], vec![0.0]));
+        let three = |name: &str| ["q", "k", "v"].map(|part| format!("{name}.{part}")).to_vec();
+        let names = |name: &str| Some(if name == "gone" { Vec::new() } else { three(name) });
+        let view = parted(&file, names).unwrap();
+        let shapes: Vec<_> = view.shapes().into_iter().collect();
+        let part: &[usize] = &[2, 2];
+        assert_eq!(shapes, [("odd", &[5][..]), ("qkv.k", part), ("qkv.q", part), ("qkv.v", part)]);
+        assert_eq!(view.values("qkv.k").unwrap(), [4.0, 5.0, 6.0, 7.0]);
+        assert!(view.values("gone").is_err());
+        assert!(parted(&file, |_| Some(vec!["same".to_owned()])).is_err());
+    }
 
     #[test]
     fn names_after_the_first_prefix_that_is_there() {

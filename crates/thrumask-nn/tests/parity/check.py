@@ -6,6 +6,7 @@ reference and by ours.
     python check.py vae --seed 4 --channels 8,16 --frames 2 --size 32x24
     python check.py clip --seed 5 --channels 48
     python check.py sampler --seed 6 --size 5x7
+    python check.py grounding-dino --seed 7 --channels 64 --layers 2 --size 52x70
     python check.py sam2 --seed 7 --channels 24
     python check.py raft --seed 7 --size 136x160 --source RAFT   (a folder of princeton-vl/RAFT; even seeds: small)
     python check.py sam2-video --seed 8 --channels 16 --frames 8
@@ -16,192 +17,19 @@ apart, relative to values above 1."""
 import argparse, json, pathlib, subprocess, sys, tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import torch
-from fixture import generator, normal
+import cases, cases_perception, torch
+from fixture import generator
 from safetensors.torch import load_file, save_file
 
-
-def scaled(net, seed):
-    """Random weights that keep what flows through alive: maps of deviation 1/√inputs, gains near 1."""
-    random = generator(seed)
-    with torch.no_grad():
-        for name, parameter in net.named_parameters():
-            values = normal(random, *parameter.shape)
-            if parameter.ndim > 1 and "embedding" not in name:
-                parameter.copy_(values / parameter[0].numel() ** 0.5)
-            else:
-                parameter.copy_(0.1 * values + ("norm" in name and name.endswith("weight")))
-    return net.eval()
-
-
-def unet(case, random):
-    from diffusers import UNetMotionModel
-    levels, conditions = len(case.channels), 3
-    attention = [i + 1 < levels or levels == 1 for i in range(levels)]
-    net = scaled(UNetMotionModel(
-        in_channels=4 + conditions, block_out_channels=case.channels, layers_per_block=case.layers,
-        down_block_types=["CrossAttnDownBlockMotion" if a else "DownBlockMotion" for a in attention],
-        up_block_types=["CrossAttnUpBlockMotion" if a else "UpBlockMotion" for a in reversed(attention)],
-        norm_num_groups=case.groups, cross_attention_dim=24, num_attention_heads=case.heads,
-        motion_num_attention_heads=case.heads, use_motion_mid_block=case.seed % 2 == 0), case.seed)
-    inputs = {"x": normal(random, 2, 4 + conditions, case.frames, *case.size),
-              "text": normal(random, 2, 7, 24), "time": torch.tensor([float(case.seed * 37 % 1000), 999.0])}
-    # The reference wants the text of each frame; ours is one for all.
-    text = inputs["text"].repeat_interleave(case.frames, 0)
-    state = {n: t for n, t in net.state_dict().items() if not n.endswith("pos_embed.pe")}
-    return json.loads(net.to_json_string()), state, inputs, {"out": net(inputs["x"], inputs["time"], text).sample}
-
-
-def vae(case, random):
-    from diffusers import AutoencoderKL
-    levels = len(case.channels)
-    net = scaled(AutoencoderKL(
-        down_block_types=["DownEncoderBlock2D"] * levels, up_block_types=["UpDecoderBlock2D"] * levels,
-        block_out_channels=case.channels, layers_per_block=case.layers, norm_num_groups=case.groups,
-        latent_channels=4, scaling_factor=0.18215), case.seed)
-    small = [n // 2 ** (levels - 1) for n in case.size]
-    inputs = {"pixels": normal(random, 1, 3, case.frames, *case.size, scale=0.6).clamp(-1, 1),
-              "latents": normal(random, 1, 4, case.frames, *small)}
-    flat = lambda video: video.swapaxes(1, 2).flatten(0, 1)
-    video = lambda frames: frames.unflatten(0, (1, case.frames)).swapaxes(1, 2)
-    found = {"encoded": video(net.encode(flat(inputs["pixels"])).latent_dist.mode() * 0.18215),
-             "decoded": video(net.decode(flat(inputs["latents"]) / 0.18215).sample)}
-    return json.loads(net.to_json_string()), net.state_dict(), inputs, found | {f"bands.{n}": t for n, t in found.items()}
-
-
-def clip(case, random):
-    from transformers import CLIPTextConfig, CLIPTextModel
-    width = case.channels[0]
-    config = CLIPTextConfig(vocab_size=97, hidden_size=width, intermediate_size=3 * width,
-                            num_hidden_layers=case.layers + 1, num_attention_heads=case.heads,
-                            max_position_embeddings=20, bos_token_id=95, eos_token_id=96)
-    net = scaled(CLIPTextModel(config), case.seed)
-    ids = torch.randint(0, 95, (3, 11), generator=random)
-    out = net(ids).last_hidden_state
-    return config.to_dict(), net.state_dict(), {"ids": ids}, {"out": out}
-
-
-def sampler(case, random):
-    """Whole runs of twenty solvers with random betas, steps and targets; a formula stands in for the network."""
-    import diffusers
-    from diffusers.schedulers import scheduling_lcm
-    any_of = lambda values: values[torch.randint(len(values), (), generator=random).item()]
-    between = lambda low, high: low + (high - low) * torch.rand((), generator=random).item()
-    shape = (2, 3, case.frames, *case.size)
-    noise, data, pull = (normal(random, *shape) for _ in range(3))
-    draws = normal(random, 50, *shape)
-    cases, found = [], {}
-    while len(cases) < 20:
-        kind, target = any_of(["ddim", "euler", "dpm_solver", "lcm"]), any_of(["epsilon", "v", "sample"])
-        curve, zero = any_of(["linear", "scaled_linear", "cosine"]), any_of([True, False])
-        spacing, steps = any_of(["trailing", "leading", "linspace"]), any_of(range(2, 51))
-        start, end = between(5e-4, 2e-3), between(8e-3, 3e-2)
-        # What the reference does not have, or does with another stride than its timesteps have; and its Euler
-        # loses digits where the first sigma is in the ten thousands.
-        if (zero and target == "epsilon") or (zero and curve == "cosine" and kind == "euler"):
-            continue
-        if kind == "ddim" and (1000 % steps or spacing == "linspace"):
-            continue
-        options = {"beta_start": start, "beta_end": end, "prediction_type": {"v": "v_prediction"}.get(target, target),
-                   "beta_schedule": {"cosine": "squaredcos_cap_v2"}.get(curve, curve), "rescale_betas_zero_snr": zero}
-        method = {"kind": kind}
-        if kind != "lcm":
-            options |= {"timestep_spacing": spacing} | ({"steps_offset": 1} if spacing == "leading" else {})
-            method["spacing"] = {"leading": {"steps_offset": 1}} if spacing == "leading" else spacing
-        given, make = (lambda i: {}), {"ddim": "DDIMScheduler", "euler": "EulerDiscreteScheduler",
-                                       "dpm_solver": "DPMSolverMultistepScheduler", "lcm": "LCMScheduler"}[kind]
-        if kind == "ddim":
-            method["eta"] = between(0, 1)
-            options["clip_sample"] = False
-            given = lambda i: {"eta": method["eta"], "variance_noise": draws[i]}
-        scheduler = getattr(diffusers, make)(**options)
-        taken = iter(draws)
-        scheduling_lcm.randn_tensor = lambda *_, **__: next(taken)
-        scheduler.set_timesteps(steps)
-        if len(scheduler.timesteps) != steps:
-            continue  # By rounding, it has one too many for some counts.
-        x, states = noise * scheduler.init_noise_sigma, []
-        for i, t in enumerate(scheduler.timesteps):
-            seen = scheduler.scale_model_input(x, t)
-            states.append(seen)
-            x = scheduler.step(pull * torch.tanh(seen) + data * (float(t) / 1000), t, x, **given(i)).prev_sample
-        betas = {"kind": curve} | ({} if curve == "cosine" else {"start": start, "end": end})
-        process = {"schedule": {"betas": betas, "zero_terminal_snr": zero}, "target": target}
-        name = f"{len(cases)}.{kind}.{'' if kind == 'lcm' else spacing + '.'}{steps}.{curve}{'_zero' * zero}.{target}"
-        cases.append({"name": name, "process": process, "method": method, "steps": steps})
-        found[name] = torch.stack([*states, x])
-    return {"cases": cases}, {}, {"noise": noise, "data": data, "pull": pull, "draws": draws}, found
-
-
-def exporter(folder):
-    import importlib.util
-    spec = importlib.util.spec_from_file_location(folder, pathlib.Path(__file__).with_name(folder) / "export.py")
-    export = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(export)
-    return export
-
-
-def sam2(case, random):
-    """Any blocks, windows and levels; masks of three objects by boxes, points, and both with a mask."""
-    export = exporter("sam2")
-    any_of = lambda values: values[torch.randint(len(values), (), generator=random).item()]
-    blocks = [any_of((1, 2, 3)) for _ in range(4)]
-    # Where a stage begins, the reference has windows.
-    begins = [sum(blocks[:i]) for i in range(4)]
-    width, side = case.channels[0] // 8 * 8, any_of((64, 96, 160))
-    sizes = export.config(
-        side=side, width=width, widths=[n * 4 for n in (2, 3, 4, 6)], heads=(1, 3, 2, 4), blocks=blocks,
-        windows=(any_of((4, 8)), any_of((2, 4, 6)), any_of((2, 4, 6)), any_of((2, 3))),
-        everywhere=[i for i in range(sum(blocks)) if any_of((True, False, False)) and i not in begins],
-        background=(any_of((3, 5, 7)), any_of((3, 4))), hidden=3 * width,
-        top_down=any_of(((2, 3), (1, 2, 3), (0, 1, 2, 3), ())))
-    net = export.model(case.seed, sizes)
-    pixels, mask = normal(random, 1, 3, side, side), normal(random, 1, 1, side // 4, side // 4, scale=3.0)
-    points, labels = export.prompts(random, side, 3, any_of((1, 2, 5)))
-    boxes = export.boxes(random, side, 3)
-    expected = {n: t for n, t in export.features(net, pixels).items() if n != "positions"}
-    by_box, by_points = dict(input_boxes=boxes), dict(input_points=points, input_labels=labels)
-    for name, given in (("box", by_box), ("points", by_points), ("all", by_box | by_points | dict(input_masks=mask))):
-        for several in (True, False):
-            out = export.flat(net(pixels, multimask_output=several, **given))
-            expected |= {f"{name}.{'several' if several else 'single'}.{n}": t for n, t in out.items()}
-    inputs = {"pixels": pixels, "mask": mask, "points": points[0], "labels": labels[0], "boxes": boxes[0]}
-    return sizes.to_dict(), net.state_dict(), inputs, expected
-
-
-def raft(case, random):
-    assert case.source and min(case.size) >= 128, "raft wants --source FOLDER and a --size from 128x128 on"
-    sys.path[:0] = [f"{case.source}/core", str(pathlib.Path(__file__).parent / "raft")]
-    from export import original
-    net = scaled(original(case.seed % 2 == 0), case.seed)
-    levels = lambda: torch.randint(0, 256, (2, 3, *case.size), generator=random).float()
-    first, second = levels(), levels()
-    start = normal(random, 2, 2, *(n // 8 for n in case.size), scale=2.0)
-    iterations = case.seed % 3 + 1
-    coarse, full = net(first, second, iters=iterations, flow_init=start, test_mode=True)
-    inputs = {"first": first / 127.5 - 1, "second": second / 127.5 - 1, "start": start}
-    found = {"coarse": coarse, "full": full}
-    return iterations, net.state_dict(), inputs, found | {f"on_demand.{n}": t for n, t in found.items()}
-
-
-def sam2_video(case, random):
-    """Two objects forward, corrected, forward and backward, at any sizes of what remembers."""
-    export = exporter("sam2_video")
-    any_of = lambda values: values[torch.randint(len(values), (), generator=random).item()]
-    width, side = case.channels[0] // 16 * 16, any_of((64, 96))
-    sizes = export.config(
-        side=side, width=width, channels=width // any_of((2, 4)), heads=any_of((1, 2)), rate=any_of((1, 2)),
-        frames=any_of((1, 3, 7)), pointers=any_of((2, 4, 16)), mask_kernel=any_of((1, 3)),
-        fuser_kernel=any_of((3, 7)), layers=case.layers)
-    given = export.inputs(random, side, case.frames, width)
-    net = export.network(sizes, case.seed, given)
-    return sizes.to_dict(), net.state_dict(), given, export.propagations(net, side, given)
+NETWORKS = {name: getattr(cases, name) for name in ("unet", "vae", "clip", "sampler")}
+NETWORKS |= {name: getattr(cases_perception, name.replace("-", "_")) for name in (
+    "sam2", "sam2-video", "grounding-dino", "raft")}
 
 
 def main():
     size = lambda text: tuple(int(n) for n in text.split("x"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("network", choices=["unet", "vae", "clip", "sampler", "sam2", "sam2-video", "raft"])
+    parser.add_argument("network", choices=NETWORKS)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--channels", type=lambda t: tuple(int(n) for n in t.split(",")), default=(16, 32))
     parser.add_argument("--layers", type=int, default=1)
@@ -214,7 +42,7 @@ def main():
     case = parser.parse_args()
     random = generator(1000 + case.seed)
     with torch.no_grad():
-        config, state, inputs, expected = globals()[case.network.replace("-", "_")](case, random)
+        config, state, inputs, expected = NETWORKS[case.network](case, random)
     tensors = {f"state.{n}": t for n, t in state.items()} | inputs
     tensors = {n: t.float().clone().contiguous() for n, t in tensors.items()}
     root = pathlib.Path(__file__).resolve().parents[4]

@@ -8,6 +8,7 @@
 mod activations;
 mod attention;
 mod attention_layer;
+mod bert_tokens;
 mod clip_text;
 mod clip_tokens;
 mod dit_block;
@@ -15,6 +16,7 @@ mod fixture;
 mod flow;
 mod flow_colors;
 mod gguf;
+mod grounding_dino;
 mod kl;
 mod lpips;
 mod manifests;

@@ -15,7 +15,11 @@ use thrumask_nn::{
         unet::{Unet, names},
     },
     layers::Init,
-    text::clip::{ClipText, byte_vocabulary, names as clip_names},
+    perception::grounding_dino::{GroundedDetector, GroundingDino, names as dino_names},
+    text::{
+        bert::WordPieces,
+        clip::{ClipText, byte_vocabulary, names as clip_names},
+    },
     weights::{FloatType, FreshTensors, public_shapes},
 };
 
@@ -23,7 +27,7 @@ use crate::{
     Result,
     model::{
         FullSize, StageConfig, StageKind,
-        folders::{CONFIG, TEXT_ENCODER, TOKENIZER, TOKENS, VAE},
+        folders::{CONFIG, DETECTOR, TEXT_ENCODER, TOKENIZER, TOKENS, VAE},
     },
     progress::Progress,
 };
@@ -46,6 +50,9 @@ pub enum Component {
     Motion,
     /// Stage 2 on the U-Net.
     Video,
+    /// What finds names as boxes (transformers' `GroundingDinoForObjectDetection`), with pieces of single
+    /// letters that have the ids of public special tokens.
+    Detector,
 }
 
 impl Component {
@@ -64,13 +71,14 @@ impl Component {
             Self::Tokenizer => TOKENIZER,
             Self::Motion => StageKind::Motion.name(),
             Self::Video => StageKind::Video.name(),
+            Self::Detector => DETECTOR,
         }
     }
 
     /// Its files, the main one first.
     fn files(self) -> [&'static str; 2] {
         match self {
-            Self::TextEncoder => ["model.safetensors", CONFIG],
+            Self::TextEncoder | Self::Detector => ["model.safetensors", CONFIG],
             Self::Tokenizer => [TOKENS[0], TOKENS[1]],
             Self::Unet | Self::Vae | Self::Motion | Self::Video => {
                 ["diffusion_pytorch_model.safetensors", CONFIG]
@@ -179,6 +187,10 @@ impl Fresh {
             |step| fresh.write(&main, self.float, step),
             |done, _| progress.step(component.folder(), ends[done], total),
         )?;
+        if component == Component::Detector {
+            let vocabulary = WordPieces::of_letters()?.to_vocabulary();
+            fsio::write_atomic(folder.join(GroundedDetector::BESIDE[0]), vocabulary.as_bytes())?;
+        }
         Ok(fsio::write_json(beside, &config)?)
     }
 
@@ -237,6 +249,12 @@ impl Fresh {
                     "layer_norm_eps": 1e-5,
                 });
                 (written, public_shapes(&network, rename))
+            }
+            Component::Detector => {
+                let config = self.size.detector();
+                let network = GroundingDino::new(init, &config)?;
+                let shapes = public_shapes(&network, |path| dino_names::rename(path, &config));
+                (config.to_transformers(), shapes)
             }
             Component::Tokenizer => return Ok(None),
         }))

@@ -4,6 +4,10 @@
 //! vae/            config.json and weights of AutoencoderKL or AutoencoderTiny
 //! text_encoder/   config.json and weights of CLIPTextModel
 //! tokenizer/      vocab.json and merges.txt, or tokenizer.json
+//! grounding_dino/ config.json, weights, vocab.txt or tokenizer.json of GroundingDinoForObjectDetection,
+//!                 or a file of the original with its vocab.txt
+//! sam2/           config.json and weights of Sam2Model or Sam2VideoModel, for masks of the boxes of
+//!                 grounding_dino; without it these are cut out by colour
 //! motion/ video/  config.json of ours, a StageConfig; weights named as UNetMotionModel's,
 //!                 object layers beside them
 //! ```
@@ -37,6 +41,10 @@ pub const VAE: &str = "vae";
 pub const TEXT_ENCODER: &str = "text_encoder";
 /// The folder of its tokens.
 pub const TOKENIZER: &str = "tokenizer";
+/// The folder of a detector of names.
+pub const DETECTOR: &str = "grounding_dino";
+/// The folder of a network that makes masks of its boxes.
+pub const MASKER: &str = "sam2";
 /// What describes a network.
 pub const CONFIG: &str = "config.json";
 /// The files of a tokenizer: tokens, and the pairs that are merged; or both in one.

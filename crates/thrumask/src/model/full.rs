@@ -5,6 +5,7 @@ use thrumask_nn::{
     autoencoder::{LatentCodecConfig, kl::KlConfig},
     backbone::{BackboneConfig, ObjectLayer, ObjectLayers, groups::Visibility, unet::UnetConfig},
     diffusion::process::{Diffusion, Process},
+    perception::grounding_dino::GroundingDinoConfig,
     text::{PromptEncoderConfig, clip::ClipTextConfig},
 };
 
@@ -70,7 +71,15 @@ impl FullSize {
         }
     }
 
-    /// All of them.
+    /// What finds names as boxes.
+    pub fn detector(self) -> GroundingDinoConfig {
+        match self {
+            Self::Sd15 => GroundingDinoConfig::tiny(),
+            Self::Tiny => GroundingDinoConfig::test(),
+        }
+    }
+
+    /// The networks of the stages.
     pub fn networks(self) -> PublicNetworks {
         PublicNetworks { vae: self.vae(), text: self.text(), unet: self.unet(0) }
     }

@@ -31,7 +31,7 @@ pub use given::{Given, parse_boxes, parse_points};
 pub use rates::Rates;
 pub use report::{Origin, Report, Reporter, StageReport};
 pub use run::{Mode, Run};
-pub use settings::{Config, Settings, Sizes, merge, nested, typed};
+pub use settings::{Config, Missing, Settings, Sizes, merge, nested, typed};
 pub use works::{Outlook, outlook};
 
 pub use crate::plan::check_caption;

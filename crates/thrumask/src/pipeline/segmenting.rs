@@ -7,7 +7,7 @@ use thrumask_core::{
     control::{Place as ControlPlace, Point},
 };
 
-use super::{drawn, run::Run};
+use super::{drawn, run::Run, settings::Missing};
 use crate::{
     Result,
     segment::{Place, Segmentation, from_masks, from_places, segment_with},
@@ -38,7 +38,31 @@ pub(super) fn first_masks(
         return Ok(told(from_places(picture, plan, &places)?));
     }
     let segmenter = run.models.segmenter()?;
-    Ok(told(segment_with(&segmenter, picture, plan, &places)?))
+    Ok(told(segment_with(&*segmenter, picture, plan, &places)?))
+}
+
+/// Refuses masks without a pixel of an object where a run shall stop for that. `notes` say what is known of it.
+///
+/// # Errors
+/// [`Error::Invalid`] with the objects that were not found, and the notes.
+pub(super) fn check_found(
+    missing: Missing,
+    plan: &PromptPlan,
+    masks: &MaskSet,
+    notes: &[String],
+) -> Result<()> {
+    let there = masks.labels.ids_present();
+    let absent = |i: &usize| !there.iter().any(|&id| usize::from(id) == i + 1);
+    let names: Vec<String> = (0..plan.objects.len())
+        .filter(absent)
+        .map(|i| format!("{} ({:?})", i + 1, plan.objects[i].name))
+        .collect();
+    if missing == Missing::GoOn || names.is_empty() {
+        return Ok(());
+    }
+    let more: String = notes.iter().map(|note| format!("; {note}")).collect();
+    let reason = format!("expected all in the picture, got none of {}{more}", names.join(", "));
+    Err(Error::invalid("objects of the plan", reason).into())
 }
 
 /// Where objects are, as boxes, points and the control file say, in this order of precedence.
@@ -73,4 +97,32 @@ fn given_places(
 
 fn told(found: Segmentation) -> (MaskSet, Vec<String>) {
     (found.masks, found.notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use thrumask_core::{LabelMap, ObjectPrompt, Size};
+
+    use super::*;
+
+    #[test]
+    fn a_run_stops_for_what_is_missing_where_asked_to() {
+        let object = |name: &str| ObjectPrompt { name: name.into(), prompt: "It moves.".into() };
+        let plan = PromptPlan {
+            caption: "Two.".into(),
+            motion: "They move.".into(),
+            objects: vec![object("cat"), object("dog")],
+        };
+        let masks =
+            |ids: Vec<u8>| MaskSet::new(LabelMap::new(Size::new(2, 1), ids).unwrap(), 2).unwrap();
+        let notes = ["object 2 (\"dog\"): the best boxes score 0.20".to_owned()];
+        let check = |missing, ids| check_found(missing, &plan, &masks(ids), &notes);
+        assert!(check(Missing::Stop, vec![1, 2]).is_ok());
+        assert!(check(Missing::GoOn, vec![1, 0]).is_ok());
+        let error = check(Missing::Stop, vec![1, 0]).unwrap_err().to_string();
+        for part in ["2 (\"dog\")", "score 0.20"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+        assert!(!error.contains("cat"), "{error}");
+    }
 }

@@ -27,6 +27,17 @@ const FPS: f32 = 8.0;
 /// The most denoising steps of a stage.
 const MAX_STEPS: usize = 1000;
 
+/// What becomes of a run when an object of the plan is not found in the picture.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// It goes on without the object, and says so.
+    #[default]
+    GoOn,
+    /// It stops before anything is generated.
+    Stop,
+}
+
 /// Everything that may be set, by the names used in configuration files and with `--set`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +59,8 @@ pub struct Settings {
     pub weights: FloatType,
     /// Folder of the models; those built into the program when open.
     pub models: Option<PathBuf>,
+    /// What becomes of the run when an object is not found.
+    pub missing: Missing,
     /// Where the networks run.
     pub device: DeviceName,
     /// Which network removes the noise. Another one than before also brings its own way of sampling.
@@ -75,6 +88,7 @@ impl Default for Settings {
             frame_chunk: None,
             weights: FloatType::F32,
             models: None,
+            missing: Missing::default(),
             device: DeviceName::default(),
             backbone: BackboneKind::default(),
             planner: PlannerKind::default(),
@@ -191,6 +205,7 @@ impl Settings {
             model,
             weights: self.weights,
             models: self.models.clone(),
+            missing: self.missing,
             device: self.device,
             backbone: self.backbone,
             planner: self.planner,
@@ -223,6 +238,9 @@ pub struct Config {
     pub weights: FloatType,
     /// Folder of the models; `None` means those built into the program.
     pub models: Option<PathBuf>,
+    /// What becomes of the run when an object is not found.
+    #[serde(default)]
+    pub missing: Missing,
     /// Where the networks run.
     #[serde(default)]
     pub device: DeviceName,
@@ -265,6 +283,7 @@ impl Config {
             frame_chunk: None,
             weights: self.weights,
             models: self.models.clone(),
+            missing: self.missing,
             device: self.device,
             backbone: self.backbone,
             planner: self.planner,

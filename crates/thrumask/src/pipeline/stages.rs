@@ -50,9 +50,13 @@ impl Run<'_> {
         self.stage(work, |run| {
             let picture = run.dir.read_input()?;
             let (masks, notes) = segmenting::first_masks(run, &picture, &plan, control.as_ref())?;
+            segmenting::check_found(run.config.missing, &plan, &masks, &notes)?;
             Ok(Made { files: vec![masks.labels.to_png()?], notes })
         })?;
-        self.read_masks(&plan)
+        let masks = self.read_masks(&plan)?;
+        // What an earlier run went on without may be wanted now.
+        segmenting::check_found(self.config.missing, &plan, &masks, &[])?;
+        Ok(masks)
     }
 
     /// First masks and prompts to the trajectory: [`run_dir::TRAJECTORY`] and

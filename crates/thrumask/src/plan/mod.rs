@@ -52,7 +52,9 @@ use thrumask_core::{Error, MAX_OBJECTS, PlanOrigin, PromptPlan, Result};
 use crate::progress::Progress;
 
 pub use llm::{LlmConfig, LlmPlanner};
+pub(crate) use noun_phrase::ORDINALS;
 pub(crate) use plain::in_known_words;
+pub(crate) use reader::side_of;
 
 /// The longest caption a [`Planner`] takes, in characters.
 pub const MAX_CAPTION_CHARS: usize = 2_000;

@@ -28,7 +28,8 @@ const NUMBERS: [&str; 19] = [
     "nineteen",
     "twenty",
 ];
-const ORDINALS: [&str; 6] = ["first", "second", "third", "fourth", "fifth", "sixth"];
+/// Words that say which one of several.
+pub(crate) const ORDINALS: [&str; 6] = ["first", "second", "third", "fourth", "fifth", "sixth"];
 const ONE_DETERMINERS: [&str; 16] = [
     "the", "a", "an", "this", "his", "her", "its", "their", "my", "your", "our", "another", "one",
     "every", "each", "no",

@@ -45,7 +45,7 @@ pub(super) const SIDES: [(&str, &str); 24] = [
 ];
 
 /// The side that `word` names.
-pub(super) fn side_of(word: &str) -> Option<&'static str> {
+pub(crate) fn side_of(word: &str) -> Option<&'static str> {
     SIDES.iter().find(|(name, side)| *name == word && *side != "far").map(|(_, side)| *side)
 }
 

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use thrumask_core::{MaskSet, Picture, PromptPlan};
 
-use super::{Place, Segmentation, Segmenter, check_objects, from_places};
+use super::{
+    Place, Segmentation, Segmenter, check_objects, from_places, label_of,
+    resolve::{Asked, Choice, choose},
+};
 use crate::Result;
 
 /// Where a detector sees an object.
@@ -13,8 +16,10 @@ use crate::Result;
 pub struct Detection {
     /// Left, top, right, bottom, in pixels of the picture.
     pub bounds: [f32; 4],
-    /// How sure it is, 0 to 1.
+    /// How sure it is that there is something of this name, 0 to 1.
     pub score: f32,
+    /// How well the whole name fits, 0 to 1: what tells a red car from a black one.
+    pub fit: f32,
 }
 
 /// Finds objects by their names, as boxes.
@@ -22,11 +27,12 @@ pub trait Detector {
     /// The detector's name, as written into a run's record.
     fn name(&self) -> &str;
 
-    /// The best box of each object of the plan, `None` for one that is not seen.
+    /// Boxes for each of several names ("red car"), the best fit first; weak ones too, so that it can be told
+    /// how weak they are.
     ///
     /// # Errors
-    /// When the picture cannot be worked on.
-    fn detect(&self, picture: &Picture, plan: &PromptPlan) -> Result<Vec<Option<Detection>>>;
+    /// When the picture cannot be worked on, or a name not be read.
+    fn detect(&self, picture: &Picture, names: &[&str]) -> Result<Vec<Vec<Detection>>>;
 }
 
 /// Turns boxes into masks.
@@ -82,6 +88,40 @@ impl<D: Detector, M: BoxMasker> DetectThenMask<D, M> {
         let name = format!("{} + {}", detector.name(), masker.name());
         Self { detector, masker, name, threshold }
     }
+
+    /// What a person should know of how an object was chosen.
+    fn told(
+        &self,
+        what: &str,
+        asked: &Asked,
+        seen: &[Detection],
+        choice: Choice,
+    ) -> Option<String> {
+        let scores = |of: &mut dyn Iterator<Item = f32>| {
+            of.take(4).map(|score| format!("{score:.2}")).collect::<Vec<_>>().join(", ")
+        };
+        let name = &asked.query;
+        match choice {
+            Choice::Box(_) => None,
+            Choice::OneOf(_, fits) => {
+                let fits = scores(&mut fits.into_iter());
+                Some(format!(
+                    "{what}: several boxes fit \"{name}\" ({fits}) and nothing tells which; the best was taken"
+                ))
+            }
+            Choice::Taken => {
+                Some(format!("{what}: there are fewer boxes that fit \"{name}\" than objects"))
+            }
+            Choice::None if seen.is_empty() => Some(format!("{what}: no box fits \"{name}\"")),
+            Choice::None => {
+                let best = scores(&mut seen.iter().map(|d| d.score));
+                let least = self.threshold;
+                Some(format!(
+                    "{what}: the best boxes for \"{name}\" score {best}, less than {least}"
+                ))
+            }
+        }
+    }
 }
 
 impl<D: Detector, M: BoxMasker> Segmenter for DetectThenMask<D, M> {
@@ -91,16 +131,36 @@ impl<D: Detector, M: BoxMasker> Segmenter for DetectThenMask<D, M> {
 
     fn segment(&self, picture: &Picture, plan: &PromptPlan) -> Result<Segmentation> {
         check_objects(plan)?;
-        let found = self.detector.detect(picture, plan)?;
-        let sure = |(i, d): (usize, &Option<Detection>)| {
-            d.filter(|d| d.score >= self.threshold).map(|d| (i as u8 + 1, d))
+        let asked: Vec<Asked> = plan.objects.iter().map(Asked::of).collect();
+        let mut names: Vec<&str> = asked.iter().map(|a| a.query.as_str()).collect();
+        // A name without words is asked of nobody.
+        names.retain(|name| !name.is_empty());
+        names.sort_unstable();
+        names.dedup();
+        let seen: BTreeMap<&str, Vec<Detection>> = match names.is_empty() {
+            true => BTreeMap::new(),
+            false => {
+                let seen = self.detector.detect(picture, &names)?;
+                names.iter().copied().zip(seen).collect()
+            }
         };
-        let found: BTreeMap<u8, Detection> = found.iter().enumerate().filter_map(sure).collect();
-        let boxes = found.iter().map(|(&id, d)| (id, d.bounds)).collect();
+        let of = |a: &Asked| seen.get(a.query.as_str()).map_or(&[][..], Vec::as_slice);
+        let sure = |d: &&Detection| d.score >= self.threshold;
+        let candidates: Vec<Vec<Detection>> =
+            asked.iter().map(|a| of(a).iter().filter(sure).copied().collect()).collect();
+        let (mut boxes, mut sureness, mut own) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        for (i, choice) in choose(picture, &asked, &candidates).into_iter().enumerate() {
+            if let Choice::Box(d) | Choice::OneOf(d, _) = &choice {
+                boxes.insert(i as u8 + 1, d.bounds);
+                sureness.insert(i, d.score);
+            }
+            own.extend(self.told(&label_of(plan, i), &asked[i], of(&asked[i]), choice));
+        }
         let Segmentation { masks, scores, notes } = self.masker.mask(picture, plan, &boxes)?;
-        let score = |(i, s): (usize, f32)| s * found.get(&(i as u8 + 1)).map_or(0.0, |d| d.score);
+        let score = |(i, s): (usize, f32)| s * sureness.get(&i).copied().unwrap_or(0.0);
         let scores = scores.into_iter().enumerate().map(score).collect();
         let masks = MaskSet::new(masks.labels, plan.objects.len())?;
-        Ok(Segmentation { masks, scores, notes })
+        own.extend(notes);
+        Ok(Segmentation { masks, scores, notes: own })
     }
 }

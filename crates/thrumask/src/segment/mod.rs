@@ -3,18 +3,23 @@
 //! A [`Segmenter`] finds the objects by their names. [`NanoSegmenter`] does it with one small
 //! network trained on the world of this project: it knows the world's things and little else. Larger
 //! models that split the work into names → boxes → masks (Grounding DINO, then Segment Anything)
-//! come in as a [`Detector`] and a [`BoxMasker`] behind [`DetectThenMask`].
+//! come in as a [`Detector`] ([`DinoDetector`]) and a [`BoxMasker`] ([`NetworkMasker`] of [`SamMasks`])
+//! behind [`DetectThenMask`], which settles which of several boxes a name means.
 //!
 //! What a person gives (masks, boxes, points) needs no model: see [`from_masks`], [`from_boxes`],
 //! [`from_points`], and [`segment_with`] for some objects given and the rest found.
 
+mod boxes;
 mod canvas;
 mod cut;
 mod detect;
+mod dino;
 mod files;
 mod given;
 mod nano;
 mod place;
+mod resolve;
+mod sam;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -23,10 +28,13 @@ use std::collections::BTreeMap;
 
 use thrumask_core::{Error, MaskSet, Picture, PromptPlan};
 
+pub use boxes::{BoxMask, MaskFromBox, NetworkMasker};
 pub use detect::{BoxMasker, ColorMasker, DetectThenMask, Detection, Detector};
+pub use dino::DinoDetector;
 pub use files::{read_segmenter, write_segmenter};
 pub use given::{Place, from_boxes, from_masks, from_places, from_points};
 pub use nano::{NanoSegmenter, SegmenterModel, query_text};
+pub use sam::SamMasks;
 
 use crate::Result;
 

@@ -235,39 +235,98 @@ fn unknown_words_and_missing_objects_are_told() {
     assert!(grids[0].mask().iter().all(|m| *m) && grids[1].scores.is_empty());
 }
 
-/// Says where things are from a list.
-struct Listed(Vec<Option<Detection>>);
+/// Says where things are from a list, by name.
+struct Listed(Vec<(&'static str, Vec<Detection>)>);
 
 impl Detector for Listed {
     fn name(&self) -> &str {
         "listed"
     }
 
-    fn detect(&self, _: &Picture, _: &PromptPlan) -> Result<Vec<Option<Detection>>> {
-        Ok(self.0.clone())
+    fn detect(&self, _: &Picture, names: &[&str]) -> Result<Vec<Vec<Detection>>> {
+        let of = |name: &&str| self.0.iter().find(|(n, _)| n == name).map(|(_, d)| d.clone());
+        Ok(names.iter().map(|name| of(name).unwrap_or_default()).collect())
     }
 }
 
 #[test]
 fn a_detector_and_a_masker_make_a_segmenter() {
     let (picture, truth) = disc(Size::new(96, 96), [40.0, 50.0], 20.0, [210, 60, 50]);
-    let found = Detection { bounds: [20.0, 30.0, 60.0, 70.0], score: 0.8 };
-    let weak = Detection { bounds: [0.0, 0.0, 9.0, 9.0], score: 0.2 };
-    let listed = Listed(vec![Some(found), Some(weak), None]);
+    let found = Detection { bounds: [20.0, 30.0, 60.0, 70.0], score: 0.8, fit: 0.7 };
+    let weak = Detection { bounds: [0.0, 0.0, 9.0, 9.0], score: 0.2, fit: 0.1 };
+    let listed = Listed(vec![("ball", vec![found]), ("cat", vec![weak])]);
     let segmenter = DetectThenMask::new(listed, ColorMasker, 0.25);
     assert_eq!(segmenter.name(), "listed + colour");
     let made = segmenter.segment(&picture, &plan(&["ball", "cat", "dog"])).unwrap();
     assert!(overlap(&made.masks.labels, &truth, 1) > 0.9);
     assert_eq!(made.masks.labels.ids_present(), [1]);
     assert!(made.scores[0] > 0.5 && made.scores[1..] == [0.0, 0.0], "{:?}", made.scores);
-    assert_eq!(made.notes.len(), 2, "{:?}", made.notes);
+    // Of each that was not found, its candidates' scores, and that it was not found.
+    assert_eq!(made.notes.len(), 4, "{:?}", made.notes);
+    assert!(made.notes[0].contains("cat") && made.notes[0].contains("0.20, less than 0.25"));
+    assert!(made.notes[1].contains("no box fits \"dog\""), "{:?}", made.notes);
+    let none = segmenter.segment(&picture, &plan(&[])).unwrap();
+    assert!(none.notes.is_empty() && none.masks.objects == 0);
+    let wordless = segmenter.segment(&picture, &plan(&["!", "ball"])).unwrap();
+    assert_eq!(wordless.masks.labels.ids_present(), [2]);
+}
+
+/// Masks that fill their boxes, with a certainty of each.
+struct Filled(Vec<f32>);
+
+impl MaskFromBox for Filled {
+    fn name(&self) -> &str {
+        "filled"
+    }
+
+    fn masks(&self, picture: &Picture, boxes: &[[f32; 4]]) -> Result<Vec<BoxMask>> {
+        // At half the picture's size.
+        let size = Size::new(picture.size().width / 2, picture.size().height / 2);
+        let mask = |(b, sure): (&[f32; 4], &f32)| {
+            let inside = |i: usize| {
+                let (x, y) = ((i % size.width * 2) as f32 + 1.0, (i / size.width * 2) as f32 + 1.0);
+                b[0] < x && x < b[2] && b[1] < y && y < b[3]
+            };
+            let logit = |i| if inside(i) { *sure } else { -*sure };
+            BoxMask { size, logits: (0..size.area()).map(logit).collect(), score: 0.5 }
+        };
+        Ok(boxes.iter().zip(&self.0).map(mask).collect())
+    }
+}
+
+#[test]
+fn overlaps_go_to_the_surest_and_what_is_covered_is_said() {
+    let picture = Picture::filled(Size::new(80, 60), [90; 3]);
+    let one = |bounds: [f32; 4]| vec![Detection { bounds, score: 0.9, fit: 0.9 }];
+    let boxes = [[10.0, 10.0, 50.0, 50.0], [12.0, 10.0, 48.0, 50.0], [60.0, 10.0, 70.0, 20.0]];
+    let names = ["man", "bike", "dog"];
+    let listed = || Listed(names.iter().zip(boxes).map(|(n, b)| (*n, one(b))).collect());
+    let run = |sure: Vec<f32>| {
+        let segmenter = DetectThenMask::new(listed(), NetworkMasker(Filled(sure)), 0.25);
+        segmenter.segment(&picture, &plan(&names)).unwrap()
+    };
+    let made = run(vec![1.0, 3.0, 2.0]);
+    let areas = [1, 2, 3].map(|id| made.masks.labels.area_of(id));
+    assert!(areas[1] > 1300 && areas[0] < 300 && (80..=120).contains(&areas[2]), "{areas:?}");
+    assert_eq!(made.notes.len(), 1, "{:?}", made.notes);
+    assert!(made.notes[0].contains("man") && made.notes[0].contains('%'), "{:?}", made.notes);
+    assert!((made.scores[2] - 0.45).abs() < 1e-6);
+    let made = run(vec![3.0, 1.0, 2.0]);
+    assert!(
+        made.notes.iter().any(|n| n.contains("bike") && n.contains("not found")),
+        "{:?}",
+        made.notes
+    );
+    let few = DetectThenMask::new(listed(), NetworkMasker(Filled(vec![1.0])), 0.25);
+    assert!(few.segment(&picture, &plan(&names)).is_err(), "three boxes, one mask");
 }
 
 #[test]
 fn given_objects_keep_their_pixels_and_the_rest_is_found() {
     let (picture, _) = disc(Size::new(96, 96), [40.0, 50.0], 20.0, [210, 60, 50]);
-    let whole = Detection { bounds: [20.0, 30.0, 60.0, 70.0], score: 0.9 };
-    let segmenter = DetectThenMask::new(Listed(vec![Some(whole); 2]), ColorMasker, 0.25);
+    let whole = Detection { bounds: [20.0, 30.0, 60.0, 70.0], score: 0.9, fit: 0.9 };
+    let listed = Listed(vec![("ball", vec![whole]), ("dot", vec![whole])]);
+    let segmenter = DetectThenMask::new(listed, ColorMasker, 0.25);
     let mut mask = vec![false; 96 * 96];
     mask[50 * 96 + 36..50 * 96 + 44].fill(true);
     let places = BTreeMap::from([(2, Place::Mask(mask))]);

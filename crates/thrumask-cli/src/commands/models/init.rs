@@ -70,6 +70,8 @@ enum Part {
     Motion,
     /// Stage 2 on the U-Net.
     Video,
+    /// Grounding DINO, which finds names as boxes.
+    Detector,
 }
 
 impl Part {
@@ -81,6 +83,7 @@ impl Part {
             Self::Tokenizer => Component::Tokenizer,
             Self::Motion => Component::Motion,
             Self::Video => Component::Video,
+            Self::Detector => Component::Detector,
         }
     }
 }

@@ -13,7 +13,6 @@ mod config;
 mod decoder;
 mod encoder;
 pub mod names;
-mod perceptron;
 mod pixels;
 mod positions;
 mod predictor;
@@ -36,7 +35,6 @@ pub use config::{
 pub use decoder::{DecoderInput, DecoderOutput, MaskDecoder};
 pub use encoder::{ImageEncoder, ImageFeatures};
 pub use names::Sam2Naming;
-pub use perceptron::Perceptron;
 pub use pixels::normalised;
 pub use positions::sine_positions;
 pub use predictor::{Candidate, Prompt, Sam2Image};

@@ -3,61 +3,21 @@
 
 use burn::{
     module::Module,
-    tensor::{Bool, Int, Tensor, TensorData},
+    tensor::{Tensor, TensorData},
 };
 
 use super::{Activation, ClipTextConfig, names};
 use crate::{
     Error, Result,
-    layers::{Embedding, Init, LayerNorm, Linear, init::in_32_bits},
+    layers::{Attention, Embedding, Init, LayerNorm, Linear, init::in_32_bits},
     weights::{TensorSource, load_public},
 };
-
-/// Attention of each token to itself and to those before it.
-#[derive(Module, Debug)]
-struct CausalAttention {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
-    #[module(skip)]
-    heads: usize,
-}
-
-impl CausalAttention {
-    fn new(init: &mut Init, width: usize, heads: usize, gain: f32) -> Self {
-        Self {
-            query: Linear::new(init, width, width, 1.0),
-            key: Linear::new(init, width, width, 1.0),
-            value: Linear::new(init, width, width, 1.0),
-            output: Linear::new(init, width, width, gain),
-            heads,
-        }
-    }
-
-    /// # Shapes
-    /// - `x`: `[B, L, C]`
-    /// - `hidden`: `[1, 1, L, L]`, `true` where a query (row) may not look
-    /// - returns `[B, L, C]`
-    fn forward(&self, x: Tensor<3>, hidden: &Tensor<4, Bool>) -> Tensor<3> {
-        let [batch, tokens, width] = x.dims();
-        let (heads, size) = (self.heads, width / self.heads);
-        let split = |x: Tensor<3>| x.reshape([batch, tokens, heads, size]).swap_dims(1, 2); // [B, h, L, D]
-        let query = split(self.query.forward(x.clone()) / (size as f32).sqrt());
-        let (key, value) = (split(self.key.forward(x.clone())), split(self.value.forward(x)));
-        let scores = query.matmul(key.swap_dims(2, 3)); // [B, h, L, L]
-        let hidden = hidden.clone().expand([batch, heads, tokens, tokens]);
-        let weights = thrumask_kernels::softmax_last(scores.mask_fill(hidden, f32::MIN));
-        let mixed = weights.matmul(value).swap_dims(1, 2); // [B, L, h, D]
-        self.output.forward(mixed.reshape([batch, tokens, width]))
-    }
-}
 
 /// Causal attention, then a perceptron, each after a norm and with a residual.
 #[derive(Module, Debug)]
 struct Block {
     attention_norm: LayerNorm,
-    attention: CausalAttention,
+    attention: Attention,
     mlp_norm: LayerNorm,
     up: Linear,
     down: Linear,
@@ -70,7 +30,15 @@ impl Block {
         let (width, gain) = (config.width, 1.0 / (2.0 * config.depth as f32).sqrt());
         Self {
             attention_norm: LayerNorm::new(init, width),
-            attention: CausalAttention::new(init, width, config.heads, gain),
+            attention: Attention {
+                query: Linear::new(init, width, width, 1.0),
+                key: Linear::new(init, width, width, 1.0),
+                value: Linear::new(init, width, width, 1.0),
+                output: Linear::new(init, width, width, gain),
+                query_norm: None,
+                key_norm: None,
+                heads: config.heads,
+            },
             mlp_norm: LayerNorm::new(init, width),
             up: Linear::new(init, width, config.hidden, 1.0),
             down: Linear::new(init, config.hidden, width, gain),
@@ -80,11 +48,12 @@ impl Block {
 
     /// # Shapes
     /// - `x`: `[B, L, C]`
-    /// - `hidden`: `[1, 1, L, L]`
+    /// - `bias`: `[1, 1, L, L]`, the least number where a query (row) may not look
     /// - returns `[B, L, C]`
-    fn forward(&self, x: Tensor<3>, hidden: &Tensor<4, Bool>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, bias: &Tensor<4>) -> Tensor<3> {
         let h = self.attention_norm.forward(x.clone());
-        let x = x + self.attention.forward(h, hidden);
+        let h = self.attention.between_biased(h.clone(), h.clone(), h, std::slice::from_ref(bias));
+        let x = x + h;
         let h = self.up.forward(self.mlp_norm.forward(x.clone())); // [B, L, hidden]
         let h = match self.activation {
             // x·sigmoid(a·x) is the SiLU of a·x, divided by a.
@@ -156,7 +125,7 @@ impl ClipText {
     /// [`Error::Shape`] when there is no row, rows are empty, differ in length or are too long, or an id is
     /// not one of the vocabulary; [`Error::Config`] when more blocks are left out than there are.
     pub fn forward(&self, ids: &[Vec<u32>], skip: usize) -> Result<Tensor<3>> {
-        let ClipTextConfig { vocabulary, positions, width, depth, .. } = self.config;
+        let ClipTextConfig { vocabulary, positions, depth, .. } = self.config;
         let tokens = ids.first().map_or(0, Vec::len);
         if tokens == 0 || tokens > positions {
             return Err(Error::shape("tokens", format!("1 to {positions}"), tokens));
@@ -171,19 +140,13 @@ impl ClipText {
             let reason = format!("expected at most {depth} blocks to leave out, got {skip}");
             return Err(Error::config("CLIP skip", reason));
         }
-        let table = self.tokens.table.val();
-        let device = table.device();
-        let flat: Vec<i32> = ids.iter().flatten().map(|&id| id as i32).collect();
-        let count = flat.len();
-        let flat = Tensor::<1, Int>::from_data(TensorData::new(flat, [count]), &device);
-        let x = in_32_bits(table.select(0, flat)).reshape([ids.len(), tokens, width]); // [B, L, C]
+        let x = self.tokens.forward(ids); // [B, L, C]
         let positions = in_32_bits(self.positions.table.val().narrow(0, 0, tokens)); // [L, C]
         let x = x + positions.unsqueeze::<3>();
-        let later = |i: usize| (0..tokens).map(move |j| j > i);
-        let hidden: Vec<bool> = (0..tokens).flat_map(later).collect();
-        let hidden = TensorData::new(hidden, [1, 1, tokens, tokens]);
-        let hidden = Tensor::<4, Bool>::from_data(hidden, &device);
+        let bias = |i: usize| (0..tokens).map(move |j| if j > i { f32::MIN } else { 0.0 });
+        let bias: Vec<f32> = (0..tokens).flat_map(bias).collect();
+        let bias = Tensor::from_data(TensorData::new(bias, [1, 1, tokens, tokens]), &x.device());
         let blocks = &self.blocks[..depth - skip];
-        Ok(self.norm.forward(blocks.iter().fold(x, |x, block| block.forward(x, &hidden))))
+        Ok(self.norm.forward(blocks.iter().fold(x, |x, block| block.forward(x, &bias))))
     }
 }

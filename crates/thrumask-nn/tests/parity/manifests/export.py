@@ -1,11 +1,14 @@
 """Every tensor of the public full-size networks: names in each layout, and shapes, from the reference
 classes on torch's meta device. The layouts of single files are spelled out here from their public
 definition, and diffusers' own converters are asked whether they lead to the names of its folders. For SAM 2
-the original classes are asked too, whether they have these tensors and make the same of them.
+the original classes are asked too, whether they have these tensors and make the same of them; those of
+Grounding DINO tell the names of its files.
 
-    python export.py [--sam2 CHECKOUT]    (of facebookresearch/sam2; without it, SAM 2 is left as it is)"""
+    python export.py [--sam2 CHECKOUT] [--grounding-dino CHECKOUT]
 
-import argparse, json, pathlib, sys
+(of facebookresearch/sam2 and IDEA-Research/GroundingDINO; without them, these are left as they are)"""
+
+import argparse, importlib.util, json, pathlib, sys
 
 import torch
 from diffusers import AutoencoderKL, MotionAdapter, UNet2DConditionModel
@@ -182,11 +185,47 @@ def sam2_agrees(checkout, side=256):
         assert apart < 1e-3, apart
 
 
+def grounding_dino(checkout):
+    """Grounding DINO on Swin-T and Swin-B: names as transformers writes them, which its own table of renamed weights
+    gives, and those of the original implementation, from its classes in a checkout of its repository. Of the larger
+    one only what the smaller one does not have, or has otherwise."""
+    spec = importlib.util.spec_from_file_location("dino_original", FOLDER.parent / "grounding_dino" / "original.py")
+    original = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(original)
+    from transformers import BertConfig, BertModel, GroundingDinoConfig, GroundingDinoForObjectDetection, SwinConfig
+    from transformers.core_model_loading import revert_weight_conversion
+
+    large = SwinConfig(embed_dim=128, depths=[2, 2, 18, 2], num_heads=[4, 8, 16, 32], window_size=12, image_size=384,
+                       out_indices=[2, 3, 4])
+    found = []
+    for name, swin in (("GroundingDINO_SwinT_OGC", None), ("GroundingDINO_SwinB_cfg", large)):
+        with torch.device("meta"):
+            config = GroundingDinoConfig(backbone_config=swin) if swin else GroundingDinoConfig()
+            net = GroundingDinoForObjectDetection(config)
+            theirs, _ = original.build(checkout, name, BertModel(BertConfig()))
+        states = revert_weight_conversion(net, net.state_dict()), theirs.state_dict()
+        shapes = [{n: list(t.shape) for n, t in state.items()} for state in states]
+        # Of transformers' file, tensors that are tied are written once.
+        tied = lambda n: n.startswith("model.decoder.bbox_embed.") or n.startswith("bbox_embed.") and n[11] != "0"
+        found.append([{n: s for n, s in shapes[0].items() if not tied(n)}, shapes[1]])
+        print(name, [len(of) for of in found[-1]], "tensors", sum(p.numel() for p in net.parameters()), "parameters")
+    for small, large in zip(*found):
+        assert set(small) <= set(large)
+        for name in [n for n, s in large.items() if small.get(n) == s]:
+            del large[name]
+    rows = [[size, layout, name, shape] for size, of in zip(("tiny", "base"), found)
+            for layout, names in zip(("transformers", "original"), of) for name, shape in names.items()]
+    write("grounding_dino.json", rows)
+
+
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
 parser.add_argument("--sam2", type=pathlib.Path)
+parser.add_argument("--grounding-dino", type=pathlib.Path)
 given = parser.parse_args()
 if given.sam2:
     sam2(given.sam2)
+if given.grounding_dino:
+    grounding_dino(given.grounding_dino)
 vae()
 clip()
 unet()

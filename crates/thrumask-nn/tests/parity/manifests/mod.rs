@@ -15,7 +15,10 @@ use thrumask_nn::{
         unet::{Unet, UnetConfig},
     },
     layers::Init,
-    perception::sam2::{Sam2, Sam2Config, Sam2Naming, video::Sam2Video},
+    perception::{
+        grounding_dino::{GroundingDino, GroundingDinoConfig},
+        sam2::{Sam2, Sam2Config, Sam2Naming, video::Sam2Video},
+    },
     text::clip::{self, ClipText, ClipTextConfig},
     weights::{LoadReport, TensorSource, public_shapes},
 };
@@ -174,6 +177,55 @@ fn own_parameters(config: &UnetConfig) -> usize {
     };
     let blocks: usize = [320, 640, 1280].map(|c| 2 * block(c)).iter().sum();
     blocks + 320 * config.condition_channels * 9
+}
+
+/// Of each tensor: size, layout, name, shape; of the larger network only what is not in the smaller one.
+type DinoRow = (String, String, String, Vec<usize>);
+
+#[test]
+fn grounding_dino() {
+    let rows: Vec<DinoRow> = serde_json::from_str(include_str!("grounding_dino.json")).unwrap();
+    let of = |sizes: &[&str], layout: &str| {
+        let mut shapes = Shapes::default();
+        for size in sizes {
+            let own = rows.iter().filter(|row| row.0 == *size && row.1 == layout);
+            shapes.0.extend(own.map(|row| (row.2.clone(), row.3.clone())));
+        }
+        shapes
+    };
+    let device = Device::flex();
+    for (sizes, config, parameters, counts) in [
+        (&["tiny"][..], GroundingDinoConfig::tiny(), 172_249_090, [980, 938]),
+        (&["tiny", "base"][..], GroundingDinoConfig::base(), 232_313_216, [1184, 1106]),
+    ] {
+        let network = GroundingDino::new(&mut Init::new(0, &device), &config).unwrap();
+        let shapes = public_shapes(&network, str::to_owned);
+        let count: usize = shapes.values().map(|shape| shape.iter().product::<usize>()).sum();
+        assert_eq!(count, parameters);
+        for (layout, tensors) in ["transformers", "original"].into_iter().zip(counts) {
+            let shapes = of(sizes, layout);
+            assert_eq!(shapes.0.len(), tensors, "{layout}");
+            assert_eq!(GroundingDinoConfig::recognise(layout, &shapes).unwrap(), config);
+            let report = GroundingDino::check(&shapes, &config, &device).unwrap();
+            assert!(report.is_complete(), "{layout}: {report}");
+        }
+    }
+    // As the original files are published: under "model", from several devices, with labels of the training.
+    let published = of(&["tiny"], "original").0;
+    let mut published =
+        Shapes::of(published.into_iter().map(|(n, shape)| (format!("model.module.{n}"), shape)));
+    published.0.insert("model.module.label_enc.weight".into(), vec![2001, 256]);
+    published.0.insert("model.module.bert.embeddings.position_ids".into(), vec![1, 512]);
+    let config = GroundingDinoConfig::tiny();
+    let check = |shapes: &Shapes| GroundingDino::check(shapes, &config, &device).unwrap();
+    assert!(check(&published).is_complete());
+    let gone = "model.module.transformer.decoder.layers.5.ca_text.in_proj_bias";
+    published.0.remove(gone);
+    published.0.insert("model.module.transformer.more".into(), vec![1]);
+    let report = check(&published).to_string();
+    for part in ["3 missing", "encoder_attn_text.query.bias", "1 unused: transformer.more"] {
+        assert!(report.contains(part), "{part} in {report}");
+    }
 }
 
 /// Of each tensor: name in transformers' folders, in the original files, shape in each. The kinds of points

@@ -8,8 +8,8 @@ use burn::{
     tensor::{Tensor, activation::sigmoid},
 };
 
-use super::{Perceptron, Sam2Config};
-use crate::layers::{Embedding, Init};
+use super::Sam2Config;
+use crate::layers::{Embedding, Init, Perceptron};
 use transformer::TwoWay;
 use upscale::Upscale;
 

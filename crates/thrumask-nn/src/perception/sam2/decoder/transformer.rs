@@ -2,8 +2,8 @@
 
 use burn::{module::Module, tensor::Tensor};
 
-use super::super::{Perceptron, Sam2Config};
-use crate::layers::{Attention, Init, LayerNorm};
+use super::super::Sam2Config;
+use crate::layers::{Attention, Init, LayerNorm, Perceptron};
 
 /// Blocks of the transformer.
 const DEPTH: usize = 2;

@@ -1,10 +1,12 @@
 //! Our side of `tests/parity/check.py`: one network with the weights and inputs of a file that the reference
 //! wrote, or whole runs of samplers, the output into another.
 //!
-//! `cargo run --release -p thrumask-nn --example parity_case -- unet|vae|clip|sampler|raft CASE.safetensors OUT.safetensors`
+//! `cargo run --release -p thrumask-nn --example parity_case -- NETWORK CASE.safetensors OUT.safetensors`
 
 // Helpers of tests and examples may unwrap as the tests themselves do.
 #![allow(clippy::unwrap_used)]
+
+mod perception;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use thrumask_nn::{
@@ -15,14 +17,9 @@ use thrumask_nn::{
     },
     diffusion::sampler::{Sampler, sample},
     layers::{Context, KeyMask},
-    perception::raft::{Raft, RaftConfig, RaftOptions, Similarities},
-    perception::sam2::{DecoderInput, PointKind, PromptPoint, Sam2, Sam2Config, video::Sam2Video},
     text::clip::{ClipText, ClipTextConfig},
     weights::{WeightFile, only_prefix},
 };
-
-#[path = "../tests/parity/sam2_video/scenario.rs"]
-mod sam2_scenario;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -34,10 +31,11 @@ fn main() {
         "vae" => vae(&file, &mut out),
         "clip" => clip(&file, &mut out),
         "sampler" => sampler(&file, &mut out),
-        "sam2" => sam2(&file, &mut out),
-        "raft" => raft(&file, &mut out),
-        "sam2-video" => sam2_video(&file, &mut out),
-        other => panic!("expected unet, vae, clip, sampler, sam2, sam2-video or raft, got {other}"),
+        "sam2" => perception::sam2(&file, &mut out),
+        "raft" => perception::raft(&file, &mut out),
+        "sam2-video" => perception::sam2_video(&file, &mut out),
+        "grounding-dino" => perception::grounding_dino(&file, &mut out),
+        other => panic!("expected a network that check.py names, got {other}"),
     }
     std::fs::write(to, out.write(false).unwrap()).unwrap();
 }
@@ -98,23 +96,6 @@ fn clip(file: &WeightFile, out: &mut WeightFile) {
     insert(out, "out", network.forward(&ids, 0).unwrap());
 }
 
-/// Flow from one picture to another, by all pairs and on demand, small or large by the weights.
-fn raft(file: &WeightFile, out: &mut WeightFile) {
-    let state = only_prefix(file, "state.");
-    let config = RaftConfig::of("state", &state).unwrap();
-    let network = Raft::load("state", &state, &config, &Device::flex()).unwrap();
-    for (name, similarities) in
-        [("", Similarities::AllPairs), ("on_demand.", Similarities::OnDemand)]
-    {
-        let iterations = file.metadata["config"].parse().unwrap();
-        let options = RaftOptions { iterations, similarities: Some(similarities) };
-        let [first, second, start] = ["first", "second", "start"].map(|n| tensor::<4>(file, n));
-        let flow = network.forward(first, second, Some(start), &options).unwrap();
-        insert(out, &format!("{name}coarse"), flow.coarse);
-        insert(out, &format!("{name}full"), flow.full);
-    }
-}
-
 /// One run: solver and what the network was trained for, as configurations have them.
 #[derive(serde::Deserialize)]
 struct Run {
@@ -148,68 +129,5 @@ fn sampler(file: &WeightFile, out: &mut WeightFile) {
         )
         .unwrap();
         insert(out, &name, Tensor::cat(states, 0));
-    }
-}
-
-/// Masks of a picture's objects, each of a box, of points, of both, and with a mask that is known roughly.
-fn sam2(file: &WeightFile, out: &mut WeightFile) {
-    let config = Sam2Config::from_transformers(&file.metadata["config"]).unwrap();
-    let state = only_prefix(file, "state.");
-    let network = Sam2::load("state", &state, &config, &Device::flex()).unwrap();
-    let levels = network.image_encoder.forward(tensor(file, "pixels")).levels;
-    for (i, level) in levels.iter().enumerate() {
-        insert(out, &format!("level{i}"), level.clone());
-    }
-    let [finest, finer, features] = levels;
-    let width = config.width;
-    let features = features + network.no_memory.value.val().reshape([1, width, 1, 1]);
-    let values = |name: &str| file.tensors[name].1.as_slice();
-    let (objects, count) = (file.tensors["points"].0[0], file.tensors["points"].0[1]);
-    let point = |at: &[f32], kind| PromptPoint { x: at[0], y: at[1], kind };
-    let corners = |i: usize| {
-        let bounds = &values("boxes")[4 * i..];
-        vec![point(bounds, PointKind::TopLeft), point(&bounds[2..], PointKind::BottomRight)]
-    };
-    let points = |i: usize| -> Vec<PromptPoint> {
-        let kinds = [PointKind::Outside, PointKind::Inside];
-        let at = |j: usize| point(&values("points")[2 * j..], kinds[values("labels")[j] as usize]);
-        (i * count..(i + 1) * count).map(at).collect()
-    };
-    for (case, boxed, pointed, masked) in
-        [("box", true, false, false), ("points", false, true, false), ("all", true, true, true)]
-    {
-        let of = |i: usize| {
-            let corners = if boxed { corners(i) } else { Vec::new() };
-            [corners, if pointed { points(i) } else { Vec::new() }].concat()
-        };
-        let prompts: Vec<Vec<PromptPoint>> = (0..objects).map(of).collect();
-        let mask = masked.then(|| tensor::<4>(file, "mask").repeat_dim(0, objects));
-        let input = DecoderInput {
-            features: features.clone(),
-            fine: [finest.clone(), finer.clone()],
-            positions: network.prompt_encoder.picture_positions(),
-            prompts: network.prompt_encoder.forward(&prompts, mask).unwrap(),
-        };
-        for (multimask, name) in [(true, "several"), (false, "single")] {
-            let found = network.mask_decoder.forward(input.clone(), multimask);
-            insert(out, &format!("{case}.{name}.masks"), found.masks);
-            insert(out, &format!("{case}.{name}.iou"), found.iou);
-            insert(out, &format!("{case}.{name}.object"), found.object_score);
-        }
-    }
-}
-
-/// Logits and scores of two objects that are followed through a video.
-fn sam2_video(file: &WeightFile, out: &mut WeightFile) {
-    let config = Sam2Config::from_transformers(&file.metadata["config"]).unwrap();
-    let state = only_prefix(file, "state.");
-    let network = Sam2Video::load("state", &state, &config, &Device::flex()).unwrap();
-    let side = config.mask_size();
-    for (name, values) in sam2_scenario::propagations(&network, file) {
-        let shape = match name.ends_with("logits") {
-            true => vec![values.len() / side / side, side, side],
-            false => vec![values.len()],
-        };
-        out.tensors.insert(name, (shape, values));
     }
 }
