@@ -4,6 +4,7 @@ use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use thrumask::data::Shards;
 use thrumask_core::{Clip, Picture, Size, fsio};
+use thrumask_nn::weights::WeightFile;
 
 use crate::{
     common::{Place, Said},
@@ -323,4 +324,64 @@ fn shards_at_an_address_are_downloaded_once() {
     assert!(place.read("a/model.safetensors") == place.read("b/model.safetensors"));
     let said = train("c", "other.tar", false);
     assert!(said.code == Some(1) && said.err.contains("404"), "{}", said.err);
+}
+
+/// SAM 2 of a test's size with random weights, as a folder of transformers' has it.
+fn write_tracker(folder: &Path) {
+    let fixture = "../thrumask-nn/tests/parity/sam2_video/fixture.safetensors";
+    let fixture = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(fixture)).unwrap();
+    let fixture = WeightFile::read("fixture", &fixture).unwrap();
+    let mut weights = WeightFile::default();
+    for (name, tensor) in fixture.tensors {
+        if let Some(name) = name.strip_prefix("state.") {
+            weights.tensors.insert(name.to_owned(), tensor);
+        }
+    }
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join("config.json"), &fixture.metadata["config"]).unwrap();
+    fs::write(folder.join("model.safetensors"), weights.write(false).unwrap()).unwrap();
+}
+
+#[test]
+fn a_video_without_masks_is_segmented_and_followed() {
+    let place = Place::new();
+    write_tracker(&place.at("sam2"));
+    // Two cars, and a camera that goes past them.
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/two-cars.png");
+    let still = Picture::read(example).unwrap();
+    let Size { width, height } = still.size();
+    let frame = |t: usize| {
+        let mut frame = Picture::filled(still.size(), [0; 3]);
+        for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
+            frame.set_pixel(x, y, still.pixel((x + 2 * t).min(width - 1), y));
+        }
+        frame
+    };
+    let clip = Clip::new((0..8).map(frame).collect(), 8.0).unwrap();
+    fs::create_dir_all(place.at("videos")).unwrap();
+    place.write("videos/cars.mp4", clip.to_mp4(&Default::default()).unwrap());
+    place.write("videos/cars.txt", "The red car moves to the left, and so does the blue car.");
+    let prepare = ["data", "prepare", "videos", "--set", "frames=8", "--set", "size=96"];
+    let run = |more: &[&str]| place.ok(&[&prepare[..], more, &["--json"]].concat());
+    let summary = |said: &Said| serde_json::from_str::<serde_json::Value>(&said.out).unwrap();
+    let without = summary(&run(&["--out", "without"]));
+    assert_eq!(without["summary"]["rejected"]["no_tracker"], 1);
+    let with = summary(&run(&["--out", "with", "--tracker", "sam2"]));
+    assert_eq!(with["summary"]["samples"], 1, "{with}");
+    let said = place.ok(&["data", "inspect", "with/shard-0000-of-0001-00000.tar", "--json"]);
+    let inspected: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let about = &inspected["samples"][0]["about"];
+    assert_eq!(about["masks"], "tracked", "{about}");
+    let shards = Shards::index(vec![place.at("with/shard-0000-of-0001-00000.tar")]).unwrap();
+    let (sample, _) = shards.read(0).unwrap();
+    assert_eq!(sample.masks.frames().len(), 8);
+    assert!(sample.masks.frames()[0].ids_present().contains(&1), "the red car");
+    // With another tracker or measure of motion it is another preparation.
+    let error = place.fails(1, &[&prepare[..], &["--out", "with"]].concat());
+    assert!(error.contains("other tools"), "{error}");
+    for (option, path) in [("--tracker", "nowhere"), ("--flow", "sam2/model.safetensors")] {
+        let error = place.fails(1, &[&prepare[..], &["--out", "x", option, path]].concat());
+        assert!(error.contains(path), "{error}");
+        assert!(!place.at("x").exists());
+    }
 }

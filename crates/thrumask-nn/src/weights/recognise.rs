@@ -3,7 +3,7 @@
 use super::TensorSource;
 
 /// A kind of model, and texts that occur in names of its tensors; the first that fits.
-const KNOWN: [(&str, &[&str]); 21] = [
+const KNOWN: [(&str, &[&str]); 22] = [
     ("diffusion U-Net with motion modules", &["motion_modules.", "down_blocks.0.resnets."]),
     ("AnimateDiff motion module", &["motion_modules.", "temporal_transformer."]),
     ("AnimateDiff motion adapter (diffusers)", &["motion_modules.0.transformer_blocks.0."]),

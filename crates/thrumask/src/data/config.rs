@@ -92,15 +92,24 @@ pub struct FilterConfig {
     pub brightness: [f32; 2],
     /// Least sharpness, see [`super::Measures::sharpness`].
     pub sharpness: f32,
-    /// Magnitude of the motion, in the unit of its measure.
+    /// Mean change of luma from frame to frame, 0 to 1, where motion is measured by it.
     pub motion: [f32; 2],
+    /// Mean length of the optical flow from frame to frame, as a share of the shorter side, where motion is
+    /// measured by it.
+    pub flow: [f32; 2],
     /// Most trembling of the camera, see [`super::Measures::shake`].
     pub shake: f32,
 }
 
 impl Default for FilterConfig {
     fn default() -> Self {
-        Self { brightness: [0.06, 0.95], sharpness: 20.0, motion: [0.001, 0.2], shake: 0.012 }
+        Self {
+            brightness: [0.06, 0.95],
+            sharpness: 20.0,
+            motion: [0.001, 0.2],
+            flow: [0.0005, 0.1],
+            shake: 0.012,
+        }
     }
 }
 
@@ -173,9 +182,12 @@ impl PrepareConfig {
         for (field, value) in shares {
             check((0.0..=1.0).contains(&value), field, "0 to 1", value.to_string())?;
         }
-        let [low, high] = self.filter.motion;
-        let motion_fits = low >= 0.0 && low <= high;
-        check(motion_fits, "filter.motion", "smallest and largest", format!("{low}, {high}"))?;
+        for (field, [low, high]) in
+            [("filter.motion", self.filter.motion), ("filter.flow", self.filter.flow)]
+        {
+            let fits = low >= 0.0 && low <= high;
+            check(fits, field, "smallest and largest", format!("{low}, {high}"))?;
+        }
         for (field, value) in
             [("filter.sharpness", self.filter.sharpness), ("filter.shake", self.filter.shake)]
         {

@@ -17,8 +17,7 @@ const REACH: isize = 12;
 
 /// How much moves in a clip.
 ///
-/// [`FrameDifference`] needs no network. Mean lengths of optical flow come in here; the limits in
-/// [`FilterConfig::motion`] are then in their unit.
+/// [`FrameDifference`] needs no network; [`FlowLength`](super::FlowLength) is of optical flow.
 pub trait MotionMeasure {
     /// Its name, as written into the record of a preparation.
     fn name(&self) -> &str;
@@ -28,6 +27,9 @@ pub trait MotionMeasure {
     /// # Errors
     /// When a frame cannot be worked on.
     fn magnitude(&self, frames: &[Picture]) -> Result<f32>;
+
+    /// The limits of a configuration that are in this measure's unit.
+    fn limits(&self, filter: &FilterConfig) -> [f32; 2];
 }
 
 /// The mean change of luma from frame to frame, 0 to 1.
@@ -42,6 +44,10 @@ impl MotionMeasure for FrameDifference {
     fn magnitude(&self, frames: &[Picture]) -> Result<f32> {
         let small = frames.iter().map(|f| Ok(Gray::of(f)?.luma)).collect::<Result<Vec<_>>>()?;
         Ok(mean(small.windows(2).map(|pair| difference(&pair[0], &pair[1]))))
+    }
+
+    fn limits(&self, filter: &FilterConfig) -> [f32; 2] {
+        filter.motion
     }
 }
 
@@ -85,10 +91,14 @@ impl Measures {
     }
 
     /// Why the clip is left out, with the number; `None` when it is fit.
-    pub fn fault(&self, limits: &FilterConfig) -> Option<(Reason, String)> {
+    pub fn fault(
+        &self,
+        limits: &FilterConfig,
+        measure: &dyn MotionMeasure,
+    ) -> Option<(Reason, String)> {
         let Self { brightness, sharpness, motion, shake } = *self;
         let [dark, bright] = limits.brightness;
-        let [still, wild] = limits.motion;
+        let [still, wild] = measure.limits(limits);
         let least = |what: &str, limit: f32, got: f32| {
             format!("expected {what} of at least {limit}, got {got:.5}")
         };
@@ -213,7 +223,7 @@ mod tests {
 
     fn fault(frames: &[Picture]) -> Option<Reason> {
         let measures = Measures::of(frames, &FrameDifference).unwrap();
-        measures.fault(&FilterConfig::default()).map(|(reason, _)| reason)
+        measures.fault(&FilterConfig::default(), &FrameDifference).map(|(reason, _)| reason)
     }
 
     fn video(at: impl Fn(usize) -> Picture) -> Vec<Picture> {
@@ -258,6 +268,6 @@ mod tests {
         let measures = Measures::of(&video(flicker), &FrameDifference).unwrap();
         assert!((measures.motion - 210.0 / 255.0).abs() < 1e-3, "{measures:?}");
         let limits = FilterConfig { sharpness: 0.0, ..FilterConfig::default() };
-        assert_eq!(measures.fault(&limits).map(|f| f.0), Some(Reason::Wild));
+        assert_eq!(measures.fault(&limits, &FrameDifference).map(|f| f.0), Some(Reason::Wild));
     }
 }

@@ -274,7 +274,7 @@ impl Work<'_> {
             return Err((Reason::Slow, words));
         }
         let measures = Measures::of(&window.frames, self.tools.motion).map_err(unreadable)?;
-        if let Some(fault) = measures.fault(&config.filter) {
+        if let Some(fault) = measures.fault(&config.filter, self.tools.motion) {
             return Err(fault);
         }
         let (objects, origin) = self.objects(begun, window)?;

@@ -11,8 +11,7 @@ const SAME_ASPECT: f64 = 0.02;
 
 /// Follows the objects of a first frame through a clip.
 ///
-/// The project's own tracker (SAM 2) comes in here; without one, only videos with masks of their own
-/// become samples.
+/// Without one, only videos with masks of their own become samples.
 pub trait Tracker {
     /// Its name, as written into the record of a preparation.
     fn name(&self) -> &str;

@@ -7,7 +7,8 @@
 //! - [`source`]: which videos there are, and what stands beside them: captions, plans, masks.
 //! - [`slice`]: scene cuts, and windows of frames at the rate of training.
 //! - [`filter`]: what is too dark, blurred, still or shaky.
-//! - [`masks`]: masks that are given, or found on the first frame and followed by a [`Tracker`].
+//! - [`masks`]: masks that are given, or found on the first frame and followed by a [`Tracker`]
+//!   ([`SamTracker`]).
 //! - [`prepare()`]: all of it, in any number of processes that can be killed; [`report`] says what came of it.
 //! - [`shards`]: tars in the layout of WebDataset, read by the trainers; [`inspect`] looks into one.
 //!
@@ -20,6 +21,7 @@ pub mod inspect;
 mod item;
 mod manifest;
 pub mod masks;
+mod networks;
 pub mod prepare;
 mod records;
 pub mod report;
@@ -34,6 +36,7 @@ pub use config::{CutConfig, FilterConfig, Framing, MaskConfig, PrepareConfig};
 pub use filter::{FrameDifference, Measures, MotionMeasure};
 pub use item::{Reason, Rejected, Tools};
 pub use masks::Tracker;
+pub use networks::{FlowLength, SamTracker};
 pub use prepare::{Job, Part, Summary, prepare};
 pub use sample::{About, MaskOrigin};
 pub use shards::{DataConfig, Shards};

@@ -8,8 +8,8 @@ use super::{
     Hub,
     cache::make_parent,
     expanded,
-    http::{Client, Request, Tick, Trouble},
-    remote::with_retries,
+    http::{Client, Request, Tick, Trouble, with_retries},
+    remote::PATIENCE,
     variable,
 };
 use crate::{Error, Result};
@@ -38,10 +38,10 @@ pub(crate) fn kept_file(url: &str, tick: Tick<'_>) -> Result<PathBuf> {
     }
     make_parent(&path)?;
     let client = Client::new();
-    with_retries(tick, |tick| {
+    with_retries(PATIENCE, tick, |tick| {
         let failed = |e| Trouble::Final(thrumask_core::Error::io("writing", &path, e).into());
         let mut file = PendingFile::begin(&path).map_err(Error::from)?;
-        let request = Request { url: url.to_owned(), head: false, token: None, from: 0 };
+        let request = Request { url: url.to_owned(), ..Request::default() };
         let mut response = client.send(request, tick)?;
         match response.status {
             200 => {}

@@ -6,15 +6,17 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 use thrumask::{
-    data::{FrameDifference, Job, Part, PrepareConfig, Summary, Tools, prepare},
+    data::{
+        FlowLength, FrameDifference, Job, MotionMeasure, Part, PrepareConfig, SamTracker, Summary,
+        Tools, Tracker, prepare,
+    },
     models::Models,
     plan::RulePlanner,
-    segment::Segmenter,
 };
 
 use crate::{
     commands::eval::Bars,
-    options::{TalkOptions, start_threads},
+    options::{DeviceOption, TalkOptions, start_threads},
     terminal,
 };
 
@@ -33,6 +35,7 @@ use crate::{
 Examples:
   thrumask data prepare videos --out shards
   thrumask data prepare videos --out shards --shard 0/2 & thrumask data prepare videos --out shards --shard 1/2
+  thrumask data prepare videos --out shards --tracker sam2.1-hiera-tiny --flow raft-small.pth
   thrumask data prepare sav --manifest captions.jsonl --out shards --set size=256 --set frames=16 --set fps=6")]
 pub struct Prepare {
     /// Folder, tar or manifest.
@@ -56,6 +59,16 @@ pub struct Prepare {
     /// Folder of models with a segmenter to use in place of the built-in one.
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
+    /// SAM 2.1, which follows objects through videos without masks: a folder in the layout of transformers'
+    /// Sam2VideoModel, or a file of its authors.
+    #[arg(long, value_name = "DIR_OR_FILE")]
+    tracker: Option<PathBuf>,
+    /// Weights of RAFT: motion is then the length of the optical flow (limits: filter.flow) and not the change
+    /// of the pixels (filter.motion).
+    #[arg(long, value_name = "FILE")]
+    flow: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceOption,
     /// Threads to work with [default: all].
     #[arg(long)]
     threads: Option<usize>,
@@ -72,6 +85,9 @@ impl Prepare {
         let config = PrepareConfig::read(self.config.as_deref(), &self.set)?;
         let models = self.models.map_or_else(Models::embedded, Models::in_folder);
         let segmenter = models.segmenter()?;
+        let device = self.device.open()?;
+        let tracker = self.tracker.map(|path| SamTracker::open(&path, &device)).transpose()?;
+        let flow = self.flow.map(|path| FlowLength::open(&path, &device)).transpose()?;
         let job = Job {
             input: &self.input,
             manifest: self.manifest.as_deref(),
@@ -80,9 +96,9 @@ impl Prepare {
             config: &config,
             tools: Tools {
                 planner: &RulePlanner,
-                segmenter: Some(&segmenter as &dyn Segmenter),
-                tracker: None,
-                motion: &FrameDifference,
+                segmenter: Some(&*segmenter),
+                tracker: tracker.as_ref().map(|tracker| tracker as &dyn Tracker),
+                motion: flow.as_ref().map_or(&FrameDifference as &dyn MotionMeasure, |flow| flow),
             },
         };
         let summary = prepare(&job, &mut Bars::new(self.talk.reporter()))?;

@@ -3,9 +3,9 @@
 use burn::{module::Module, tensor::Tensor};
 use thrumask_kernels::RopeTable;
 
-use super::super::{Perceptron, Sam2Config};
+use super::super::Sam2Config;
 use super::encoder::tokens;
-use crate::layers::{Attention, Init, LayerNorm};
+use crate::layers::{Attention, Init, LayerNorm, Perceptron};
 
 /// How much of the places is added to the features.
 const PLACES: f32 = 0.1;

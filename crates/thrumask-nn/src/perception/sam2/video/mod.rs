@@ -29,10 +29,10 @@ mod track;
 
 use burn::{module::Module, tensor::Device};
 
-use super::{Perceptron, Sam2, Sam2Config, Sam2Naming};
+use super::{Sam2, Sam2Config, Sam2Naming};
 use crate::{
     Error, Result,
-    layers::{Convolution, Init, Linear, Lone},
+    layers::{Convolution, Init, Linear, Lone, Perceptron},
     weights::{LoadReport, TensorSource, load_public, public_check},
 };
 
