@@ -1,8 +1,8 @@
 //! The rule-based planner against plans written by hand, against the world's own plans, and
 //! against any text at all.
 //!
-//! `src/eval/plans/developed.json` is what the rules were developed on; its first run came to 126 of 148 plans
-//! exact and an object F1 of 0.90. The captions of `src/eval/plans/held_out.json` were written before the
+//! Suite `developed` is what the rules were developed on; its first run came to 126 of 148 plans
+//! exact and an object F1 of 0.90. The captions of `held-out` were written before the
 //! planner had seen them: the first run came to 28 of 40 exact and F1 0.76 (0.83 without one caption
 //! of seven ducklings), which is what to expect of captions from elsewhere. Its failures were used
 //! afterwards (and one expectation that broke the canonical form was put right), so that its figure
