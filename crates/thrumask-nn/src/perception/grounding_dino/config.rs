@@ -113,7 +113,11 @@ impl GroundingDinoConfig {
             self.decoder_hidden,
             self.max_tokens,
         ];
-        if sizes.contains(&0) || self.encoder_hidden < 2 || !(self.temperature > 0.0) {
+        if sizes.contains(&0)
+            || self.encoder_hidden < 2
+            || !self.temperature.is_finite()
+            || self.temperature <= 0.0
+        {
             return refuse(format!("expected sizes above zero, got {self:?}"));
         }
         if self.width == 0 || !self.width.is_multiple_of(GROUPS) {

@@ -82,7 +82,7 @@ fn found(
 ) -> Option<Found> {
     let odds: Vec<f32> = logits.iter().map(|&x| 1.0 / (1.0 + (-x).exp())).collect();
     let score = odds.iter().copied().fold(0.0, f32::max);
-    if !(score > thresholds.box_score) {
+    if score <= thresholds.box_score {
         return None;
     }
     let named = |&i: &usize| i > 0 && i + 1 < limit && odds[i] > thresholds.text;
@@ -121,7 +121,7 @@ pub fn suppressed<T>(
     boxes.sort_by(|a, b| score(b).total_cmp(&score(a)));
     let mut kept: Vec<T> = Vec::new();
     for next in boxes {
-        let apart = |other: &T| !(intersection_over_union(bounds(other), bounds(&next)) > overlap);
+        let apart = |other: &T| intersection_over_union(bounds(other), bounds(&next)) <= overlap;
         if kept.iter().all(apart) {
             kept.push(next);
         }

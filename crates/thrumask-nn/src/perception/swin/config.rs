@@ -78,7 +78,11 @@ impl SwinConfig {
             return refuse(format!("expected depths and heads of 1 to 8 stages, got {self:?}"));
         }
         let sizes = [self.patch, self.width, self.window];
-        if sizes.contains(&0) || self.depths.contains(&0) || !(self.mlp_ratio > 0.0) {
+        if sizes.contains(&0)
+            || self.depths.contains(&0)
+            || !self.mlp_ratio.is_finite()
+            || self.mlp_ratio <= 0.0
+        {
             return refuse(format!("expected sizes above zero, got {self:?}"));
         }
         for (i, &heads) in self.heads.iter().enumerate() {

@@ -61,7 +61,7 @@ impl BertConfig {
     pub fn check(&self) -> Result<()> {
         let Self { vocabulary, positions, kinds, width, depth, heads, hidden, epsilon } = *self;
         let sizes = [vocabulary, positions, kinds, width, depth, heads, hidden];
-        if sizes.contains(&0) || !(epsilon >= 0.0) {
+        if sizes.contains(&0) || !epsilon.is_finite() || epsilon < 0.0 {
             return Err(Error::config("BERT", format!("expected sizes above zero, got {self:?}")));
         }
         if !width.is_multiple_of(heads) {
