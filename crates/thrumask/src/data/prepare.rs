@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, str::FromStr};
 
 use serde::Serialize;
-use thrumask_core::{Error, Fingerprint, fsio};
+use thrumask_core::{Error, Fingerprint};
 
 use super::{
     PrepareConfig, Tools,
@@ -94,8 +94,7 @@ pub fn prepare(job: &Job<'_>, progress: &mut dyn Progress) -> Result<Summary> {
     }
     let Part { process, of } = job.part;
     std::fs::create_dir_all(job.out).map_err(|e| Error::io("making folder", job.out, e))?;
-    agree(job, &items)?;
-    let work = WorkFolder::open(job.out, process, of)?;
+    let work = agree(job, &items)?;
     let mine: Vec<(usize, &Item)> =
         items.iter().enumerate().filter(|(i, _)| i % of == process).collect();
     let mut closed = closed_shards(job, &mine)?;
@@ -141,8 +140,9 @@ pub fn prepare(job: &Job<'_>, progress: &mut dyn Progress) -> Result<Summary> {
     })
 }
 
-/// Makes sure that all processes do the same: the first one writes down what, the others compare.
-fn agree(job: &Job<'_>, items: &[Item]) -> Result<()> {
+/// Makes sure that all processes do the same: the first one writes down what, the others compare. Gives the
+/// folder that this one works in, which is not there in a folder of something else.
+fn agree(job: &Job<'_>, items: &[Item]) -> Result<WorkFolder> {
     let mut input = Fingerprint::new("data");
     for item in items {
         input = input.text("key", &item.key).text("length", item.video.length());
@@ -161,12 +161,15 @@ fn agree(job: &Job<'_>, items: &[Item]) -> Result<()> {
         ],
         config: job.config.clone(),
     };
-    let path = job.out.join("prepare.json");
-    let Some(theirs) = read::<Agreed>(&path)? else {
-        return Ok(fsio::write_json(&path, &agreed)?);
+    const NAME: &str = "prepare.json";
+    let work = || WorkFolder::open(job.out, job.part.process, job.part.of);
+    let Some(theirs) = read::<Agreed>(&job.out.join(NAME))? else {
+        let work = work()?;
+        work.publish_json(NAME, &agreed)?;
+        return Ok(work);
     };
     if theirs == agreed {
-        return Ok(());
+        return Ok(work()?);
     }
     let what = match () {
         () if theirs.of != agreed.of => format!("{} processes", theirs.of),
