@@ -172,7 +172,7 @@ fn a_correction_changes_its_frame_and_those_after_it() {
             assert_ne!(before, after, "frame {}", before.frame);
         }
         let corrected = &after[2].objects[0];
-        assert_eq!(corrected.mask_at(SIZE)[20 * SIZE.width + 30], true);
+        assert!(corrected.mask_at(SIZE)[20 * SIZE.width + 30]);
         assert_eq!(corrected.score, 10.0);
         // It stays when it is passed again, until it is taken back.
         let again = run(&network, &mut session, &video, 3, Direction::Forward);

@@ -157,11 +157,11 @@ pub fn train<T: Task>(
     fsio::remove_leftovers(folder)?;
     let fresh = task.fresh(device)?;
     let mut optimizer = Optimizer::new(config.optimizer.clone(), parameters(&fresh));
-    if !checkpoint::restore(folder, config, &mut optimizer)? {
-        if let Some(start) = &config.run.start {
-            let begun = checkpoint::averaged(&base.join(start), fresh.clone())?;
-            optimizer = Optimizer::new(config.optimizer.clone(), parameters(&begun));
-        }
+    if !checkpoint::restore(folder, config, &mut optimizer)?
+        && let Some(start) = &config.run.start
+    {
+        let begun = checkpoint::averaged(&base.join(start), fresh.clone())?;
+        optimizer = Optimizer::new(config.optimizer.clone(), parameters(&begun));
     }
     let described = serde_json::to_string_pretty(config).unwrap_or_default();
     write_atomic(folder.join("config.json"), described.as_bytes())?;

@@ -98,7 +98,8 @@ mod tests {
         let long = vec![101, 7, 8, 1012, 9, 8, 1012, 102];
         let short = vec![101, 7, 1012, 102];
         let texts = Texts::new(&[long, short], &DELIMITERS, 0, 256).unwrap();
-        assert_eq!(texts.phrases, [vec![1..3, 4..6], vec![1..2]]);
+        assert_eq!(texts.phrases[0], [1..3, 4..6]);
+        assert_eq!(texts.phrases[1..], [std::iter::once(1..2).collect::<Vec<_>>()]);
         assert_eq!(texts.positions[0], [0, 0, 1, 2, 0, 1, 2, 0]);
         assert_eq!(texts.positions[1], [0, 0, 1, 0, 0, 0, 0, 0]);
         assert_eq!((texts.lengths.clone(), texts.tokens()), (vec![8, 4], 8));

@@ -51,7 +51,7 @@ fn sides_tell_boxes_apart() {
         [("left car", 10.0), ("rightmost car", 150.0), ("top car", 80.0), ("front car", 10.0)]
     {
         let one = [asked(name, "It moves.")];
-        assert_eq!(lefts(&grey(), &one, &[cars.clone()]), [Some(expected)], "{name}");
+        assert_eq!(lefts(&grey(), &one, std::slice::from_ref(&cars)), [Some(expected)], "{name}");
     }
     // Far from plausible ones, a box is no "left car".
     let weak = vec![at(150.0, 30.0, 0.9), at(80.0, 20.0, 0.8), at(0.0, 0.0, 0.3)];
