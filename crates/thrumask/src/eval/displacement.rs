@@ -162,7 +162,6 @@ fn seen_size(size: Size, side: Option<usize>) -> (Size, [f32; 2]) {
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
-    use thrumask_core::flow::warp_error;
     use thrumask_nn::{layers::Init, perception::raft::RaftConfig};
 
     use super::*;
@@ -248,32 +247,5 @@ mod tests {
         let side = Some(64);
         assert!(error(&clip(3), DisplacementConfig { side, ..usual.clone() }).contains("side"));
         assert!(error(&clip(3), DisplacementConfig { frames: 1, ..usual }).contains("frames"));
-    }
-    /// Of neighbouring frames all along the clips, how far colours lie apart with and without the flow.
-    #[test]
-    fn flow_explains_real_clips() {
-        let Ok(data) = std::env::var("THRUMASK_TEST_DATA") else {
-            eprintln!("skipped: THRUMASK_TEST_DATA is not set");
-            return;
-        };
-        let data = std::path::Path::new(&data);
-        let raft = Raft::open(data.join("raft-small/raft-small.pth"), &Device::flex()).unwrap();
-        for name in ["01_dog.mp4", "05_default_juggle.mp4"] {
-            let clip = Clip::read(data.join("clips").join(name)).unwrap();
-            let size = Size::new(320, 180);
-            let frame = |i: usize| clip.frames()[i].resize(size).unwrap();
-            let [mut moved, mut still] = [0.0; 2];
-            for i in spread(clip.frames().len() - 1, 6) {
-                let (first, second) = (frame(i), frame(i + 1));
-                let flow = raft.flow(&first, &second, &RaftOptions::default()).unwrap();
-                moved += warp_error(&first, &second, &flow).unwrap() / 6.0;
-                still += warp_error(&first, &second, &FlowField::still(size)).unwrap() / 6.0;
-            }
-            let count = clip.frames().len();
-            println!(
-                "{name}, {count} frames: {moved:.2} levels apart with flow, {still:.2} without"
-            );
-            assert!(moved < 0.8 * still, "{name}: {moved} with flow, {still} without");
-        }
     }
 }
