@@ -148,7 +148,7 @@ fn what_does_not_fit_is_refused() {
     place.fails(2, &with(&["0.png", "--read-colors"], &[]));
     let error = place.fails(1, &with(&pair, &["--read-colors", "--greatest", "4"]));
     assert!(error.contains("expected one drawing, got 2"), "{error}");
-    let error = place.fails(1, &with(&["0.png", "--read-colors"], &["--greatest", "-1"]));
+    let error = place.fails(1, &with(&["0.png", "--read-colors"], &["--greatest=-1"]));
     assert!(error.contains("greatest"), "{error}");
 }
 

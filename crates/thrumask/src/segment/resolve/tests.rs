@@ -103,7 +103,7 @@ fn everyone_gets_a_box_where_that_can_be() {
     // The first is worth more to both, but only the second can have nothing else.
     let worth = [vec![Some(1.0), Some(0.1)], vec![Some(0.9), None]];
     assert_eq!(share_out(&worth), [Some(1), Some(0)]);
-    let worth = [vec![Some(0.5), Some(0.4), None], vec![Some(0.9), Some(0.1), Some(0.8)]];
+    let worth = [vec![Some(0.5), Some(0.3), None], vec![Some(0.9), Some(0.1), Some(0.8)]];
     assert_eq!(share_out(&worth), [Some(0), Some(2)]);
     assert_eq!(share_out(&[vec![], vec![]]), [None, None]);
 }
