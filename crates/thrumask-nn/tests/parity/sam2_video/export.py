@@ -38,10 +38,11 @@ def network(sizes, seed, given):
     """The real class with random weights, of a size that keeps what flows through alive, in whose eyes objects are
     there on about half of the frames."""
     torch.manual_seed(seed)
-    net = Sam2VideoModel(sizes).eval()
+    net = Sam2VideoModel(sizes)
     for layer in net.memory_attention.layers:
         # The class has the 64 channels of the public memories written into it.
         layer.cross_attn_image = Sam2VideoRoPEAttention(sizes, sizes.memory_encoder_output_channels, True)
+    net.eval()
     random = generator(seed)
     with torch.no_grad():
         for name, tensor in net.state_dict().items():
@@ -55,12 +56,16 @@ def network(sizes, seed, given):
                 tensor.copy_(0.3 * values + ("norm" in name and name.endswith("weight")))
         score = net.mask_decoder.pred_obj_score_head.proj_out
         score.weight *= 20
-        for _ in range(4):
+        for _ in range(8):
             found = propagations(net, sizes.image_size, given)
             # Of a given mask the score is 10 or -10.
-            scores = torch.cat([t[t.abs() != 10] for n, t in found.items() if n.endswith("scores")])
-            score.bias -= scores.median()
-    return net
+            scores = torch.cat([t[t.abs() != 10] for n, t in found.items() if n.endswith("scores")]).unique()
+            half = len(scores) // 2
+            if (scores.abs() > 1e-3).all() and (scores > 0).any() and (scores < 0).any():
+                return net
+            # Between two of them, so that rounding does not tell who is there.
+            score.bias -= scores[half - 1 : half + 1].mean()
+    raise SystemExit("another seed, please")
 
 
 def large(coarse):
@@ -138,7 +143,6 @@ def main():
     found = propagations(net, side, given)
     scores = torch.cat([t for n, t in found.items() if n.endswith("scores")])
     print("there:", (scores > 0).int().tolist())
-    assert 0.3 < (scores > 0).float().mean() < 0.8, "another seed, please"
     state = {f"state.{n}": t for n, t in net.state_dict().items()}
     save(__file__, state | given | found | blocks(net, given), {"config": json.dumps(sizes.to_dict(), default=str)})
 
