@@ -267,73 +267,42 @@ fn share_near(levels: &[[u8; 3]], colour: [u8; 3]) -> f32 {
     levels.iter().filter(is).count() as f32 / levels.len().max(1) as f32
 }
 
-/// Gives each object at most one box and each box to at most one object: first the most boxes, then the most
-/// worth that exchanging two, or taking another free one, leads to.
+/// Gives each object at most one box and each box to at most one object, so that the sum of their worth is
+/// largest among those who get one: object by object, each by the exchange that gains most (the Hungarian
+/// method). One that can have none goes without.
 fn share_out(worth: &[Vec<Option<f32>>]) -> Vec<Option<usize>> {
     let count = worth.first().map_or(0, Vec::len);
     let mut own: Vec<Option<usize>> = vec![None; worth.len()];
-    // Paths of exchange find a box for every object that can have one (Kuhn).
-    let mut order: Vec<(usize, usize)> =
-        (0..worth.len()).flat_map(|i| (0..count).map(move |j| (i, j))).collect();
-    let value = |i: usize, j: usize| worth[i][j].unwrap_or(f32::NEG_INFINITY);
-    order.sort_by(|&(a, b), &(c, d)| value(c, d).total_cmp(&value(a, b)));
-    for (i, j) in order {
-        if own[i].is_none() && worth[i][j].is_some() && !own.contains(&Some(j)) {
-            own[i] = Some(j);
-        }
-    }
-    for i in 0..worth.len() {
-        if own[i].is_none() {
-            place(i, worth, &mut own, &mut vec![false; count]);
-        }
-    }
-    loop {
-        let mut better = false;
-        for i in 0..worth.len() {
-            let Some(mine) = own[i] else { continue };
-            for j in 0..count {
-                let other = own.iter().position(|o| *o == Some(j));
-                let gain = match other {
-                    _ if j == mine => continue,
-                    Some(other) => {
-                        value(i, j) + value(other, mine) - value(i, mine) - value(other, j)
+    for new in 0..worth.len() {
+        // What is gained when the new object, and then whoever has to move, leaves the last of them at a box.
+        let mut gain: Vec<Option<f32>> = worth[new].clone();
+        let mut before: Vec<Option<usize>> = vec![None; count];
+        let owner = |at: usize| own.iter().position(|o| *o == Some(at));
+        for _ in 0..worth.len() {
+            for from in 0..count {
+                let (Some(so_far), Some(other)) = (gain[from], owner(from)) else { continue };
+                let left = worth[other][from].unwrap_or(0.0);
+                for to in (0..count).filter(|&to| to != from) {
+                    let Some(value) = worth[other][to] else { continue };
+                    let all = so_far + value - left;
+                    if gain[to].is_none_or(|known| all > known + 1e-6) {
+                        (gain[to], before[to]) = (Some(all), Some(from));
                     }
-                    None => value(i, j) - value(i, mine),
-                };
-                if gain > 1e-6 {
-                    own[i] = Some(j);
-                    if let Some(other) = other {
-                        own[other] = Some(mine);
-                    }
-                    better = true;
-                    break;
                 }
             }
         }
-        if !better {
-            return own;
+        let free = (0..count).filter(|&at| owner(at).is_none());
+        let free = free.filter_map(|at| Some((at, gain[at]?)));
+        let Some((mut at, _)) = free.max_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
+        while let Some(from) = before[at] {
+            if let Some(other) = own.iter().position(|o| *o == Some(from)) {
+                own[other] = Some(at);
+            }
+            at = from;
         }
+        own[new] = Some(at);
     }
-}
-
-/// Finds a box for an object, for which others may have to take another one.
-fn place(
-    i: usize,
-    worth: &[Vec<Option<f32>>],
-    own: &mut [Option<usize>],
-    tried: &mut [bool],
-) -> bool {
-    for j in 0..tried.len() {
-        if worth[i][j].is_none() || std::mem::replace(&mut tried[j], true) {
-            continue;
-        }
-        let other = own.iter().position(|o| *o == Some(j));
-        if other.is_none_or(|other| place(other, worth, own, tried)) {
-            own[i] = Some(j);
-            return true;
-        }
-    }
-    false
+    own
 }
 
 #[cfg(test)]

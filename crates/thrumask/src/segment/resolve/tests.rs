@@ -103,7 +103,39 @@ fn everyone_gets_a_box_where_that_can_be() {
     // The first is worth more to both, but only the second can have nothing else.
     let worth = [vec![Some(1.0), Some(0.1)], vec![Some(0.9), None]];
     assert_eq!(share_out(&worth), [Some(1), Some(0)]);
-    let worth = [vec![Some(0.5), Some(0.3), None], vec![Some(0.9), Some(0.1), Some(0.8)]];
+    let worth = [vec![Some(0.5), Some(0.4), None], vec![Some(0.9), Some(0.1), Some(0.85)]];
     assert_eq!(share_out(&worth), [Some(0), Some(2)]);
     assert_eq!(share_out(&[vec![], vec![]]), [None, None]);
+    // Against all ways to share out.
+    for seed in 0..200usize {
+        let value = |i: usize, j: usize| {
+            let drawn = (seed * 7919 + i * 104_729 + j * 1_299_709 + 31) * 2_654_435_761 % 1000;
+            (drawn > 250).then_some(drawn as f32 / 1000.0)
+        };
+        let worth: Vec<Vec<Option<f32>>> =
+            (0..3).map(|i| (0..4).map(|j| value(i, j)).collect()).collect();
+        let mut best = (0, 0.0f32);
+        for code in 0..125 {
+            let picks = [code % 5, code / 5 % 5, code / 25];
+            let own: Vec<(usize, usize)> =
+                picks.into_iter().enumerate().filter(|(_, j)| *j < 4).collect();
+            let apart = own.iter().all(|a| own.iter().all(|b| a.0 == b.0 || a.1 != b.1));
+            let sum: Option<f32> = own.iter().map(|&(i, j)| worth[i][j]).sum();
+            if let (true, Some(sum)) = (apart, sum) {
+                let next = (own.len(), sum);
+                best = if next.0 > best.0 || (next.0 == best.0 && next.1 > best.1) {
+                    next
+                } else {
+                    best
+                };
+            }
+        }
+        let own = share_out(&worth);
+        let given: Vec<f32> =
+            own.iter().enumerate().filter_map(|(i, j)| j.and_then(|j| worth[i][j])).collect();
+        assert!(
+            given.len() == best.0 && (given.iter().sum::<f32>() - best.1).abs() < 1e-4,
+            "{seed}"
+        );
+    }
 }
