@@ -55,6 +55,6 @@ mod tests {
         // A triangle of 4 places around the middle of each two; at an end, what is left of it.
         let small = row(&[8.0, 0.0, 0.0, 0.0], 2);
         assert!((small[0] - 24.0 / 7.0).abs() < 1e-5 && small[1] == 0.0);
-        assert_eq!(row(&[3.0; 12], 5), [3.0; 5]);
+        assert!(row(&[3.0; 12], 5).iter().all(|value| (value - 3.0).abs() < 1e-5));
     }
 }
