@@ -5,7 +5,7 @@
 //! ```
 //!
 //! - [`source`]: which videos there are, and what stands beside them: captions, plans, masks.
-//! - [`slice`]: scene cuts, and windows of frames at the rate of training.
+//! - [`mod@slice`]: scene cuts, and windows of frames at the rate of training.
 //! - [`filter`]: what is too dark, blurred, still or shaky.
 //! - [`masks`]: masks that are given, or found on the first frame and followed by a [`Tracker`]
 //!   ([`SamTracker`]).

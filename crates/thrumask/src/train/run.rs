@@ -141,8 +141,8 @@ pub fn train_configured(
 /// `model.safetensors` (averaged parameters, rewritten at each validation).
 ///
 /// # Errors
-/// What the task's functions give, [`Error::Io`] when the folder cannot be written, and as
-/// [`checkpoint::averaged`].
+/// What the task's functions give, [`Error::Io`] when the folder cannot be written, and
+/// [`thrumask_nn::Error::Weights`] when `run.start` has other parameters than the network.
 pub fn train<T: Task>(
     task: &T,
     config: &TrainConfig,
