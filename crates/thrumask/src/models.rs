@@ -36,6 +36,7 @@ use crate::{
         ColorMasker, DetectThenMask, DinoDetector, NanoSegmenter, NetworkMasker, SamMasks,
         Segmenter, read_segmenter,
     },
+    tracker::SamTracker,
 };
 
 /// The model that turns pixels into latents and back.
@@ -47,19 +48,52 @@ pub const VIDEO: &str = "video";
 /// The model that finds named objects.
 pub const SEGMENTER: &str = "segmenter";
 
-/// The names of all models; files of ours are called so, with `.safetensors`.
+/// The model that follows objects through videos, with which videos are judged; no stage needs it.
+pub const TRACKER: &str = "tracker";
+
+/// The names of all models that the pipeline needs; files of ours are called so, with `.safetensors`.
 pub const NAMES: [&str; 4] = [AUTOENCODER, MOTION, VIDEO, SEGMENTER];
 
-/// The bytes of a model that is built into the program.
+/// Names and bytes of the models that are built into the program.
 macro_rules! embedded {
-    ($name:literal) => {
-        include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../models/nano/",
-            $name,
-            ".safetensors"
-        ))
+    ($($name:literal),+ $(,)?) => {
+        &[$(BuiltIn {
+            name: $name,
+            bytes: include_bytes!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../models/nano/",
+                $name,
+                ".safetensors"
+            )),
+        }),+]
     };
+}
+
+/// A model that is built into the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// Its name, also that of its file here; those of stages with the U-Net begin with `unet-`.
+    pub name: &'static str,
+    /// Its file.
+    pub bytes: &'static [u8],
+}
+
+impl BuiltIn {
+    /// All of them.
+    pub const ALL: &'static [Self] = embedded![
+        "autoencoder",
+        "motion",
+        "video",
+        "segmenter",
+        "tracker",
+        "unet-motion",
+        "unet-video",
+    ];
+
+    /// SHA-256 of its file.
+    pub fn hash(&self) -> String {
+        sha256_hex(self.bytes)
+    }
 }
 
 /// Where models come from. Nothing is read before it is needed.
@@ -87,6 +121,12 @@ impl Models {
     /// The models built into the program.
     pub fn embedded() -> Self {
         Self::default()
+    }
+
+    /// The same, but for stages with this backbone.
+    #[must_use]
+    pub fn with_backbone(self, backbone: BackboneKind) -> Self {
+        Self { backbone, ..self }
     }
 
     /// The models of a folder.
@@ -118,7 +158,9 @@ impl Models {
                 Err(Error::weights(name, format!("expected one of {file} and {own}, got both"))
                     .into())
             }
-            (false, None) if name == SEGMENTER && root.is_dir() => self.built_in(name),
+            (false, None) if [SEGMENTER, TRACKER].contains(&name) && root.is_dir() => {
+                self.built_in(name)
+            }
             (false, None) => {
                 let own =
                     folder_of(root, name).map(|own| format!(" or the folder {}", own.display()));
@@ -130,17 +172,14 @@ impl Models {
     }
 
     fn built_in(&self, name: &str) -> Result<Place> {
-        if self.backbone == BackboneKind::Unet && [MOTION, VIDEO].contains(&name) {
-            let reason = "no U-Net is built in yet: expected a folder of models (--models)";
-            return Err(Error::weights(name, reason).into());
+        let own = match self.backbone {
+            BackboneKind::Unet if [MOTION, VIDEO].contains(&name) => format!("unet-{name}"),
+            _ => name.to_owned(),
+        };
+        match BuiltIn::ALL.iter().find(|model| model.name == own) {
+            Some(model) => Ok(Place::BuiltIn(model.bytes)),
+            None => Err(Error::weights(name, format!("expected one of {NAMES:?}")).into()),
         }
-        Ok(Place::BuiltIn(match name {
-            AUTOENCODER => embedded!("autoencoder"),
-            MOTION => embedded!("motion"),
-            VIDEO => embedded!("video"),
-            SEGMENTER => embedded!("segmenter"),
-            _ => return Err(Error::weights(name, format!("expected one of {NAMES:?}")).into()),
-        }))
     }
 
     /// What a model is called in errors.
@@ -357,6 +396,15 @@ impl Models {
     pub fn nano_segmenter(&self) -> Result<NanoSegmenter> {
         let (what, bytes) = (self.what(SEGMENTER), self.bytes(SEGMENTER)?);
         Ok(NanoSegmenter::new(read_segmenter(&what, &bytes, &self.device.open()?)?))
+    }
+
+    /// The network of this project that follows objects through videos.
+    ///
+    /// # Errors
+    /// As [`Models::bytes`] and [`SamTracker::read`].
+    pub fn tracker(&self) -> Result<SamTracker> {
+        let bytes = self.bytes(TRACKER)?;
+        SamTracker::read(&self.what(TRACKER), &bytes, &self.device.open()?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `thrumask eval`: measures models.
 
+mod adherence;
 mod classifier;
 mod motion;
 mod plan;
@@ -15,6 +16,7 @@ use thrumask::{
     progress::Progress,
     world::Split,
 };
+use thrumask_nn::backbone::BackboneKind;
 
 use crate::{
     options::{DeviceOption, TalkOptions, assignment, start_threads},
@@ -31,6 +33,7 @@ pub struct Eval {
 #[derive(Debug, Subcommand)]
 enum What {
     World(Box<World>),
+    Adherence(adherence::AdherenceOf),
     Classifier(classifier::Classifier),
     Motion(motion::Motion),
     Plan(plan::Plan),
@@ -51,9 +54,12 @@ Examples:
   thrumask eval world --motion train/motion/model.safetensors --parts motion")]
 struct World {
     /// Folder of models to judge (autoencoder.safetensors, motion.safetensors, video.safetensors,
-    /// ti2v.safetensors, segmenter.safetensors; those that are there), in place of the built-in ones.
+    /// ti2v.safetensors, segmenter.safetensors, tracker.safetensors; those that are there), in place of the built-in ones.
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
+    /// Whose built-in stages, where none are named: those of the diffusion transformer or of the U-Net.
+    #[arg(long, default_value_t = Backbones::Dit)]
+    backbone: Backbones,
     /// One autoencoder in place of the others.
     #[arg(long, value_name = "FILE")]
     autoencoder: Option<PathBuf>,
@@ -69,6 +75,9 @@ struct World {
     /// One segmenter in place of the others.
     #[arg(long, value_name = "FILE")]
     segmenter: Option<PathBuf>,
+    /// One tracker in place of the others: finds the objects of videos again (J and F of the tracker).
+    #[arg(long, value_name = "FILE")]
+    tracker: Option<PathBuf>,
     /// Public weights of LPIPS with SqueezeNet (PyTorch checkpoints, or a folder of them): also
     /// measures how different the videos of stage 2 look from the true ones.
     #[arg(long, value_name = "DIR_OR_FILES", value_delimiter = ',')]
@@ -117,6 +126,7 @@ macro_rules! words {
         enum $name { $($word),+ }
 
         impl $name {
+            #[allow(dead_code)]
             const ALL: [Self; [$($text),+].len()] = [$(Self::$word),+];
 
             fn target(self) -> $target {
@@ -138,6 +148,7 @@ words!(Parts => Part {
 words!(Splits => Split {
     Validation = "validation", Test = "test", Compositional = "compositional",
 });
+words!(Backbones => BackboneKind { Dit = "dit", Unet = "unet" });
 words!(Objects => Crowd { Single = "single", Multi = "multi" });
 
 impl Eval {
@@ -145,6 +156,7 @@ impl Eval {
     pub fn run(self) -> Result<()> {
         match self.what {
             What::World(world) => world.run(),
+            What::Adherence(adherence) => adherence.run(),
             What::Classifier(classifier) => classifier.run(),
             What::Motion(motion) => motion.run(),
             What::Plan(plan) => plan.run(),
@@ -206,6 +218,7 @@ impl World {
             ("video", &self.video),
             ("ti2v", &self.ti2v),
             ("segmenter", &self.segmenter),
+            ("tracker", &self.tracker),
         ];
         for (role, file) in named {
             if let Some(file) = file {
@@ -214,8 +227,10 @@ impl World {
         }
         let mut subjects = Subjects::read(&files, &device)?;
         if self.models.is_none() {
-            for role in models::NAMES.iter().filter(|role| !files.contains_key(**role)) {
-                let bytes = models::Models::embedded().bytes(role)?;
+            let models = models::Models::embedded().with_backbone(self.backbone.target());
+            let built_in = models::NAMES.iter().chain([&models::TRACKER]);
+            for role in built_in.filter(|role| !files.contains_key(**role)) {
+                let bytes = models.bytes(role)?;
                 subjects.add(role, &format!("built-in {role}"), &bytes, &device)?;
             }
         }

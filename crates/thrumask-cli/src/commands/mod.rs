@@ -16,7 +16,7 @@ mod world;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use thrumask::models::Models;
+use thrumask::models::BuiltIn;
 
 use crate::terminal;
 
@@ -84,8 +84,8 @@ impl Cli {
 /// The version, and which models are built in.
 fn version() -> Result<()> {
     let mut text = format!("thrumask {}\n", env!("CARGO_PKG_VERSION"));
-    for (name, hash) in Models::embedded().hashes()? {
-        text.push_str(&format!("{name} sha256:{hash}\n"));
+    for model in BuiltIn::ALL {
+        text.push_str(&format!("{} sha256:{}\n", model.name, model.hash()));
     }
     terminal::print(&text)
 }

@@ -3,6 +3,7 @@
 // Helpers of tests and examples may unwrap as the tests themselves do.
 #![allow(clippy::unwrap_used)]
 
+mod adherence;
 mod bad_input;
 mod bench;
 mod common;

@@ -67,9 +67,6 @@ fn the_main_job_runs_on_either_backbone() {
     let flow = "video.schedule.kind=uniform";
     let error = place.fails(1, &animate("d.mp4", &["--backbone", "unet", "--set", flow]));
     assert!(error.contains("expected ddim, euler, dpm_solver or lcm"), "{error}");
-    let error =
-        place.fails(1, &["animate", "in.png", "A car.", "-o", "d.mp4", "--backbone", "unet"]);
-    assert!(error.contains("--models"), "{error}");
     assert!(!place.at("d.mp4").exists());
     // Judged as it is sampled, without being told.
     place.ok(&[
@@ -90,4 +87,36 @@ fn the_main_job_runs_on_either_backbone() {
         "--quiet",
     ]);
     assert!(text("judged/report.json").contains("\"ddim\""));
+}
+
+#[test]
+fn the_main_job_runs_on_the_built_in_u_net() {
+    let place = Place::new();
+    let words = "The red car moves to the right.";
+    let animate = |out: &'static str, more: &[&'static str]| {
+        let args = ["animate", "in.png", words, "--boxes", "1:2,2,12,12", "--backbone", "unet"];
+        [&args[..], &["-o", out, "--quiet"], more].concat()
+    };
+    place.ok(&animate("a.mp4", &["--run", "a.run"]));
+    place.ok(&animate("b.mp4", &["--threads", "1"]));
+    assert!(place.read("a.mp4") == place.read("b.mp4"), "the same seed, the same bytes");
+    let (unet, dit) = (place.read("a.run/run.json"), animate("c.mp4", &["--run", "c.run"]));
+    let dit: Vec<&str> =
+        dit.into_iter().filter(|&word| word != "--backbone" && word != "unet").collect();
+    place.ok(&dit);
+    let models =
+        |run: &[u8]| serde_json::from_slice::<serde_json::Value>(run).unwrap()["weights"].clone();
+    let (unet, dit) = (models(&unet), models(&place.read("c.run/run.json")));
+    for (name, same) in [("motion", false), ("video", false), ("autoencoder", true)] {
+        assert!(
+            unet[name].is_string() && (unet[name] == dit[name]) == same,
+            "{name}: {unet} {dit}"
+        );
+    }
+    let eval = ["eval", "world", "--backbone", "unet", "--scenes", "1", "--parts", "video"];
+    let eval = [&eval[..], &["--splits", "validation", "--objects", "single", "--json", "--quiet"]]
+        .concat();
+    let report: serde_json::Value = serde_json::from_str(&place.ok(&eval).out).unwrap();
+    assert_eq!(report["models"]["video"], unet["video"]);
+    assert_eq!(report["config"]["video"]["schedule"]["kind"], "ddim");
 }

@@ -100,6 +100,18 @@ impl Attention {
         self
     }
 
+    /// A start at which tokens that turn by rotary positions look at their own place and those around it: a
+    /// constant in queries and keys, whose products fall off with the distance, stands out from what they
+    /// say. Without it a network has to find out first that places matter.
+    pub fn looking_around(mut self, init: &Init) -> Self {
+        for map in [&mut self.query, &mut self.key] {
+            let width = map.weight.lazy_shape()[1];
+            map.weight = map.weight.clone().map(|weight| weight * 0.3);
+            map.bias = Some(init.constant([width], 2.5));
+        }
+        self
+    }
+
     /// Queries of tokens.
     fn queries(&self, x: Tensor<3>) -> Tensor<3> {
         normed(self.query_norm.as_ref(), self.query.forward(x))

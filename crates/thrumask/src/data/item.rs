@@ -6,13 +6,13 @@ use thrumask_core::{
 };
 
 use super::{
-    About, MaskOrigin, Measures, MotionMeasure, PrepareConfig, Tracker,
+    About, MaskOrigin, Measures, MotionMeasure, PrepareConfig,
     masks::{Objects, at_frames, prompts_of, squared_picture},
     sample::files,
     slice::{Slicer, Window},
     source::{Item, MasksAt},
 };
-use crate::{Result, plan::Planner, segment::Segmenter};
+use crate::{Result, plan::Planner, segment::Segmenter, tracker::Tracker};
 
 /// SA-V's videos have so many frames a second, and every fourth of them is annotated.
 const SAV_FPS: f64 = 24.0;

@@ -1,29 +1,13 @@
 //! The masks of a clip: given ones at its frames, or found ones followed; which objects count, and what
 //! each is called.
 
-use thrumask_core::{LabelMap, MaskSet, ObjectPrompt, Picture, PromptPlan, Size, Trajectory};
+use thrumask_core::{LabelMap, ObjectPrompt, Picture, PromptPlan, Size, Trajectory};
 
 use super::{config::Framing, config::MaskConfig, slice::Window};
 use crate::{Result, segment::Segmenter};
 
 /// How far the aspects of masks and of their video may be apart, as a ratio.
 const SAME_ASPECT: f64 = 0.02;
-
-/// Follows the objects of a first frame through a clip.
-///
-/// Without one, only videos with masks of their own become samples.
-pub trait Tracker {
-    /// Its name, as written into the record of a preparation.
-    fn name(&self) -> &str;
-
-    /// The objects' masks in every frame, of the frames' size, with as many objects as `first` has. An
-    /// object that is not seen has no pixel.
-    ///
-    /// # Errors
-    /// When frames and masks do not fit together, or cannot be worked on; never because an object is
-    /// lost.
-    fn track(&self, frames: &[Picture], first: &MaskSet, fps: f32) -> Result<Trajectory>;
-}
 
 /// Object ids in each frame of a clip, and what each object is called.
 #[derive(Debug, Clone, PartialEq)]
@@ -262,7 +246,7 @@ mod tests {
             let width = picture.size().width;
             let ids = (0..picture.size().area()).map(|i| if i % width < width / 2 { 1 } else { 2 });
             let labels = LabelMap::new(picture.size(), ids.collect())?;
-            let masks = MaskSet::new(labels, plan.objects.len())?;
+            let masks = thrumask_core::MaskSet::new(labels, plan.objects.len())?;
             Ok(Segmentation { masks, scores: vec![1.0; 2], notes: Vec::new() })
         }
     }

@@ -7,8 +7,7 @@
 //! - [`source`]: which videos there are, and what stands beside them: captions, plans, masks.
 //! - [`mod@slice`]: scene cuts, and windows of frames at the rate of training.
 //! - [`filter`]: what is too dark, blurred, still or shaky.
-//! - [`masks`]: masks that are given, or found on the first frame and followed by a [`Tracker`]
-//!   ([`SamTracker`]).
+//! - [`masks`]: masks that are given, or found on the first frame and followed by a [`crate::tracker::Tracker`].
 //! - [`prepare()`]: all of it, in any number of processes that can be killed; [`report`] says what came of it.
 //! - [`shards`]: tars in the layout of WebDataset, read by the trainers; [`inspect`] looks into one.
 //!
@@ -35,8 +34,7 @@ mod tests;
 pub use config::{CutConfig, FilterConfig, Framing, MaskConfig, PrepareConfig};
 pub use filter::{FrameDifference, Measures, MotionMeasure};
 pub use item::{Reason, Rejected, Tools};
-pub use masks::Tracker;
-pub use networks::{FlowLength, SamTracker};
+pub use networks::FlowLength;
 pub use prepare::{Job, Part, Summary, prepare};
 pub use sample::{About, MaskOrigin};
 pub use shards::{DataConfig, Shards};

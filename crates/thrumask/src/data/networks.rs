@@ -1,83 +1,17 @@
-//! Public networks in the preparation: SAM 2 follows objects, RAFT measures motion.
+//! Public networks in the preparation: RAFT measures motion.
 
 use std::path::Path;
 
 use burn::tensor::Device;
-use thrumask_core::{Clip, Fingerprint, MaskSet, Picture, Trajectory, fsio};
-use thrumask_nn::{
-    perception::{
-        raft::{LEAST_SIDE, Raft},
-        sam2::{
-            Sam2Config,
-            video::{Direction, Propagation, Sam2Video, VideoSession},
-        },
-    },
-    weights::Checkpoint,
-};
+use thrumask_core::{Clip, Picture};
+use thrumask_nn::perception::raft::{LEAST_SIDE, Raft};
 
-use super::{FilterConfig, MotionMeasure, Tracker};
+use super::{FilterConfig, MotionMeasure};
 use crate::{
     Result,
     eval::displacement::{DisplacementConfig, mean_magnitude},
-    hub::{Checksum, checksum},
-    model::folders::CONFIG,
+    hub::named_weights,
 };
-
-/// The longest description of a network, in bytes.
-const MAX_CONFIG: u64 = 1 << 20;
-
-/// Follows objects with SAM 2.
-#[derive(Debug)]
-pub struct SamTracker {
-    network: Sam2Video,
-    name: String,
-}
-
-impl SamTracker {
-    /// The network of a folder in transformers' layout or of an original file, which is told by its tensors.
-    ///
-    /// # Errors
-    /// When description or weights cannot be read, or do not fit each other.
-    pub fn open(path: &Path, device: &Device) -> Result<Self> {
-        let (what, weights) = (path.display().to_string(), Checkpoint::open(path)?);
-        let described = path.join(CONFIG);
-        let config = match described.is_file() {
-            true => {
-                Sam2Config::from_transformers(&fsio::read_text_limited(described, MAX_CONFIG)?)?
-            }
-            false => Sam2Config::of_public(&what, &weights)?,
-        };
-        let network = Sam2Video::load(&what, &weights, &config, device)?;
-        Ok(Self { network, name: named("sam 2", weights.files())? })
-    }
-}
-
-impl Tracker for SamTracker {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn track(&self, frames: &[Picture], first: &MaskSet, fps: f32) -> Result<Trajectory> {
-        let labels = &first.labels;
-        let size = labels.size();
-        let mut session = VideoSession::new(frames.len(), size);
-        for id in labels.ids_present() {
-            let mask = labels.ids().iter().map(|&other| other == id).collect();
-            session.set_mask(id, 0, mask)?;
-        }
-        let mut found = Vec::with_capacity(frames.len());
-        let way = Propagation { from: 0, direction: Direction::Forward, most: None };
-        self.network.propagate(&mut session, frames, way, &mut |masks| {
-            found.push(masks.labels(size));
-            Ok(())
-        })?;
-        // What was given is better than what the network makes of it.
-        if let Some(given) = found.first_mut() {
-            given.clone_from(labels);
-        }
-        Ok(Trajectory::new(found, first.objects, fps)?)
-    }
-}
 
 /// The mean length of the optical flow from frame to frame, as a share of the frame's shorter side.
 #[derive(Debug)]
@@ -92,7 +26,10 @@ impl FlowLength {
     /// # Errors
     /// As [`Raft::open`].
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
-        Ok(Self { network: Raft::open(path, device)?, name: named("raft", std::iter::once(path))? })
+        Ok(Self {
+            network: Raft::open(path, device)?,
+            name: named_weights("raft", std::iter::once(path))?,
+        })
     }
 }
 
@@ -118,18 +55,9 @@ impl MotionMeasure for FlowLength {
     }
 }
 
-/// A network's name with what tells its weights from others.
-fn named<'a>(kind: &str, files: impl Iterator<Item = &'a Path>) -> Result<String> {
-    let mut sums = Fingerprint::new("weights");
-    for path in files {
-        sums = sums.text("file", checksum(path, Checksum::Sha256, &mut |_| Ok(()))?);
-    }
-    Ok(format!("{kind} {}", &sums.finish()[..16]))
-}
-
 #[cfg(test)]
 mod tests {
-    use thrumask_core::{LabelMap, Size};
+    use thrumask_core::Size;
     use thrumask_nn::{layers::Init, perception::raft::RaftConfig};
 
     use super::*;
@@ -137,34 +65,6 @@ mod tests {
     fn picture(size: Size, shift: usize) -> Picture {
         let level = |i: usize| (((i + 3 * shift) * 7919) % 251) as u8;
         Picture::new(size, (0..size.area() * 3).map(level).collect()).unwrap()
-    }
-
-    #[test]
-    fn all_objects_are_followed_from_the_masks_that_were_given() {
-        let mut init = Init::new(3, &Device::flex());
-        let network = Sam2Video::new(&mut init, &Sam2Config::test()).unwrap();
-        let tracker = SamTracker { network, name: "sam 2".into() };
-        let size = Size::new(40, 24);
-        let ids = (0..size.area()).map(|i| match (i % 40, i / 40) {
-            (2..10, 3..12) => 1,
-            (20..30, 8..20) => 3,
-            _ => 0,
-        });
-        let first = MaskSet::new(LabelMap::new(size, ids.collect()).unwrap(), 3).unwrap();
-        let frames: Vec<Picture> = (0..4).map(|t| picture(size, t)).collect();
-        let found = tracker.track(&frames, &first, 6.0).unwrap();
-        assert_eq!((found.frames().len(), found.objects(), found.fps()), (4, 3, 6.0));
-        assert_eq!(found.frames()[0], first.labels);
-        assert!(found.frames().iter().all(|f| f.size() == size && f.area_of(2) == 0));
-        // An object does not depend on the others, but for pixels that both ask for.
-        let alone = (0..size.area()).map(|i| u8::from(first.labels.ids()[i] == 1));
-        let alone = MaskSet::new(LabelMap::new(size, alone.collect()).unwrap(), 3).unwrap();
-        let alone = tracker.track(&frames, &alone, 6.0).unwrap();
-        for (with, without) in found.frames().iter().zip(alone.frames()) {
-            let pairs = with.ids().iter().zip(without.ids());
-            assert!(pairs.clone().all(|(&with, &without)| with != 1 || without == 1));
-        }
-        assert!(tracker.track(&frames[..0], &first, 6.0).is_err());
     }
 
     #[test]

@@ -7,7 +7,6 @@ use thrumask_core::{LabelMap, MaskSet, Picture, PromptPlan, Size, Trajectory, fs
 use super::{
     config::PrepareConfig,
     item::{Reason, Tools},
-    masks::Tracker,
     prepare::{Job, Part, Summary, prepare},
     sample::MaskOrigin,
     shards::{DataConfig, Shards},
@@ -18,6 +17,7 @@ use crate::{
     plan::RulePlanner,
     progress::{Progress, Silent},
     segment::{Segmentation, Segmenter},
+    tracker::Tracker,
     world::{self, Split, WorldConfig},
 };
 

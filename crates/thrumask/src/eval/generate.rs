@@ -10,9 +10,10 @@ use thrumask_nn::{
 
 use super::{
     EvalConfig,
-    cases::{Case, static_picture},
+    cases::Case,
     report::{Candidate, Part},
     subjects::Subjects,
+    watch::{Watched, watch},
     words,
 };
 use crate::{
@@ -71,8 +72,8 @@ pub struct Made {
     pub video: Option<Drawn>,
     /// The model without a trajectory.
     pub ti2v: Option<Drawn>,
-    /// LPIPS of the videos of stage 2 and of what they are compared with.
-    pub lpips: BTreeMap<Candidate, f32>,
+    /// What networks see in the videos.
+    pub watched: BTreeMap<(Part, Candidate), Watched>,
     /// The chain from true first masks.
     pub chain: Option<Chain>,
     /// The chain from masks that the segmenter found.
@@ -153,28 +154,7 @@ pub fn make<'a>(
             all.iter_mut().zip(chains).for_each(|(made, chain)| made.found_chain = Some(chain));
         }
     }
-    if let (Some(lpips), true) = (&subjects.lpips, wants(Part::Video)) {
-        for (made, case) in all.iter_mut().zip(cases) {
-            maker.progress.step("LPIPS", 0, 1)?;
-            let truth = &case.truth.clip.frames()[1..];
-            let still = static_picture(&case.truth)?.0;
-            let drawn = |drawn: &Option<Drawn>| drawn.as_ref().map(|d| d.clip.clone());
-            let clips = [
-                (Candidate::Truth, Some(case.truth.clip.clone())),
-                (Candidate::StaticPicture, Some(still)),
-                (Candidate::RandomMotion, Some(case.random.0.clone())),
-                (Candidate::Autoencoder, drawn(&made.rebuilt)),
-                (Candidate::Model, drawn(&made.video)),
-                (Candidate::Ti2v, drawn(&made.ti2v)),
-            ];
-            for (candidate, clip) in clips {
-                let Some(clip) = clip else { continue };
-                let distances = lpips.distances(&clip.frames()[1..], truth)?;
-                let mean = distances.iter().sum::<f32>() / distances.len().max(1) as f32;
-                made.lpips.insert(candidate, mean);
-            }
-        }
-    }
+    watch(subjects, cases, &mut all, config, progress)?;
     Ok(all)
 }
 

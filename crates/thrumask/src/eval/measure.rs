@@ -50,6 +50,10 @@ measures! {
     J = "J",
     /// Boundary accuracy against the trajectory that the video was made for.
     F = "F",
+    /// Region similarity with that trajectory of the masks that a tracker finds.
+    TrackedJ = "J (tracker)",
+    /// Boundary accuracy against that trajectory of the masks that a tracker finds.
+    TrackedF = "F (tracker)",
     /// Signal-to-noise ratio of the network's own frame 0 to the given picture, in decibels.
     FirstPsnr = "first frame dB",
     /// Structural similarity of the network's own frame 0 to the given picture.
@@ -95,6 +99,15 @@ measures! {
 pub const SPECK: f32 = 0.0005;
 /// An object of less than this share of the picture is not seen; the rule's own limit.
 pub const SEEN: f32 = 0.0012;
+
+/// How the objects of a video are found again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundBy {
+    /// By their looks on the first frame and the known background; see [`super::resegment`].
+    Looks,
+    /// By a network that follows them; see [`crate::tracker`].
+    Tracker,
+}
 
 /// The scores of one scene.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -151,13 +164,17 @@ impl Scores {
     }
 
     /// Scores how well masks found in a video follow the trajectory that it was made for.
-    pub fn adherence(&mut self, found: &Trajectory, trajectory: &Trajectory) {
+    pub fn adherence(&mut self, found: &Trajectory, trajectory: &Trajectory, by: FoundBy) {
         let tolerance = boundary_tolerance(found.size());
+        let (region, boundary) = match by {
+            FoundBy::Looks => (Measure::J, Measure::F),
+            FoundBy::Tracker => (Measure::TrackedJ, Measure::TrackedF),
+        };
         for id in 1..=trajectory.objects() as u8 {
-            self.add_some(Measure::J, mean_region(found, trajectory, id));
+            self.add_some(region, mean_region(found, trajectory, id));
             let pairs = found.frames().iter().zip(trajectory.frames()).skip(1);
             let f = mean(pairs.filter_map(|(a, b)| boundary_f(a, b, id, tolerance)));
-            self.add_some(Measure::F, f);
+            self.add_some(boundary, f);
         }
     }
 
@@ -301,7 +318,7 @@ mod tests {
         let mut scores = Scores::default();
         for truth in samples(12) {
             scores.masks(&truth.masks, &truth);
-            scores.adherence(&truth.masks, &truth.masks);
+            scores.adherence(&truth.masks, &truth.masks, FoundBy::Looks);
             scores.palette(&truth.masks.to_clip().unwrap(), truth.objects.len());
             scores.segmentation(&truth.masks.frames()[0], &truth);
             scores.pictures(&truth.clip, &truth.masks, &truth);
@@ -342,7 +359,7 @@ mod tests {
             let none = Trajectory::new(frames, truth.objects.len(), 8.0).unwrap();
             let mut scores = Scores::default();
             scores.masks(&none, &truth);
-            scores.adherence(&none, &truth.masks);
+            scores.adherence(&none, &truth.masks, FoundBy::Looks);
             scores.segmentation(&empty, &truth);
             scores.pictures(&truth.clip, &none, &truth);
             use Measure::*;

@@ -5,14 +5,16 @@
 //! trajectories. What each figure means is said at [`Measure`]; `docs/evaluation.md` tells how to
 //! read them.
 //!
-//! - [`cases`]: the scenes and the baselines; `generate`: what the models make of them.
+//! - [`cases`]: the scenes and the baselines; `generate`: what the models make of them; `watch`: what
+//!   networks see in that.
 //! - [`resegment`]: finds objects again in videos; [`metrics`]: measures of masks and pictures.
 //! - [`measure`], `score`: a scene's scores; [`bootstrap`]: intervals.
-//! - [`displacement`]: how much moves in any video.
+//! - [`displacement`]: how much moves in any video; [`adherence`]: how well any follows a trajectory.
 //! - [`plans`]: planners against plans written by hand.
 //! - [`words`]: the same scenes in opposite words, and in those of people.
 //! - [`report`], [`sheets`], [`worst`]: what a person reads and looks at.
 
+pub mod adherence;
 pub mod bootstrap;
 pub mod cases;
 pub mod classifier;
@@ -29,6 +31,7 @@ pub mod sheets;
 mod subjects;
 #[cfg(test)]
 mod tests;
+mod watch;
 pub mod words;
 pub mod worst;
 

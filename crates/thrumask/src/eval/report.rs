@@ -68,10 +68,13 @@ impl Part {
             Self::Segmenter => &[Iou, Half, RightObject],
             Self::Motion => &[Actions, Iou, Half, Pieces, Steady, Valid],
             Self::Words => &[Followed, FollowedInView, Named, Actions, Iou, Half],
-            Self::Video => {
-                &[Actions, J, F, Half, Appearance, FirstPsnr, FirstSsim, SecondPsnr, Psnr, Lpips]
+            Self::Video => &[
+                Actions, J, F, TrackedJ, TrackedF, Half, Appearance, FirstPsnr, FirstSsim,
+                SecondPsnr, Psnr, Lpips,
+            ],
+            Self::Chained => {
+                &[Actions, Iou, Half, J, F, TrackedJ, TrackedF, Appearance, Psnr, Plan]
             }
-            Self::Chained => &[Actions, Iou, Half, J, F, Appearance, Psnr, Plan],
         }
     }
 }

@@ -7,7 +7,7 @@ use thrumask_core::{Clip, Picture, Result, Trajectory, trajectory::colored};
 use super::{
     cases::{Case, static_picture},
     generate::{Chain, Drawn, Made, Paraphrased},
-    measure::{Measure, Scores},
+    measure::{FoundBy, Measure, Scores},
     report::{Candidate, Part, SceneScores},
     sheets::{Exhibit, Strip},
 };
@@ -104,11 +104,6 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
         ));
         strips.push(masks_strip(Some(Part::Video), "masks found in it", &found));
     }
-    for (&candidate, &value) in &made.lpips {
-        if let Some(scores) = table.get_mut(&(Part::Video, candidate)) {
-            scores.add(Measure::Lpips, value);
-        }
-    }
     let chains = [
         (Candidate::Model, &made.chain, "chain"),
         (Candidate::FoundMasks, &made.found_chain, "chain, found masks"),
@@ -126,6 +121,21 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
                 ));
             }
             strips.push(video_strip(Some(Part::Chained), &told(name, case, &found), clip));
+        }
+    }
+    for (&(part, candidate), watched) in &made.watched {
+        let Some(scores) = table.get_mut(&(part, candidate)) else { continue };
+        if let Some(distance) = watched.lpips {
+            scores.add(Measure::Lpips, distance);
+        }
+        if let Some(tracked) = &watched.tracked {
+            let chain =
+                if candidate == Candidate::FoundMasks { &made.found_chain } else { &made.chain };
+            let follows = match (part, chain) {
+                (Part::Chained, Some(chain)) => &chain.trajectory,
+                _ => &truth.masks,
+            };
+            scores.adherence(tracked, follows, FoundBy::Tracker);
         }
     }
     let exhibit = Exhibit { caption: truth.plan.caption.clone(), strips };
@@ -198,7 +208,7 @@ impl Judged<'_> {
         let found = self.case.resegmenter.masks(clip)?;
         let mut scores = Scores::default();
         scores.masks(&found, &self.case.truth);
-        scores.adherence(&found, trajectory);
+        scores.adherence(&found, trajectory, FoundBy::Looks);
         scores.pictures(clip, &found, &self.case.truth);
         if let Some(own) = own_first {
             scores.first_frame(own, &self.case.truth.clip.frames()[0]);
@@ -210,7 +220,7 @@ impl Judged<'_> {
     fn known(&self, clip: &Clip, found: &Trajectory) -> Scores {
         let mut scores = Scores::default();
         scores.masks(found, &self.case.truth);
-        scores.adherence(found, &self.case.truth.masks);
+        scores.adherence(found, &self.case.truth.masks, FoundBy::Looks);
         scores.pictures(clip, found, &self.case.truth);
         scores
     }

@@ -20,10 +20,11 @@ use crate::{
         read_stage,
     },
     segment::{NanoSegmenter, Segmenter, read_segmenter},
+    tracker::SamTracker,
 };
 
 /// What a model is for, by the names of the files in a folder of models (`motion.safetensors`).
-pub const ROLES: [&str; 5] = ["autoencoder", "motion", "video", "ti2v", "segmenter"];
+pub const ROLES: [&str; 6] = ["autoencoder", "motion", "video", "ti2v", "segmenter", "tracker"];
 
 /// The models that are judged; a part without its model is left out.
 #[derive(Default)]
@@ -40,6 +41,8 @@ pub struct Subjects {
     pub segmenter: Option<Box<dyn Segmenter>>,
     /// Compares videos with the true ones as a network sees them.
     pub lpips: Option<Lpips>,
+    /// Finds the objects of videos again.
+    pub tracker: Option<SamTracker>,
     /// SHA-256 of each model's file.
     pub hashes: BTreeMap<String, String>,
 }
@@ -80,6 +83,7 @@ impl Subjects {
                 let model = read_segmenter(what, bytes, device)?;
                 self.segmenter = Some(Box::new(NanoSegmenter::new(model)));
             }
+            "tracker" => self.tracker = Some(SamTracker::read(what, bytes, device)?),
             _ => {
                 let reason = format!("expected one of {ROLES:?}, got {role:?}");
                 return Err(Error::invalid("role of a model", reason).into());

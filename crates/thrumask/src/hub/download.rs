@@ -8,6 +8,7 @@ use std::{
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use thrumask_core::Fingerprint;
 
 use super::{
     Hub, Repo,
@@ -70,6 +71,21 @@ pub fn checksum(
         Checksum::Sha256 => hex(&sha256.finalize()),
         Checksum::Git => hex(&git.finalize()),
     })
+}
+
+/// A network's name with what tells its weights from others: a part of the check sums' check sum.
+///
+/// # Errors
+/// As [`checksum`].
+pub(crate) fn named_weights<'a>(
+    kind: &str,
+    files: impl Iterator<Item = &'a Path>,
+) -> Result<String> {
+    let mut sums = Fingerprint::new("weights");
+    for path in files {
+        sums = sums.text("file", checksum(path, Checksum::Sha256, &mut |_| Ok(()))?);
+    }
+    Ok(format!("{kind} {}", &sums.finish()[..16]))
 }
 
 impl Hub {

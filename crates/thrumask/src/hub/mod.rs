@@ -23,6 +23,7 @@ use serde::Serialize;
 
 pub use assemble::Assembly;
 pub use cache::{Cache, Repo, files_below, is_commit};
+pub(crate) use download::named_weights;
 pub use download::{Checksum, checksum};
 pub use fresh::{Component, Fresh};
 pub use known::{Known, known};

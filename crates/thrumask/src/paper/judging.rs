@@ -19,7 +19,7 @@ use crate::{
         cases::{Case, Selection, static_picture},
         classifier::{Classifier, Look},
         generate::{self, Drawn, Made},
-        measure::Scores,
+        measure::{FoundBy, Scores},
         sheets::{self, Exhibit, Strip},
     },
     model::{
@@ -232,8 +232,10 @@ impl Models {
             scores.masks(masks, &case.truth);
             scores.displacement(masks);
             match part {
-                Part::Video => scores.adherence(masks, &case.truth.masks),
-                _ => video.trajectory.iter().for_each(|t| scores.adherence(masks, t)),
+                Part::Video => scores.adherence(masks, &case.truth.masks, FoundBy::Looks),
+                _ => {
+                    video.trajectory.iter().for_each(|t| scores.adherence(masks, t, FoundBy::Looks))
+                }
             }
             scores.pictures(&video.clip, masks, &case.truth);
             if let Some(own) = &video.own_first {

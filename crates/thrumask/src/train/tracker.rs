@@ -7,7 +7,7 @@ use burn::{
     module::Module,
     tensor::{Device, Tensor, TensorData},
 };
-use thrumask_core::{Error, LabelMap, Picture, Size, trajectory::colored};
+use thrumask_core::{Error, LabelMap, MaskSet, Picture, Size, trajectory::colored};
 use thrumask_nn::{
     layers::Init,
     perception::sam2::{
@@ -19,7 +19,7 @@ use thrumask_nn::{
 use super::{RunConfig, Task, TrackerTraining, TrainConfig, batches::made, draw::Draw};
 use crate::{
     Result,
-    tracker::Tracker,
+    tracker::{SamTracker, Tracker},
     world::{self, Split, WorldConfig},
 };
 
@@ -254,13 +254,14 @@ impl Task for TrackerTask {
     }
 
     fn validate(&self, network: &Sam2Video) -> Result<(BTreeMap<String, f64>, Picture)> {
-        let tracker = Tracker::new(network.clone());
+        let tracker = SamTracker::new(network.clone(), "validated");
         let mut scores = Vec::new();
         let mut shown = Vec::new();
         for index in 0..self.run.validation_samples as u64 {
             let sample = world::sample(&self.world, Split::Validation, index)?;
             let truth = sample.masks.frames();
-            let found = tracker.follow(&sample.clip, &truth[0])?;
+            let first = MaskSet::new(truth[0].clone(), sample.masks.objects())?;
+            let found = tracker.track(sample.clip.frames(), &first, sample.clip.fps())?;
             scores.extend(overlaps(truth, found.frames()));
             if index < SHOWN as u64 {
                 let (last, step) = (truth.len() - 1, SHOWN_FRAMES - 1);
@@ -283,7 +284,7 @@ impl Task for TrackerTask {
     }
 
     fn export(&self, network: Sam2Video) -> Result<Vec<u8>> {
-        Tracker::new(network.no_grad()).write()
+        SamTracker::new(network.no_grad(), "trained").write()
     }
 }
 

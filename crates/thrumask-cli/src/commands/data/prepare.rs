@@ -7,11 +7,12 @@ use clap::Args;
 use serde_json::json;
 use thrumask::{
     data::{
-        FlowLength, FrameDifference, Job, MotionMeasure, Part, PrepareConfig, SamTracker, Summary,
-        Tools, Tracker, prepare,
+        FlowLength, FrameDifference, Job, MotionMeasure, Part, PrepareConfig, Summary, Tools,
+        prepare,
     },
     models::Models,
     plan::RulePlanner,
+    tracker::{SamTracker, Tracker},
 };
 
 use crate::{

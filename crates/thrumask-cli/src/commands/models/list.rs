@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::json;
 use thrumask::{
     hub::{Repo, cache_from_env, known},
-    models::{self, Models},
+    models::BuiltIn,
 };
 
 use super::size;
@@ -22,19 +22,13 @@ pub struct List {
 impl List {
     /// Does it.
     pub fn run(self) -> Result<()> {
-        let models = Models::embedded();
-        let hashes = models.hashes()?;
-        let mut built_in = Vec::new();
-        for name in models::NAMES {
-            built_in.push((name, models.bytes(name)?.len() as u64, hashes.get(name)));
-        }
         let (known, cache) = (known()?, cache_from_env()?);
         let cached = cache.repos()?;
         let commit = |repo: &Repo, revision: &str| cache.commit(repo, revision);
         if self.json {
-            let built_in = built_in
-                .iter()
-                .map(|(name, bytes, hash)| json!({"name": name, "bytes": bytes, "sha256": hash}));
+            let built_in = BuiltIn::ALL.iter().map(|model| {
+                json!({"name": model.name, "bytes": model.bytes.len(), "sha256": model.hash()})
+            });
             let mut named = Vec::new();
             for model in &known {
                 let mut value = serde_json::to_value(model)?;
@@ -53,8 +47,8 @@ impl List {
             }));
         }
         let mut text = String::from("Built in:\n");
-        for (name, bytes, _) in &built_in {
-            text.push_str(&format!("  {name:20} {:>9}\n", size(*bytes)));
+        for BuiltIn { name, bytes } in BuiltIn::ALL {
+            text.push_str(&format!("  {name:20} {:>9}\n", size(bytes.len() as u64)));
         }
         text.push_str("\nKnown by name (`thrumask models pull NAME`):\n");
         for model in &known {

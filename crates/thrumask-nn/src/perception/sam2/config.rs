@@ -267,6 +267,8 @@ impl Sam2Config {
             memory_attention: MemoryAttentionConfig {
                 layers: 2,
                 hidden: 128,
+                // Maps of 8 × 8 places: no need for angles that turn once in 60,000.
+                rope_theta: 100.0,
                 ..full.memory_attention
             },
             memory_encoder: MemoryEncoderConfig {

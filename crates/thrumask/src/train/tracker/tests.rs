@@ -59,12 +59,12 @@ fn it_learns_and_goes_on_to_the_same_bytes() {
         assert!(read(&whole) == read(&cut), "{name}");
     }
     let bytes = std::fs::read(cut.join("model.safetensors")).unwrap();
-    let tracker = Tracker::read("trained", &bytes, &Device::flex()).unwrap();
+    let tracker = SamTracker::read("trained", &bytes, &Device::flex()).unwrap();
     let sample = world::sample(&config.world, Split::Test, 1).unwrap();
-    let found = tracker.follow(&sample.clip, &sample.masks.frames()[0]).unwrap();
-    assert_eq!(found.frames().len(), 8);
+    let first = MaskSet::new(sample.masks.frames()[0].clone(), 3).unwrap();
+    let found = tracker.track(sample.clip.frames(), &first, 8.0).unwrap();
+    assert_eq!((found.frames().len(), found.objects()), (8, 3));
     assert_eq!(found.frames()[0], sample.masks.frames()[0]);
-    assert!(tracker.follow(&sample.clip, &LabelMap::empty(Size::new(2, 2))).is_err());
 }
 
 #[test]

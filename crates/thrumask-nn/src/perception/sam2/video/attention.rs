@@ -65,7 +65,8 @@ impl MemoryAttention {
             among_norm: LayerNorm::new(init, width),
             among: Attention::through(init, width, inner, sizes.heads),
             memory_norm: LayerNorm::new(init, width),
-            memory: Attention::through_to(init, width, channels, inner, sizes.heads),
+            memory: Attention::through_to(init, width, channels, inner, sizes.heads)
+                .looking_around(init),
             mlp_norm: LayerNorm::new(init, width),
             mlp: Perceptron::new(init, [width, sizes.hidden, width], 2),
         };
