@@ -18,6 +18,7 @@ mod interruption;
 mod llm;
 mod models;
 mod objects;
+mod seeing;
 mod stages;
 mod training;
 mod unet;

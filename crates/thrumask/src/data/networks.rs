@@ -3,16 +3,10 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use thrumask_core::{Clip, Fingerprint, MaskSet, Picture, Trajectory, fsio};
-use thrumask_nn::{
-    perception::{
-        raft::{LEAST_SIDE, Raft},
-        sam2::{
-            Sam2Config,
-            video::{Direction, Propagation, Sam2Video, VideoSession},
-        },
-    },
-    weights::Checkpoint,
+use thrumask_core::{Clip, Fingerprint, MaskSet, Picture, Trajectory};
+use thrumask_nn::perception::{
+    raft::{LEAST_SIDE, Raft},
+    sam2::video::{Direction, Propagation, Sam2Video, VideoSession},
 };
 
 use super::{FilterConfig, MotionMeasure, Tracker};
@@ -20,11 +14,8 @@ use crate::{
     Result,
     eval::displacement::{DisplacementConfig, mean_magnitude},
     hub::{Checksum, checksum},
-    model::folders::CONFIG,
+    model::folders,
 };
-
-/// The longest description of a network, in bytes.
-const MAX_CONFIG: u64 = 1 << 20;
 
 /// Follows objects with SAM 2.
 #[derive(Debug)]
@@ -39,15 +30,8 @@ impl SamTracker {
     /// # Errors
     /// When description or weights cannot be read, or do not fit each other.
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
-        let (what, weights) = (path.display().to_string(), Checkpoint::open(path)?);
-        let described = path.join(CONFIG);
-        let config = match described.is_file() {
-            true => {
-                Sam2Config::from_transformers(&fsio::read_text_limited(described, MAX_CONFIG)?)?
-            }
-            false => Sam2Config::of_public(&what, &weights)?,
-        };
-        let network = Sam2Video::load(&what, &weights, &config, device)?;
+        let (weights, config) = folders::open_sam2(path)?;
+        let network = Sam2Video::load(&path.display().to_string(), &weights, &config, device)?;
         Ok(Self { network, name: named("sam 2", weights.files())? })
     }
 }
@@ -130,7 +114,10 @@ fn named<'a>(kind: &str, files: impl Iterator<Item = &'a Path>) -> Result<String
 #[cfg(test)]
 mod tests {
     use thrumask_core::{LabelMap, Size};
-    use thrumask_nn::{layers::Init, perception::raft::RaftConfig};
+    use thrumask_nn::{
+        layers::Init,
+        perception::{raft::RaftConfig, sam2::Sam2Config},
+    };
 
     use super::*;
 

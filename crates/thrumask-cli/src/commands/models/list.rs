@@ -1,11 +1,13 @@
 //! `thrumask models list`.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use thrumask::{
     hub::{Repo, cache_from_env, known},
-    models::{self, Models},
+    models::{Models, Source},
 };
 
 use super::size;
@@ -14,27 +16,52 @@ use crate::terminal;
 /// List the models that are built in, known by a short name, or in the cache.
 #[derive(Debug, Args)]
 pub struct List {
+    /// List what a run with this folder of models uses instead: what is taken from it, and what is built in.
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
     /// Print the list as JSON.
     #[arg(long)]
     json: bool,
 }
 
+/// A model of a run as JSON.
+fn described(source: &Source) -> Value {
+    json!({
+        "name": source.name,
+        "path": source.path,
+        "bytes": source.bytes,
+        "sha256": source.sha256,
+    })
+}
+
+/// The models of runs with a folder.
+fn list_folder(folder: PathBuf, json: bool) -> Result<()> {
+    let sources = Models::in_folder(folder).sources()?;
+    if json {
+        let models: Vec<Value> = sources.iter().map(described).collect();
+        return terminal::print_json(&json!({"models": models}));
+    }
+    let line = |source: &Source| {
+        let from = match &source.path {
+            Some(path) => path.display().to_string(),
+            None => "built in".into(),
+        };
+        format!("  {:20} {:>9}  {from}\n", source.name, size(source.bytes))
+    };
+    terminal::print(&sources.iter().map(line).collect::<String>())
+}
+
 impl List {
     /// Does it.
     pub fn run(self) -> Result<()> {
-        let models = Models::embedded();
-        let hashes = models.hashes()?;
-        let mut built_in = Vec::new();
-        for name in models::NAMES {
-            built_in.push((name, models.bytes(name)?.len() as u64, hashes.get(name)));
+        if let Some(folder) = self.models {
+            return list_folder(folder, self.json);
         }
+        let built_in = Models::embedded().sources()?;
         let (known, cache) = (known()?, cache_from_env()?);
         let cached = cache.repos()?;
         let commit = |repo: &Repo, revision: &str| cache.commit(repo, revision);
         if self.json {
-            let built_in = built_in
-                .iter()
-                .map(|(name, bytes, hash)| json!({"name": name, "bytes": bytes, "sha256": hash}));
             let mut named = Vec::new();
             for model in &known {
                 let mut value = serde_json::to_value(model)?;
@@ -46,14 +73,14 @@ impl List {
                 json!({"repo": repo.name(), "main": main, "bytes": cache.bytes(repo)})
             });
             return terminal::print_json(&json!({
-                "built_in": built_in.collect::<Vec<_>>(),
+                "built_in": built_in.iter().map(described).collect::<Vec<_>>(),
                 "known": named,
                 "cache": cache.root(),
                 "cached": cached.collect::<Vec<_>>(),
             }));
         }
         let mut text = String::from("Built in:\n");
-        for (name, bytes, _) in &built_in {
+        for Source { name, bytes, .. } in &built_in {
             text.push_str(&format!("  {name:20} {:>9}\n", size(*bytes)));
         }
         text.push_str("\nKnown by name (`thrumask models pull NAME`):\n");
