@@ -26,6 +26,10 @@ pub struct GivenMasks {
     /// Points on objects (or beside, with a 0): "1:x,y;1:x,y,0;2:...".
     #[arg(long, value_parser = points)]
     points: Option<Points>,
+    /// A SAM 2.1 that cuts objects out of boxes and points, in place of colour: a folder as transformers has it, or
+    /// a file of its authors (sam2.1_hiera_tiny.pt) [default: sam2/ of --models, if it has one].
+    #[arg(long, value_name = "FILE|DIR")]
+    masker: Option<String>,
 }
 
 /// Boxes by object id. (Types of their own, so that the parser does not take them for lists.)
@@ -48,6 +52,7 @@ impl GivenMasks {
             ("given.masks", self.masks.as_ref().map(absolute)),
             ("given.boxes", self.boxes.as_ref().map(|b| json!(b))),
             ("given.points", self.points.as_ref().map(|p| json!(p))),
+            ("masker", self.masker.as_ref().map(absolute)),
         ])
     }
 }
@@ -164,7 +169,8 @@ pub struct SettingOptions {
     #[arg(long, value_name = "TYPE", value_parser = ["f32", "f16", "bf16"])]
     weights: Option<String>,
     /// Folder of models to use in place of the built-in ones: files as `thrumask train` writes them, or
-    /// folders as diffusers has them (docs/full-size.md). Without a segmenter, the built-in one is used.
+    /// folders as diffusers has them (docs/full-size.md). Without a segmenter, the built-in one is used; one with
+    /// nothing but grounding_dino/ and sam2/ (docs/seeing.md) leaves the rest to the built-in models.
     #[arg(long, value_name = "DIR")]
     models: Option<String>,
     /// Where the networks run: cpu, or gpu or gpu:NUMBER in a build with graphics cards [default: cpu].

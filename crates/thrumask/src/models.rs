@@ -4,6 +4,8 @@
 //! A folder holds files of ours (`motion.safetensors`), or networks as diffusers lays them out
 //! ([`folders`]), or some of each.
 
+mod seeing;
+
 use std::{
     borrow::Cow,
     collections::BTreeMap,
@@ -18,7 +20,7 @@ use thrumask_nn::{
     Error,
     autoencoder::{LatentCodec, LatentCodecConfig},
     backbone::BackboneKind,
-    perception::grounding_dino::{GroundedDetector, Thresholds},
+    perception::grounding_dino::GroundedDetector,
     weights::{Checkpoint, FloatType},
 };
 
@@ -28,16 +30,13 @@ use crate::{
     model::{
         StageConfig, StageKind, StageModel, VideoShape,
         files::read_bytes,
-        folders::{self, CONFIG, DETECTOR, MASKER, TEXT_ENCODER, TOKENIZER, VAE},
+        folders::{self, CONFIG, DETECTOR, MASKER as SAM2, TEXT_ENCODER, TOKENIZER, VAE},
         read_autoencoder, read_stage,
     },
     pipeline::Settings,
-    segment::{
-        ColorMasker, DetectThenMask, DinoDetector, NanoSegmenter, NetworkMasker, SamMasks,
-        Segmenter, read_segmenter,
-    },
-    tracker::SamTracker,
 };
+
+pub use seeing::Source;
 
 /// The model that turns pixels into latents and back.
 pub const AUTOENCODER: &str = "autoencoder";
@@ -48,10 +47,12 @@ pub const VIDEO: &str = "video";
 /// The model that finds named objects.
 pub const SEGMENTER: &str = "segmenter";
 
+/// The model that cuts objects out of boxes and points, where there is one.
+pub const MASKER: &str = "masker";
 /// The model that follows objects through videos, with which videos are judged; no stage needs it.
 pub const TRACKER: &str = "tracker";
 
-/// The names of all models that the pipeline needs; files of ours are called so, with `.safetensors`.
+/// The names of the models that every run has; files of ours are called so, with `.safetensors`.
 pub const NAMES: [&str; 4] = [AUTOENCODER, MOTION, VIDEO, SEGMENTER];
 
 /// Names and bytes of the models that are built into the program.
@@ -100,6 +101,8 @@ impl BuiltIn {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Models {
     folder: Option<PathBuf>,
+    /// A SAM 2 in place of the folder's.
+    masker: Option<PathBuf>,
     backbone: BackboneKind,
     device: DeviceName,
     frame_chunk: Option<NonZeroUsize>,
@@ -136,9 +139,10 @@ impl Models {
 
     /// The models that settings name.
     pub fn from_settings(settings: &Settings) -> Self {
-        let Settings { models, backbone, device, frame_chunk, weights, .. } = settings;
+        let Settings { models, masker, backbone, device, frame_chunk, weights, .. } = settings;
         Self {
             folder: models.clone(),
+            masker: masker.clone(),
             backbone: *backbone,
             device: *device,
             frame_chunk: *frame_chunk,
@@ -146,11 +150,12 @@ impl Models {
         }
     }
 
-    /// Where a model lies. A folder may lack a segmenter: then it is the built-in one.
+    /// Where a model lies. A folder may lack a segmenter, and all others where it holds nothing but what looks at
+    /// pictures: then they are the built-in ones.
     fn place(&self, name: &str) -> Result<Place> {
         let Some(root) = &self.folder else { return self.built_in(name) };
         let (file, own) = (root.join(format!("{name}.safetensors")), folder_of(root, name));
-        match (file.exists(), own.filter(|own| own.is_dir())) {
+        match (file.exists(), own.filter(|own| is_there(own))) {
             (true, None) => Ok(Place::File(file)),
             (false, Some(own)) => Ok(Place::Folder { root: root.clone(), own }),
             (true, Some(own)) => {
@@ -158,9 +163,7 @@ impl Models {
                 Err(Error::weights(name, format!("expected one of {file} and {own}, got both"))
                     .into())
             }
-            (false, None) if [SEGMENTER, TRACKER].contains(&name) && root.is_dir() => {
-                self.built_in(name)
-            }
+            (false, None) if seeing::is_left_to_the_built_in(root, name) => self.built_in(name),
             (false, None) => {
                 let own =
                     folder_of(root, name).map(|own| format!(" or the folder {}", own.display()));
@@ -217,13 +220,7 @@ impl Models {
         let Place::Folder { root, own } = self.place(name)? else {
             return Ok(sha256_hex(&self.bytes(name)?));
         };
-        let mut list = Fingerprint::new("folder of a model");
-        for path in files_of(name, &root, &own)? {
-            let label = path.strip_prefix(&root).unwrap_or(&path).display();
-            list =
-                list.text(&label.to_string(), checksum(&path, Checksum::Sha256, &mut |_| Ok(()))?);
-        }
-        Ok(list.finish())
+        hash_of_files(&root, &files_of(name, &root, &own)?)
     }
 
     /// SHA-256 of every model, by name.
@@ -366,46 +363,11 @@ impl Models {
         model.network.denoiser = model.network.denoiser.in_chunks(self.frame_chunk);
         Ok(model)
     }
+}
 
-    /// The segmenter: the network of this project, or a public detector of names whose boxes become masks by a
-    /// public network, or by colour where there is none.
-    ///
-    /// # Errors
-    /// As [`Models::bytes`], [`read_segmenter`], [`GroundedDetector::open`] and [`SamMasks::open`].
-    pub fn segmenter(&self) -> Result<Box<dyn Segmenter>> {
-        if let Place::Folder { root, own } = self.place(SEGMENTER)? {
-            let device = self.device.open()?;
-            let masker = root.join(MASKER);
-            let detector = DinoDetector(GroundedDetector::open(&own, self.kept, &device)?);
-            let least = Thresholds::PAPER.box_score;
-            return Ok(match masker.is_dir() {
-                true => {
-                    let masks = NetworkMasker(SamMasks::open(&masker, &device)?);
-                    Box::new(DetectThenMask::new(detector, masks, least))
-                }
-                false => Box::new(DetectThenMask::new(detector, ColorMasker, least)),
-            });
-        }
-        Ok(Box::new(self.nano_segmenter()?))
-    }
-
-    /// The network of this project that finds named objects.
-    ///
-    /// # Errors
-    /// As [`Models::bytes`] and [`read_segmenter`]; [`Error::Weights`] when the segmenter is a public detector.
-    pub fn nano_segmenter(&self) -> Result<NanoSegmenter> {
-        let (what, bytes) = (self.what(SEGMENTER), self.bytes(SEGMENTER)?);
-        Ok(NanoSegmenter::new(read_segmenter(&what, &bytes, &self.device.open()?)?))
-    }
-
-    /// The network of this project that follows objects through videos.
-    ///
-    /// # Errors
-    /// As [`Models::bytes`] and [`SamTracker::read`].
-    pub fn tracker(&self) -> Result<SamTracker> {
-        let bytes = self.bytes(TRACKER)?;
-        SamTracker::read(&self.what(TRACKER), &bytes, &self.device.open()?)
-    }
+/// Whether there is something of this name, be it a link to nothing, which is told of when it is read.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// Where a model lies when it is a folder.
@@ -426,8 +388,17 @@ fn reads_beside(name: &str) -> bool {
 /// The folders with the weights of a model.
 fn weights_of(name: &str, root: &Path, own: &Path) -> Vec<PathBuf> {
     let text = reads_beside(name).then(|| root.join(TEXT_ENCODER));
-    let masker = Some(root.join(MASKER)).filter(|folder| name == SEGMENTER && folder.is_dir());
-    std::iter::once(own.to_path_buf()).chain(text).chain(masker).collect()
+    std::iter::once(own.to_path_buf()).chain(text).collect()
+}
+
+/// SHA-256 of a list of the check sums of files in `root`.
+fn hash_of_files(root: &Path, files: &[PathBuf]) -> Result<String> {
+    let mut list = Fingerprint::new("folder of a model");
+    for path in files {
+        let label = path.strip_prefix(root).unwrap_or(path).display();
+        list = list.text(&label.to_string(), checksum(path, Checksum::Sha256, &mut |_| Ok(()))?);
+    }
+    Ok(list.finish())
 }
 
 /// All files that a model in folders is read from.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use thrumask_core::{Error, MaskSet, Picture, Trajectory, fingerprint::sha256_hex, fsio};
+use thrumask_core::{Error, MaskSet, Picture, Trajectory, fingerprint::sha256_hex};
 use thrumask_nn::{
     layers::Init,
     perception::sam2::{
@@ -19,14 +19,12 @@ use crate::{
     hub::named_weights,
     model::{
         files::{metadata, read_bytes, to_json},
-        folders::CONFIG,
+        folders::open_sam2,
     },
 };
 
 /// What its networks are called, before what tells their weights apart.
 const KIND: &str = "sam 2";
-/// The longest description of a network, in bytes.
-const MAX_CONFIG: u64 = 1 << 20;
 
 /// Follows the objects of a first frame through a clip.
 pub trait Tracker {
@@ -61,17 +59,11 @@ impl SamTracker {
     /// # Errors
     /// When description or weights cannot be read, or do not fit each other.
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
-        let (what, weights) = (path.display().to_string(), Checkpoint::open(path)?);
-        if path.is_file() && weights.metadata().contains_key("config") {
+        let what = path.display().to_string();
+        if path.is_file() && Checkpoint::open(path)?.metadata().contains_key("config") {
             return Self::read(&what, &read_bytes(path)?, device);
         }
-        let described = path.join(CONFIG);
-        let config = match described.is_file() {
-            true => {
-                Sam2Config::from_transformers(&fsio::read_text_limited(described, MAX_CONFIG)?)?
-            }
-            false => Sam2Config::of_public(&what, &weights)?,
-        };
+        let (weights, config) = open_sam2(path)?;
         let network = Sam2Video::load(&what, &weights, &config, device)?;
         Ok(Self::new(network, named_weights(KIND, weights.files())?))
     }

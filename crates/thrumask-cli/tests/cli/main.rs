@@ -19,6 +19,7 @@ mod interruption;
 mod llm;
 mod models;
 mod objects;
+mod seeing;
 mod stages;
 mod training;
 mod unet;

@@ -14,12 +14,20 @@ use crate::{Error, Result, diffusion::noise::Noise};
 pub struct FreshTensors {
     seed: u64,
     shapes: BTreeMap<String, Vec<usize>>,
+    /// Tensors that are another one, by name.
+    twins: BTreeMap<String, String>,
 }
 
 impl FreshTensors {
     /// Tensors of these names and shapes.
     pub fn new(seed: u64, shapes: BTreeMap<String, Vec<usize>>) -> Self {
-        Self { seed, shapes }
+        Self { seed, shapes, twins: BTreeMap::new() }
+    }
+
+    /// The same, but that `twin` has the values of `of`, as public files hold some tensors twice.
+    pub fn with_twin(mut self, twin: &str, of: &str) -> Self {
+        self.twins.insert(twin.to_owned(), of.to_owned());
+        self
     }
 
     /// Writes them as safetensors, one at a time. `step` hears how many of how many are written.
@@ -59,7 +67,8 @@ impl TensorSource for FreshTensors {
             _ if name.contains("embedding.weight") => 0.02,
             [_, inputs @ ..] => 1.0 / (inputs.iter().product::<usize>() as f32).sqrt(),
         };
-        let mut values = Noise::new(self.seed, name).normals(0, count);
+        let drawn = self.twins.get(name).map_or(name, String::as_str);
+        let mut values = Noise::new(self.seed, drawn).normals(0, count);
         values.iter_mut().for_each(|v| *v *= std);
         Ok(values)
     }
@@ -89,6 +98,7 @@ mod tests {
         let a = of(&fresh, "a.weight");
         assert_eq!(a, of(&fresh.clone(), "a.weight"));
         assert_ne!(a, of(&fresh, "b.weight"));
+        assert_eq!(a, of(&fresh.clone().with_twin("b.weight", "a.weight"), "b.weight"));
         assert_ne!(a, of(&FreshTensors::new(2, shapes), "a.weight"));
         let square = a.iter().map(|v| v * v).sum::<f32>() / a.len() as f32;
         assert!((square * 288.0 - 1.0).abs() < 0.03, "{square}");

@@ -15,7 +15,13 @@ use thrumask_nn::{
         unet::{Unet, names},
     },
     layers::Init,
-    perception::grounding_dino::{GroundedDetector, GroundingDino, names as dino_names},
+    perception::{
+        grounding_dino::{GroundedDetector, GroundingDino, names as dino_names},
+        sam2::{
+            Sam2Naming,
+            video::{Sam2Video, names as sam_names},
+        },
+    },
     text::{
         bert::WordPieces,
         clip::{ClipText, byte_vocabulary, names as clip_names},
@@ -26,8 +32,8 @@ use thrumask_nn::{
 use crate::{
     Result,
     model::{
-        FullSize, StageConfig, StageKind,
-        folders::{CONFIG, DETECTOR, TEXT_ENCODER, TOKENIZER, TOKENS, VAE},
+        FullSize, MaskerSize, StageConfig, StageKind,
+        folders::{CONFIG, DETECTOR, MASKER, TEXT_ENCODER, TOKENIZER, TOKENS, VAE},
     },
     progress::Progress,
 };
@@ -53,7 +59,15 @@ pub enum Component {
     /// What finds names as boxes (transformers' `GroundingDinoForObjectDetection`), with pieces of single
     /// letters that have the ids of public special tokens.
     Detector,
+    /// What cuts objects out of boxes and points and follows them (transformers' `Sam2VideoModel`).
+    Masker(MaskerSize),
 }
+
+/// The positions of points and of pictures, which public files of SAM 2 hold twice.
+const SAM_POSITIONS: [&str; 2] = [
+    "prompt_encoder.shared_embedding.positional_embedding",
+    "shared_image_embedding.positional_embedding",
+];
 
 impl Component {
     /// The networks as the public has them.
@@ -72,13 +86,14 @@ impl Component {
             Self::Motion => StageKind::Motion.name(),
             Self::Video => StageKind::Video.name(),
             Self::Detector => DETECTOR,
+            Self::Masker(_) => MASKER,
         }
     }
 
     /// Its files, the main one first.
     fn files(self) -> [&'static str; 2] {
         match self {
-            Self::TextEncoder | Self::Detector => ["model.safetensors", CONFIG],
+            Self::TextEncoder | Self::Detector | Self::Masker(_) => ["model.safetensors", CONFIG],
             Self::Tokenizer => [TOKENS[0], TOKENS[1]],
             Self::Unet | Self::Vae | Self::Motion | Self::Video => {
                 ["diffusion_pytorch_model.safetensors", CONFIG]
@@ -182,7 +197,8 @@ impl Fresh {
             }))
             .collect();
         let total = ends.last().copied().unwrap_or(0);
-        let fresh = FreshTensors::new(self.seed, shapes);
+        let [points, pictures] = SAM_POSITIONS;
+        let fresh = FreshTensors::new(self.seed, shapes).with_twin(points, pictures);
         heard(
             |step| fresh.write(&main, self.float, step),
             |done, _| progress.step(component.folder(), ends[done], total),
@@ -255,6 +271,13 @@ impl Fresh {
                 let network = GroundingDino::new(init, &config)?;
                 let shapes = public_shapes(&network, |path| dino_names::rename(path, &config));
                 (config.to_transformers(), shapes)
+            }
+            Component::Masker(of) => {
+                let config = self.size.masker(of);
+                let network = Sam2Video::new(init, &config)?;
+                let rename =
+                    |path: &str| sam_names::rename(Sam2Naming::Transformers, path, &config);
+                (config.to_transformers(), public_shapes(&network, rename))
             }
             Component::Tokenizer => return Ok(None),
         }))

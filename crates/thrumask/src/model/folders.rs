@@ -6,8 +6,8 @@
 //! tokenizer/      vocab.json and merges.txt, or tokenizer.json
 //! grounding_dino/ config.json, weights, vocab.txt or tokenizer.json of GroundingDinoForObjectDetection,
 //!                 or a file of the original with its vocab.txt
-//! sam2/           config.json and weights of Sam2Model or Sam2VideoModel, for masks of the boxes of
-//!                 grounding_dino; without it these are cut out by colour
+//! sam2/           config.json and weights of Sam2Model or Sam2VideoModel, or a file of the original, for masks
+//!                 of boxes and points, those of grounding_dino too; without it these are cut out by colour
 //! motion/ video/  config.json of ours, a StageConfig; weights named as UNetMotionModel's,
 //!                 object layers beside them
 //! ```
@@ -25,6 +25,7 @@ use thrumask_nn::{
     },
     backbone::{Backbone, BackboneConfig, unet::Unet},
     layers::Init,
+    perception::sam2::Sam2Config,
     text::{
         PromptEncoder, PromptEncoderConfig, Tokenizer,
         clip::{ClipText, ClipTextConfig, ClipTokenizer},
@@ -43,7 +44,7 @@ pub const TEXT_ENCODER: &str = "text_encoder";
 pub const TOKENIZER: &str = "tokenizer";
 /// The folder of a detector of names.
 pub const DETECTOR: &str = "grounding_dino";
-/// The folder of a network that makes masks of its boxes.
+/// The folder of a network that makes masks of boxes and points.
 pub const MASKER: &str = "sam2";
 /// What describes a network.
 pub const CONFIG: &str = "config.json";
@@ -80,6 +81,21 @@ pub fn codec_config(folder: &Path) -> Result<LatentCodecConfig> {
         _ => KlConfig::from_diffusers(&text).map(LatentCodecConfig::Kl),
     };
     Ok(config.map_err(in_folder(folder))?)
+}
+
+/// The weights of a SAM 2 and its sizes: of a folder in transformers' layout, or of a file of the original
+/// (alone or in a folder), whose tensors tell which public size it is.
+///
+/// # Errors
+/// [`CoreError::Io`] when something cannot be read; [`Error::Weights`] when there are no weights, or no
+/// `config.json` and weights of no public size; [`Error::Config`] when that asks for what is not done here.
+pub fn open_sam2(path: &Path) -> Result<(Checkpoint, Sam2Config)> {
+    let weights = Checkpoint::open(path)?;
+    let config = match path.join(CONFIG).is_file() {
+        true => Sam2Config::from_transformers(&read_config(path)?).map_err(in_folder(path))?,
+        false => Sam2Config::of_public(&path.display().to_string(), &weights)?,
+    };
+    Ok((weights, config))
 }
 
 /// Parameters to be read, whose weights stay in memory in the type `kept`.

@@ -5,7 +5,7 @@ use thrumask_nn::{
     autoencoder::{LatentCodecConfig, kl::KlConfig},
     backbone::{BackboneConfig, ObjectLayer, ObjectLayers, groups::Visibility, unet::UnetConfig},
     diffusion::process::{Diffusion, Process},
-    perception::grounding_dino::GroundingDinoConfig,
+    perception::{grounding_dino::GroundingDinoConfig, sam2::Sam2Config},
     text::{PromptEncoderConfig, clip::ClipTextConfig},
 };
 
@@ -31,6 +31,20 @@ pub enum FullSize {
     Sd15,
     /// The same classes in miniature, for 4 frames of 64×64 pixels.
     Tiny,
+}
+
+/// Public sizes of SAM 2.1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MaskerSize {
+    /// On Hiera-T.
+    #[default]
+    Tiny,
+    /// On Hiera-S.
+    Small,
+    /// On Hiera-B+.
+    BasePlus,
+    /// On Hiera-L.
+    Large,
 }
 
 impl FullSize {
@@ -76,6 +90,17 @@ impl FullSize {
         match self {
             Self::Sd15 => GroundingDinoConfig::tiny(),
             Self::Tiny => GroundingDinoConfig::test(),
+        }
+    }
+
+    /// What cuts objects out of boxes and points; in miniature there is one size.
+    pub fn masker(self, of: MaskerSize) -> Sam2Config {
+        match (self, of) {
+            (Self::Tiny, _) => Sam2Config::test(),
+            (Self::Sd15, MaskerSize::Tiny) => Sam2Config::tiny(),
+            (Self::Sd15, MaskerSize::Small) => Sam2Config::small(),
+            (Self::Sd15, MaskerSize::BasePlus) => Sam2Config::base_plus(),
+            (Self::Sd15, MaskerSize::Large) => Sam2Config::large(),
         }
     }
 
@@ -162,6 +187,14 @@ mod tests {
         let other = PublicNetworks { text: FullSize::Tiny.text(), ..of };
         let refused = StageConfig::on_public(StageKind::Video, &other, usual, 0.0).unwrap_err();
         assert!(refused.to_string().contains("expected 32"), "{refused}");
+    }
+
+    #[test]
+    fn maskers_are_of_the_public_sizes() {
+        let blocks = |of| FullSize::Sd15.masker(of).image_encoder.blocks.iter().sum::<usize>();
+        let sizes = [MaskerSize::Tiny, MaskerSize::Small, MaskerSize::BasePlus, MaskerSize::Large];
+        assert_eq!(sizes.map(blocks), [12, 16, 24, 48]);
+        assert!(sizes.iter().all(|&of| FullSize::Tiny.masker(of) == Sam2Config::test()));
     }
 
     #[test]

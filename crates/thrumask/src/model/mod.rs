@@ -14,6 +14,6 @@ pub use conditions::{Prepared, SceneConditions};
 pub use config::{StageConfig, StageKind, VideoShape};
 pub use files::{open_autoencoder, read_autoencoder, read_stage, write_autoencoder, write_stage};
 pub use form::{FLOW_SPAN, MotionForm, flow_wheel};
-pub use full::{FullSize, PublicNetworks};
+pub use full::{FullSize, MaskerSize, PublicNetworks};
 pub use stage::{Network, Pinned, Sampling, StageModel};
 pub use variant::Variant;

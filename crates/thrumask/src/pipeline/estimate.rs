@@ -66,7 +66,10 @@ impl Estimate {
                 name: "segment",
                 work: "finds each object in the picture".into(),
                 seconds: rates.small(SEGMENTER),
-                peak_bytes: (PROGRAM_BYTES + 2.0 * weights(models::SEGMENTER)? + 10e6) as u64,
+                peak_bytes: (PROGRAM_BYTES
+                    + 2.0 * weights(models::SEGMENTER)?
+                    + models.masker_memory()? as f64
+                    + 10e6) as u64,
             },
         ];
         let generative = [

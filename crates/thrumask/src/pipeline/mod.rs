@@ -21,6 +21,7 @@ mod run;
 mod segmenting;
 mod settings;
 mod stages;
+mod tables;
 mod works;
 
 use std::path::{Path, PathBuf};
@@ -31,7 +32,8 @@ pub use given::{Given, parse_boxes, parse_points};
 pub use rates::Rates;
 pub use report::{Origin, Report, Reporter, StageReport};
 pub use run::{Mode, Run};
-pub use settings::{Config, Missing, Settings, Sizes, merge, nested, typed};
+pub use settings::{Config, Missing, Settings, Sizes};
+pub use tables::{merge, nested, typed};
 pub use works::{Outlook, outlook};
 
 pub use crate::plan::check_caption;

@@ -84,7 +84,7 @@ impl<'a> Run<'a> {
     ) -> Result<Self> {
         let upright = Picture::read(picture)?;
         let models = Models::from_settings(settings);
-        let config = settings.resolve(upright.size(), models.shape()?)?;
+        let config = settings.resolve(upright.size(), models.check()?)?;
         fs::create_dir_all(folder).map_err(|e| Error::io("making folder", folder, e))?;
         let lock = lock(folder)?;
         let dir = RunDir::create(folder)?;
@@ -124,7 +124,7 @@ impl<'a> Run<'a> {
             None => Settings::default(),
         })?;
         let models = Models::from_settings(&settings);
-        let config = settings.resolve(dir.read_input()?.size(), models.shape()?)?;
+        let config = settings.resolve(dir.read_input()?.size(), models.check()?)?;
         let record = record.unwrap_or_else(|| RunRecord::new(config.seed, Default::default()));
         let mut run = Self::of_parts(dir, record, config, models, mode, reporter);
         run.lock = lock;

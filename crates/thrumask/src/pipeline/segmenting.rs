@@ -1,6 +1,6 @@
 //! First masks: those that are given, and the segmenter's for the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thrumask_core::{
     Control, Error, MaskSet, Picture, PromptPlan,
@@ -10,7 +10,7 @@ use thrumask_core::{
 use super::{drawn, run::Run, settings::Missing};
 use crate::{
     Result,
-    segment::{Place, Segmentation, from_masks, from_places, segment_with},
+    segment::{Place, Segmentation, from_masks, from_places, from_places_by, segment_rest},
 };
 
 /// The first masks of the plan's objects on the picture, and what a person should know of them.
@@ -33,12 +33,17 @@ pub(super) fn first_masks(
         return Ok(told(from_masks(picture, plan, masks)?));
     }
     let places = given_places(run, picture, control)?;
-    let all_given = (1..=plan.objects.len()).all(|i| places.keys().any(|&id| usize::from(id) == i));
-    if all_given {
-        return Ok(told(from_places(picture, plan, &places)?));
+    // A network is read only where there is something to cut out, and freed before another one is.
+    let given = match places.values().all(|place| matches!(place, Place::Mask(_))) {
+        true => from_places(picture, plan, &places)?,
+        false => from_places_by(&*run.models.masker()?, picture, plan, &places)?,
+    };
+    let ids: BTreeSet<u8> = places.into_keys().collect();
+    if (1..=plan.objects.len()).all(|i| ids.iter().any(|&id| usize::from(id) == i)) {
+        return Ok(told(given));
     }
     let segmenter = run.models.segmenter()?;
-    Ok(told(segment_with(&*segmenter, picture, plan, &places)?))
+    Ok(told(segment_rest(&*segmenter, picture, plan, given, &ids)?))
 }
 
 /// Refuses masks without a pixel of an object where a run shall stop for that. `notes` say what is known of it.

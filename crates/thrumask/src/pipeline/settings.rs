@@ -11,7 +11,11 @@ use serde_json::Value;
 use thrumask_core::{Error, Result, Size, fsio};
 use thrumask_nn::{backbone::BackboneKind, weights::FloatType};
 
-use super::{fit::Fit, given::Given};
+use super::{
+    fit::Fit,
+    given::Given,
+    tables::{leaves, merge, nested, one_line},
+};
 use crate::{
     DeviceName,
     model::{Sampling, VideoShape},
@@ -59,6 +63,9 @@ pub struct Settings {
     pub weights: FloatType,
     /// Folder of the models; those built into the program when open.
     pub models: Option<PathBuf>,
+    /// A SAM 2 that cuts objects out of boxes and points: a folder as transformers has it, or a file of its authors;
+    /// that of the folder of models when open, and without one colour tells.
+    pub masker: Option<PathBuf>,
     /// What becomes of the run when an object is not found.
     pub missing: Missing,
     /// Where the networks run.
@@ -88,6 +95,7 @@ impl Default for Settings {
             frame_chunk: None,
             weights: FloatType::F32,
             models: None,
+            masker: None,
             missing: Missing::default(),
             device: DeviceName::default(),
             backbone: BackboneKind::default(),
@@ -147,12 +155,16 @@ impl Settings {
         let mut made = self.overlaid(&what, &table)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let named = |key: &str| table.pointer(key).is_some();
-        if let Some(models) = made.models.as_mut().filter(|_| named("/models")) {
-            *models = folder.join(&*models);
-        }
-        let Given { masks, control, trajectory, .. } = &mut made.given;
-        for (key, file) in [("masks", masks), ("control", control), ("trajectory", trajectory)] {
-            if let Some(file) = file.as_mut().filter(|_| named(&format!("/given/{key}"))) {
+        let Self { models, masker, given: Given { masks, control, trajectory, .. }, .. } =
+            &mut made;
+        for (key, file) in [
+            ("/models", models),
+            ("/masker", masker),
+            ("/given/masks", masks),
+            ("/given/control", control),
+            ("/given/trajectory", trajectory),
+        ] {
+            if let Some(file) = file.as_mut().filter(|_| named(key)) {
                 *file = folder.join(&*file);
             }
         }
@@ -205,6 +217,7 @@ impl Settings {
             model,
             weights: self.weights,
             models: self.models.clone(),
+            masker: self.masker.clone(),
             missing: self.missing,
             device: self.device,
             backbone: self.backbone,
@@ -238,6 +251,9 @@ pub struct Config {
     pub weights: FloatType,
     /// Folder of the models; `None` means those built into the program.
     pub models: Option<PathBuf>,
+    /// A SAM 2 that cuts objects out of boxes and points, in place of that of the folder of models.
+    #[serde(default)]
+    pub masker: Option<PathBuf>,
     /// What becomes of the run when an object is not found.
     #[serde(default)]
     pub missing: Missing,
@@ -283,6 +299,7 @@ impl Config {
             frame_chunk: None,
             weights: self.weights,
             models: self.models.clone(),
+            masker: self.masker.clone(),
             missing: self.missing,
             device: self.device,
             backbone: self.backbone,
@@ -301,156 +318,5 @@ impl Config {
     }
 }
 
-/// A table with one value at a dotted key: `motion.steps` and 8 give `{"motion": {"steps": 8}}`.
-pub fn nested(key: &str, value: Value) -> Value {
-    key.rsplit('.').fold(value, |inner, part| {
-        Value::Object(serde_json::Map::from_iter([(part.to_owned(), inner)]))
-    })
-}
-
-/// A value as it stands after `key=` on the command line: a number, a truth value, an array or a
-/// table as in TOML, otherwise a text.
-pub fn typed(text: &str) -> Value {
-    // A seed may be larger than TOML's whole numbers.
-    if let Ok(number) = text.parse::<u64>() {
-        return number.into();
-    }
-    let parsed = format!("v = {text}").parse::<toml::Table>().ok();
-    let value = parsed.and_then(|mut t| t.remove("v"));
-    let value = value.and_then(|v| serde_json::to_value(v).ok());
-    value.unwrap_or_else(|| Value::from(text))
-}
-
-/// Lays `over` on `base`, table by table. A table with a `kind` replaces one of another kind.
-pub fn merge(base: &mut Value, over: &Value) {
-    match (base, over) {
-        (Value::Object(base), Value::Object(over))
-            if over.get("kind").is_none_or(|kind| base.get("kind") == Some(kind)) =>
-        {
-            for (key, value) in over {
-                merge(base.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (base, over) => *base = over.clone(),
-    }
-}
-
-/// All values in a table that are no tables, with their dotted keys.
-fn leaves(table: &Value) -> Vec<(String, Value)> {
-    let Value::Object(members) = table else { return Vec::new() };
-    let mut found = Vec::new();
-    for (key, value) in members {
-        let below = leaves(value);
-        if below.is_empty() {
-            found.push((key.clone(), value.clone()));
-        }
-        found.extend(below.into_iter().map(|(inner, v)| (format!("{key}.{inner}"), v)));
-    }
-    found
-}
-
-/// A complaint of the TOML reader in one line, with its place.
-fn one_line(e: &toml::de::Error) -> String {
-    e.to_string().lines().filter(|l| !l.contains('|')).collect::<Vec<_>>().join(": ")
-}
-
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use thrumask_nn::diffusion::schedule::Schedule;
-
-    use super::*;
-
-    const MODEL: VideoShape = VideoShape { size: 96, frames: 12 };
-    const INPUT: Size = Size::new(40, 20);
-
-    #[test]
-    fn tables_are_laid_over_each_other_key_by_key() {
-        let made = Settings::default()
-            .overlaid("a", &json!({"seed": u64::MAX, "motion": {"steps": 8}}))
-            .unwrap()
-            .overlaid("b", &json!({"fps": 12, "motion": {"guidance": {"text": 2.5}}}))
-            .unwrap();
-        assert_eq!((made.seed, made.fps, made.motion.steps), (u64::MAX, 12.0, 8));
-        assert_eq!(made.motion.guidance.text, 2.5);
-        assert_eq!(made.video, Sampling::nano(BackboneKind::Dit));
-    }
-
-    #[test]
-    fn a_schedule_of_another_kind_replaces_the_whole_schedule() {
-        let over = json!({"video": {"schedule": {"kind": "linear_quadratic", "emulated": 250}}});
-        let made = Settings::default().overlaid("a", &over).unwrap();
-        assert_eq!(made.video.schedule, Schedule::LinearQuadratic { emulated: 250 }.into());
-        let over = json!({"video": {"schedule": {"kind": "uniform"}}});
-        assert_eq!(made.overlaid("b", &over).unwrap().video.schedule, Schedule::Uniform.into());
-        let over = json!({"motion": {"schedule": {"shift": 4.0}}});
-        let made = Settings::default().overlaid("c", &over).unwrap();
-        assert_eq!(made.motion.schedule, Schedule::Shifted { shift: 4.0 }.into());
-    }
-
-    #[test]
-    fn unknown_keys_and_wrong_types_are_named() {
-        let says = |over: Value, words: [&str; 2]| {
-            let e = Settings::default().overlaid("it", &over).unwrap_err().to_string();
-            assert!(words.iter().all(|w| e.contains(w)), "{e}");
-        };
-        says(json!({"sede": 1}), ["it: sede", "unknown field"]);
-        says(json!({"motion": {"stepz": 1}}), ["it: motion.stepz", "unknown field"]);
-        says(json!({"motion": {"steps": "many"}}), ["it: motion.steps", "many"]);
-        says(json!({"seed": -1}), ["it: seed", "-1"]);
-        says(json!({"frame_chunk": 0}), ["it: frame_chunk", "0"]);
-        says(json!({"video": {"schedule": {"kind": "bent"}}}), ["it", "bent"]);
-        says(json!({"video": {"schedule": {"shaft": 1}}}), ["it", "shaft"]);
-    }
-
-    #[test]
-    fn nothing_is_left_open_and_a_configuration_resolves_to_itself() {
-        let over = json!({"frames": 6, "seed": 7, "given": {"boxes": {"1": [0, 0, 4, 5]}}});
-        let config =
-            Settings::default().overlaid("a", &over).unwrap().resolve(INPUT, MODEL).unwrap();
-        assert_eq!((config.frames, config.size), (6, 192));
-        assert_eq!(config.settings().resolve(INPUT, MODEL).unwrap(), config);
-        let json = serde_json::to_string(&config).unwrap();
-        assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
-    }
-
-    #[test]
-    fn values_out_of_range_are_refused_with_the_range() {
-        let says = |over: Value, words: &str| {
-            let settings = Settings::default().overlaid("a", &over).unwrap();
-            let e = settings.resolve(INPUT, MODEL).unwrap_err().to_string();
-            assert!(e.contains(words), "{e}");
-        };
-        says(json!({"frames": 13}), "frames: expected 1 to 12, as many as the models make, got 13");
-        says(json!({"frames": 0}), "got 0");
-        says(json!({"fps": 0}), "fps: expected a number from 0.1 to 240, got 0");
-        says(json!({"motion": {"steps": 0}}), "motion.steps: expected 1 to 1000, got 0");
-        says(json!({"video": {"guidance": {"text": -1}}}), "video.guidance.text");
-        says(json!({"motion": {"guidance_rescale": 1.5}}), "motion.guidance_rescale");
-        says(json!({"size": 7}), "size");
-    }
-
-    #[test]
-    fn typed_values() {
-        assert_eq!(typed("18446744073709551615"), json!(u64::MAX));
-        assert_eq!(typed("2.5"), json!(2.5));
-        assert_eq!(typed("\"a b\""), json!("a b"));
-        assert_eq!(typed("uniform"), json!("uniform"));
-        assert_eq!(typed("[1, 2]"), json!([1, 2]));
-        assert_eq!(nested("a.b", 1.into()), json!({"a": {"b": 1}}));
-    }
-
-    #[test]
-    fn files_are_read_relative_to_their_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.toml");
-        std::fs::write(&path, "seed = 3\n[given]\nmasks = \"m.png\"\n[motion]\nsteps = 9\n")
-            .unwrap();
-        let made = Settings::default().overlaid_file(&path).unwrap();
-        assert_eq!((made.seed, made.motion.steps), (3, 9));
-        assert_eq!(made.given.masks, Some(folder.path().join("m.png")));
-        std::fs::write(&path, "seed = = 3\n").unwrap();
-        let e = Settings::default().overlaid_file(&path).unwrap_err().to_string();
-        assert!(e.contains("a.toml") && e.contains("line 1") && !e.contains('\n'), "{e}");
-    }
-}
+mod tests;

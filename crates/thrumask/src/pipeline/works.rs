@@ -39,7 +39,7 @@ pub fn outlook(job: &Animation) -> Result<Outlook> {
     job.check()?;
     let picture = Picture::read(&job.picture)?;
     let models = Models::from_settings(&job.settings);
-    let config = job.settings.resolve(picture.size(), models.shape()?)?;
+    let config = job.settings.resolve(picture.size(), models.check()?)?;
     let dir = RunDir::look(&job.run);
     let mode = if job.fresh || !job.run.is_dir() { Mode::Fresh } else { Mode::Whole };
     let record = match mode {
@@ -88,7 +88,15 @@ impl Run<'_> {
 
     /// Picture and prompts to first masks.
     pub(super) fn segment_work(&mut self, control: Option<&Control>) -> Result<Work> {
-        let asked = asked("segment").text("model", self.use_model(models::SEGMENTER)?);
+        let mut asked = asked("segment").text("model", self.use_model(models::SEGMENTER)?);
+        match self.models.masker_hash()? {
+            Some(hash) => {
+                self.record.weights.insert(models::MASKER.to_owned(), hash.clone());
+                asked = asked.text("masker", hash);
+            }
+            // A run that had one goes on without.
+            None => _ = self.record.weights.remove(models::MASKER),
+        }
         let asked = self.config.given.add_masks(asked)?;
         let asked = self.config.given.add_control(asked, control)?;
         let from = &[run_dir::INPUT, run_dir::PLAN];

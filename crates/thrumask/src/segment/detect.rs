@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use thrumask_core::{MaskSet, Picture, PromptPlan};
 
 use super::{
-    Place, Segmentation, Segmenter, check_objects, from_places, label_of,
+    Masker, Place, Segmentation, Segmenter, check_objects, from_places_by, label_of,
     resolve::{Asked, Choice, choose},
 };
 use crate::Result;
@@ -35,44 +35,6 @@ pub trait Detector {
     fn detect(&self, picture: &Picture, names: &[&str]) -> Result<Vec<Vec<Detection>>>;
 }
 
-/// Turns boxes into masks.
-pub trait BoxMasker {
-    /// The masker's name, as written into a run's record.
-    fn name(&self) -> &str;
-
-    /// Masks from a box (left, top, right, bottom) for each object, by id; an object without a box
-    /// has no pixel.
-    ///
-    /// # Errors
-    /// When the picture cannot be worked on, or a box does not lie on it.
-    fn mask(
-        &self,
-        picture: &Picture,
-        plan: &PromptPlan,
-        boxes: &BTreeMap<u8, [f32; 4]>,
-    ) -> Result<Segmentation>;
-}
-
-/// Cuts objects out of their boxes by colour, without a model; see [`super::from_boxes`].
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ColorMasker;
-
-impl BoxMasker for ColorMasker {
-    fn name(&self) -> &str {
-        "colour"
-    }
-
-    fn mask(
-        &self,
-        picture: &Picture,
-        plan: &PromptPlan,
-        boxes: &BTreeMap<u8, [f32; 4]>,
-    ) -> Result<Segmentation> {
-        let places = boxes.iter().map(|(&id, &b)| (id, Place::Box(b))).collect();
-        Ok(from_places(picture, plan, &places)?)
-    }
-}
-
 /// A detector, then a masker.
 #[derive(Debug, Clone)]
 pub struct DetectThenMask<D, M> {
@@ -82,7 +44,7 @@ pub struct DetectThenMask<D, M> {
     threshold: f32,
 }
 
-impl<D: Detector, M: BoxMasker> DetectThenMask<D, M> {
+impl<D: Detector, M: Masker> DetectThenMask<D, M> {
     /// Boxes that score below `threshold` (the paper's detector: 0.25) count as not found.
     pub fn new(detector: D, masker: M, threshold: f32) -> Self {
         let name = format!("{} + {}", detector.name(), masker.name());
@@ -124,7 +86,7 @@ impl<D: Detector, M: BoxMasker> DetectThenMask<D, M> {
     }
 }
 
-impl<D: Detector, M: BoxMasker> Segmenter for DetectThenMask<D, M> {
+impl<D: Detector, M: Masker> Segmenter for DetectThenMask<D, M> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -148,15 +110,16 @@ impl<D: Detector, M: BoxMasker> Segmenter for DetectThenMask<D, M> {
         let sure = |d: &&Detection| d.score >= self.threshold;
         let candidates: Vec<Vec<Detection>> =
             asked.iter().map(|a| of(a).iter().filter(sure).copied().collect()).collect();
-        let (mut boxes, mut sureness, mut own) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (mut places, mut sureness, mut own) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for (i, choice) in choose(picture, &asked, &candidates).into_iter().enumerate() {
             if let Choice::Box(d) | Choice::OneOf(d, _) = &choice {
-                boxes.insert(i as u8 + 1, d.bounds);
+                places.insert(i as u8 + 1, Place::Box(d.bounds));
                 sureness.insert(i, d.score);
             }
             own.extend(self.told(&label_of(plan, i), &asked[i], of(&asked[i]), choice));
         }
-        let Segmentation { masks, scores, notes } = self.masker.mask(picture, plan, &boxes)?;
+        let Segmentation { masks, scores, notes } =
+            from_places_by(&self.masker, picture, plan, &places)?;
         let score = |(i, s): (usize, f32)| s * sureness.get(&i).copied().unwrap_or(0.0);
         let scores = scores.into_iter().enumerate().map(score).collect();
         let masks = MaskSet::new(masks.labels, plan.objects.len())?;

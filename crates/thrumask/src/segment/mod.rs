@@ -3,19 +3,19 @@
 //! A [`Segmenter`] finds the objects by their names. [`NanoSegmenter`] does it with one small
 //! network trained on the world of this project: it knows the world's things and little else. Larger
 //! models that split the work into names → boxes → masks (Grounding DINO, then Segment Anything)
-//! come in as a [`Detector`] ([`DinoDetector`]) and a [`BoxMasker`] ([`NetworkMasker`] of [`SamMasks`])
-//! behind [`DetectThenMask`], which settles which of several boxes a name means.
+//! come in as a [`Detector`] ([`DinoDetector`]) and a [`Masker`] ([`SamMasks`]) behind [`DetectThenMask`], which
+//! settles which of several boxes a name means.
 //!
-//! What a person gives (masks, boxes, points) needs no model: see [`from_masks`], [`from_boxes`],
-//! [`from_points`], and [`segment_with`] for some objects given and the rest found.
+//! What a person gives (masks, boxes, points) needs no model: see [`from_masks`], [`from_boxes`] and
+//! [`from_points`]; [`from_places_by`] cuts it out with any masker, and [`segment_rest`] finds what is not given.
 
-mod boxes;
 mod canvas;
 mod cut;
 mod detect;
 mod dino;
 mod files;
 mod given;
+mod masker;
 mod nano;
 mod place;
 mod resolve;
@@ -24,15 +24,16 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use thrumask_core::{Error, MaskSet, Picture, PromptPlan};
 
-pub use boxes::{BoxMask, MaskFromBox, NetworkMasker};
-pub use detect::{BoxMasker, ColorMasker, DetectThenMask, Detection, Detector};
+pub use canvas::ScoreGrid;
+pub use detect::{DetectThenMask, Detection, Detector};
 pub use dino::DinoDetector;
 pub use files::{read_segmenter, write_segmenter};
-pub use given::{Place, from_boxes, from_masks, from_places, from_points};
+pub use given::{Place, from_boxes, from_masks, from_places, from_places_by, from_points};
+pub use masker::{ColorMasker, Cut, Masker, Sought, Within};
 pub use nano::{NanoSegmenter, SegmenterModel, query_text};
 pub use sam::SamMasks;
 
@@ -84,25 +85,21 @@ pub trait Segmenter {
     fn segment(&self, picture: &Picture, plan: &PromptPlan) -> Result<Segmentation>;
 }
 
-/// Segments with `segmenter` what `places` does not give, by object id. A given object keeps its
-/// pixels: found ones give way where they overlap.
+/// Segments with `segmenter` what is not in `given`, masks of the objects of these ids. A given object keeps
+/// its pixels: found ones give way where they overlap.
 ///
 /// The segmenter is asked for all objects, given ones too: they help it to tell the others apart.
-/// It is not asked when every object is given.
 ///
 /// # Errors
-/// As [`Segmenter::segment`] and [`from_places`].
-pub fn segment_with(
+/// As [`Segmenter::segment`].
+pub fn segment_rest(
     segmenter: &dyn Segmenter,
     picture: &Picture,
     plan: &PromptPlan,
-    places: &BTreeMap<u8, Place>,
+    given: Segmentation,
+    ids: &BTreeSet<u8>,
 ) -> Result<Segmentation> {
-    let given = from_places(picture, plan, places)?;
-    let is_given = |i: usize| places.keys().any(|&id| usize::from(id) == i + 1);
-    if (0..plan.objects.len()).all(is_given) {
-        return Ok(given);
-    }
+    let is_given = |i: usize| u8::try_from(i + 1).is_ok_and(|id| ids.contains(&id));
     let found = segmenter.segment(picture, plan)?;
     let mut labels = given.masks.labels;
     for (own, &other) in labels.ids_mut().iter_mut().zip(found.masks.labels.ids()) {

@@ -5,7 +5,7 @@ use thrumask_core::{Error, Picture, PixelBox, Result, Size, control::Point};
 use super::{
     canvas::{Patch, ScoreGrid, agreement, bounds, contains, from_centre, grown},
     cut::{Hint, cut_out},
-    given::Found,
+    masker::Cut,
     search::{box_hints, search},
 };
 
@@ -41,7 +41,7 @@ fn around(picture: &Picture, b: PixelBox) -> Result<Patch> {
 }
 
 /// The object in a box, cut out by colour; an ellipse when colours do not tell.
-pub(super) fn from_box(picture: &Picture, given: [f32; 4], what: &str) -> Result<Found> {
+pub(super) fn from_box(picture: &Picture, given: [f32; 4], what: &str) -> Result<Cut> {
     let inner = pixel_box(given, picture.size(), what)?;
     let patch = around(picture, inner)?;
     let (mut scores, score, note) = match cut_out(&patch.picture, &box_hints(&patch, inner)) {
@@ -61,11 +61,16 @@ pub(super) fn from_box(picture: &Picture, given: [f32; 4], what: &str) -> Result
         patch.cell_at([x, y]).into_iter().for_each(|i| scores[i] = 0.5);
     }
     let grid = ScoreGrid { clip: inner, ..ScoreGrid::over(patch.area, patch.size(), scores) };
-    Ok(Found { grid, score, note })
+    Ok(Cut { grid, score, note })
+}
+
+/// Refuses a box that is empty or lies beside the picture.
+pub(super) fn check_box(given: [f32; 4], size: Size, what: &str) -> Result<()> {
+    pixel_box(given, size, what).map(drop)
 }
 
 /// Refuses points beside the picture, and points that say nothing of where the object is.
-fn check_points(points: &[Point], size: Size, what: &str) -> Result<()> {
+pub(super) fn check_points(points: &[Point], size: Size, what: &str) -> Result<()> {
     let refuse = |reason: String| Err(Error::invalid(format!("points of {what}"), reason));
     let whole = PixelBox { x0: 0, y0: 0, x1: size.width, y1: size.height };
     if let Some(p) = points.iter().find(|p| !contains(whole, [p.x, p.y])) {
@@ -88,10 +93,9 @@ fn marks(patch: &Patch, points: &[Point]) -> Vec<Option<Hint>> {
     marks
 }
 
-/// The object that points lie on: searched for at reduced size, then cut out more finely.
-pub(super) fn from_point_list(picture: &Picture, points: &[Point], what: &str) -> Result<Found> {
+/// The object that points on the picture lie on: searched for at reduced size, then cut out more finely.
+pub(super) fn from_point_list(picture: &Picture, points: &[Point], what: &str) -> Result<Cut> {
     let size = picture.size();
-    check_points(points, size, what)?;
     let whole = PixelBox { x0: 0, y0: 0, x1: size.width, y1: size.height };
     let small = Patch::new(picture, whole, SEARCH_SIDE)?;
     let marked = marks(&small, points);
@@ -100,7 +104,7 @@ pub(super) fn from_point_list(picture: &Picture, points: &[Point], what: &str) -
         let dot = |m: &Option<Hint>| if *m == Some(Hint::Inside) { 1.0 } else { -1.0 };
         let grid = ScoreGrid::over(whole, small.size(), marked.iter().map(dot).collect());
         let note = format!("{what}: nothing stands out around its points, so its mask is a dot");
-        return Ok(Found { grid, score: 0.1, note: Some(note) });
+        return Ok(Cut { grid, score: 0.1, note: Some(note) });
     };
     let tight = small.whole_box(tight);
     let patch = around(picture, tight)?;
@@ -125,5 +129,5 @@ pub(super) fn from_point_list(picture: &Picture, points: &[Point], what: &str) -
     let plain = || coarse.iter().map(|&c| if c { 1.0 } else { -1.0 }).collect();
     let scores = cut_out(&patch.picture, &hints).filter(mends).unwrap_or_else(plain);
     let grid = ScoreGrid::over(patch.area, patch.size(), scores);
-    Ok(Found { grid, score: 0.6, note: None })
+    Ok(Cut { grid, score: 0.6, note: None })
 }

@@ -1,7 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::Device;
-use thrumask_core::{LabelMap, MaskSet, ObjectPrompt, Picture, PromptPlan, Size, control::Point};
+use thrumask_core::{
+    LabelMap, MaskSet, ObjectPrompt, Picture, PixelBox, PromptPlan, Size, control::Point,
+};
 use thrumask_nn::{
     layers::{Init, Rotary},
     perception::grounded::GroundedConfig,
@@ -274,23 +276,27 @@ fn a_detector_and_a_masker_make_a_segmenter() {
 /// Masks that fill their boxes, with a certainty of each.
 struct Filled(Vec<f32>);
 
-impl MaskFromBox for Filled {
+impl Masker for Filled {
     fn name(&self) -> &str {
         "filled"
     }
 
-    fn masks(&self, picture: &Picture, boxes: &[[f32; 4]]) -> Result<Vec<BoxMask>> {
+    fn cut(&self, picture: &Picture, sought: &[Sought]) -> Result<Vec<Cut>> {
         // At half the picture's size.
-        let size = Size::new(picture.size().width / 2, picture.size().height / 2);
-        let mask = |(b, sure): (&[f32; 4], &f32)| {
+        let Size { width, height } = picture.size();
+        let size = Size::new(width / 2, height / 2);
+        let whole = PixelBox { x0: 0, y0: 0, x1: width, y1: height };
+        let one = |(object, sure): (&Sought, &f32)| {
+            let Within::Box(b) = object.within() else { panic!("no box") };
             let inside = |i: usize| {
                 let (x, y) = ((i % size.width * 2) as f32 + 1.0, (i / size.width * 2) as f32 + 1.0);
                 b[0] < x && x < b[2] && b[1] < y && y < b[3]
             };
             let logit = |i| if inside(i) { *sure } else { -*sure };
-            BoxMask { size, logits: (0..size.area()).map(logit).collect(), score: 0.5 }
+            let grid = ScoreGrid::over(whole, size, (0..size.area()).map(logit).collect());
+            Cut { grid, score: 0.5, note: None }
         };
-        Ok(boxes.iter().zip(&self.0).map(mask).collect())
+        Ok(sought.iter().zip(&self.0).map(one).collect())
     }
 }
 
@@ -302,7 +308,7 @@ fn overlaps_go_to_the_surest_and_what_is_covered_is_said() {
     let names = ["man", "bike", "dog"];
     let listed = || Listed(names.iter().zip(boxes).map(|(n, b)| (*n, one(b))).collect());
     let run = |sure: Vec<f32>| {
-        let segmenter = DetectThenMask::new(listed(), NetworkMasker(Filled(sure)), 0.25);
+        let segmenter = DetectThenMask::new(listed(), Filled(sure), 0.25);
         segmenter.segment(&picture, &plan(&names)).unwrap()
     };
     let made = run(vec![1.0, 3.0, 2.0]);
@@ -317,7 +323,7 @@ fn overlaps_go_to_the_surest_and_what_is_covered_is_said() {
         "{:?}",
         made.notes
     );
-    let few = DetectThenMask::new(listed(), NetworkMasker(Filled(vec![1.0])), 0.25);
+    let few = DetectThenMask::new(listed(), Filled(vec![1.0]), 0.25);
     assert!(few.segment(&picture, &plan(&names)).is_err(), "three boxes, one mask");
 }
 
@@ -330,24 +336,10 @@ fn given_objects_keep_their_pixels_and_the_rest_is_found() {
     let mut mask = vec![false; 96 * 96];
     mask[50 * 96 + 36..50 * 96 + 44].fill(true);
     let places = BTreeMap::from([(2, Place::Mask(mask))]);
-    let made = segment_with(&segmenter, &picture, &plan(&["ball", "dot"]), &places).unwrap();
+    let two = plan(&["ball", "dot"]);
+    let given = from_places(&picture, &two, &places).unwrap();
+    let made = segment_rest(&segmenter, &picture, &two, given, &BTreeSet::from([2])).unwrap();
     assert_eq!(made.masks.labels.area_of(2), 8);
     assert_eq!(made.scores[1], 1.0);
     assert!(made.masks.labels.area_of(1) > 900, "{}", made.masks.labels.area_of(1));
-    let all = BTreeMap::from([(1, Place::Box([20.0, 30.0, 60.0, 70.0]))]);
-    let given = segment_with(&Never, &picture, &plan(&["ball"]), &all).unwrap();
-    assert!(given.masks.labels.area_of(1) > 900);
-}
-
-/// Must not be asked.
-struct Never;
-
-impl Segmenter for Never {
-    fn name(&self) -> &str {
-        "never"
-    }
-
-    fn segment(&self, _: &Picture, _: &PromptPlan) -> Result<Segmentation> {
-        panic!("asked for objects that are all given")
-    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use thrumask::{
     hub::{Component, Fresh},
-    model::FullSize,
+    model::{FullSize, MaskerSize},
 };
 
 use super::{ByteBar, Dtype, say_written};
@@ -17,13 +17,15 @@ use crate::options::TalkOptions;
 /// The networks of Stable Diffusion 1.5 with AnimateDiff V3, at full size or in miniature, in the folder
 /// layout of diffusers, which Python's libraries read too. With --pipeline everything that the main job
 /// runs on: both stages (256x256 pixels, 16 frames; in miniature 64x64, 4 frames), autoencoder, text
-/// encoder, and a tokenizer that knows bytes alone. The same seed gives the same bytes.
+/// encoder, and a tokenizer that knows bytes alone. The parts detector and masker are what finds objects in
+/// the picture (docs/seeing.md). The same seed gives the same bytes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   thrumask models init sd15-tiny --size tiny
   thrumask models init ttm-tiny --size tiny --pipeline
   thrumask animate photo.jpg \"A dog runs.\" -o dog.mp4 --backbone unet --models ttm-tiny
+  thrumask models init seeing --parts detector,masker --size tiny
   thrumask models init sd15 --parts unet --seed 7 --dtype bf16")]
 pub struct Init {
     /// The folder to write: a folder in it for each part.
@@ -35,6 +37,9 @@ pub struct Init {
     /// Which of them.
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["unet", "vae", "text-encoder"])]
     parts: Vec<Part>,
+    /// Which SAM 2.1 the part masker is at full size.
+    #[arg(long, value_enum, default_value = "tiny", value_name = "SIZE")]
+    masker_size: Masker,
     /// What `animate --backbone unet --models DIR` needs: motion, video, vae, text-encoder, tokenizer.
     #[arg(long, conflicts_with = "parts")]
     pipeline: bool,
@@ -59,6 +64,26 @@ enum Size {
     Tiny,
 }
 
+/// On Hiera-T, S, B+ or L.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Masker {
+    Tiny,
+    Small,
+    BasePlus,
+    Large,
+}
+
+impl Masker {
+    fn size(self) -> MaskerSize {
+        match self {
+            Self::Tiny => MaskerSize::Tiny,
+            Self::Small => MaskerSize::Small,
+            Self::BasePlus => MaskerSize::BasePlus,
+            Self::Large => MaskerSize::Large,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// The U-Net alone.
@@ -72,10 +97,12 @@ enum Part {
     Video,
     /// Grounding DINO, which finds names as boxes.
     Detector,
+    /// SAM 2.1, which cuts objects out of boxes and points, and follows them through videos.
+    Masker,
 }
 
 impl Part {
-    fn component(self) -> Component {
+    fn component(self, masker: MaskerSize) -> Component {
         match self {
             Self::Unet => Component::Unet,
             Self::Vae => Component::Vae,
@@ -84,6 +111,7 @@ impl Part {
             Self::Motion => Component::Motion,
             Self::Video => Component::Video,
             Self::Detector => Component::Detector,
+            Self::Masker => Component::Masker(masker),
         }
     }
 }
@@ -107,7 +135,8 @@ impl Init {
         match self.pipeline {
             true => components.extend(Component::PIPELINE),
             false => {
-                for component in self.parts.iter().map(|part| part.component()) {
+                let masker = self.masker_size.size();
+                for component in self.parts.iter().map(|part| part.component(masker)) {
                     // Named twice, it is written once.
                     if !components.contains(&component) {
                         components.push(component);

@@ -1,11 +1,13 @@
 //! `thrumask models list`.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use thrumask::{
     hub::{Repo, cache_from_env, known},
-    models::BuiltIn,
+    models::{BuiltIn, Models, Source},
 };
 
 use super::size;
@@ -14,14 +16,47 @@ use crate::terminal;
 /// List the models that are built in, known by a short name, or in the cache.
 #[derive(Debug, Args)]
 pub struct List {
+    /// List what a run with this folder of models uses instead: what is taken from it, and what is built in.
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
     /// Print the list as JSON.
     #[arg(long)]
     json: bool,
 }
 
+/// A model of a run as JSON.
+fn described(source: &Source) -> Value {
+    json!({
+        "name": source.name,
+        "path": source.path,
+        "bytes": source.bytes,
+        "sha256": source.sha256,
+    })
+}
+
+/// The models of runs with a folder.
+fn list_folder(folder: PathBuf, json: bool) -> Result<()> {
+    let sources = Models::in_folder(folder).sources()?;
+    if json {
+        let models: Vec<Value> = sources.iter().map(described).collect();
+        return terminal::print_json(&json!({"models": models}));
+    }
+    let line = |source: &Source| {
+        let from = match &source.path {
+            Some(path) => path.display().to_string(),
+            None => "built in".into(),
+        };
+        format!("  {:20} {:>9}  {from}\n", source.name, size(source.bytes))
+    };
+    terminal::print(&sources.iter().map(line).collect::<String>())
+}
+
 impl List {
     /// Does it.
     pub fn run(self) -> Result<()> {
+        if let Some(folder) = self.models {
+            return list_folder(folder, self.json);
+        }
         let (known, cache) = (known()?, cache_from_env()?);
         let cached = cache.repos()?;
         let commit = |repo: &Repo, revision: &str| cache.commit(repo, revision);

@@ -27,6 +27,57 @@ pub struct GroundedDetector {
     device: Device,
 }
 
+/// What lies in a folder.
+struct Parts {
+    what: String,
+    weights: Checkpoint,
+    config: GroundingDinoConfig,
+    pieces: WordPieces,
+    settings: PictureSettings,
+}
+
+impl Parts {
+    fn open(folder: &Path) -> Result<Self> {
+        let beside = |name: &str| -> Result<Option<String>> {
+            let file = folder.join(name);
+            match file.is_file() {
+                true => Ok(Some(fsio::read_text_limited(file, MAX_TEXT)?)),
+                false => Ok(None),
+            }
+        };
+        let weights = Checkpoint::open(folder)?;
+        let what = folder.display().to_string();
+        let config = match beside("config.json")? {
+            Some(text) => GroundingDinoConfig::from_transformers(&text)?,
+            None => GroundingDinoConfig::recognise(&what, &weights)?,
+        };
+        let [vocabulary, tokenizer, settings] = GroundedDetector::BESIDE;
+        let pieces = match (beside(vocabulary)?, beside(tokenizer)?) {
+            (Some(vocabulary), _) => WordPieces::from_vocabulary(&vocabulary, true)?,
+            (None, Some(json)) => WordPieces::from_tokenizer_json(&json)?,
+            (None, None) => {
+                let reason = "expected a vocab.txt or tokenizer.json, got neither";
+                return Err(Error::config(what, reason));
+            }
+        };
+        let settings = match beside(settings)? {
+            Some(text) => PictureSettings::from_transformers(&text)?,
+            None => PictureSettings::default(),
+        };
+        Ok(Self { what, weights, config, pieces, settings })
+    }
+}
+
+/// Refuses pieces whose ids the network does not have.
+fn check_pieces(pieces: &WordPieces, config: &GroundingDinoConfig) -> Result<()> {
+    let (size, known) = (pieces.size(), config.text.vocabulary);
+    if size > known {
+        let reason = format!("expected at most {known} ids, as the network has, got {size}");
+        return Err(Error::config("BERT vocabulary", reason));
+    }
+    Ok(())
+}
+
 impl GroundedDetector {
     /// What may lie beside a `config.json` and weights.
     pub const BESIDE: [&str; 3] = ["vocab.txt", "tokenizer.json", "preprocessor_config.json"];
@@ -41,11 +92,7 @@ impl GroundedDetector {
         settings: PictureSettings,
         device: &Device,
     ) -> Result<Self> {
-        let (size, known) = (pieces.size(), network.config().text.vocabulary);
-        if size > known {
-            let reason = format!("expected at most {known} ids, as the network has, got {size}");
-            return Err(Error::config("BERT vocabulary", reason));
-        }
+        check_pieces(&pieces, network.config())?;
         Ok(Self { network, pieces, settings, device: device.clone() })
     }
 
@@ -57,35 +104,24 @@ impl GroundedDetector {
     /// [`thrumask_core::Error`] when a file cannot be read; as [`GroundingDino::load`], [`WordPieces`] and
     /// [`PictureSettings::from_transformers`] otherwise.
     pub fn open(folder: &Path, kept: FloatType, device: &Device) -> Result<Self> {
-        let beside = |name: &str| -> Result<Option<String>> {
-            let file = folder.join(name);
-            match file.is_file() {
-                true => Ok(Some(fsio::read_text_limited(file, MAX_TEXT)?)),
-                false => Ok(None),
-            }
-        };
-        let weights = Checkpoint::open(folder)?;
-        let what = folder.display().to_string();
-        let config = match beside("config.json")? {
-            Some(text) => GroundingDinoConfig::from_transformers(&text)?,
-            None => GroundingDinoConfig::recognise(&what, &weights)?,
-        };
-        let [vocabulary, tokenizer, settings] = Self::BESIDE;
-        let pieces = match (beside(vocabulary)?, beside(tokenizer)?) {
-            (Some(vocabulary), _) => WordPieces::from_vocabulary(&vocabulary, true)?,
-            (None, Some(json)) => WordPieces::from_tokenizer_json(&json)?,
-            (None, None) => {
-                let reason = "expected a vocab.txt or tokenizer.json, got neither";
-                return Err(Error::config(what, reason));
-            }
-        };
-        let settings = match beside(settings)? {
-            Some(text) => PictureSettings::from_transformers(&text)?,
-            None => PictureSettings::default(),
-        };
+        let Parts { what, weights, config, pieces, settings } = Parts::open(folder)?;
         let init = Init::from(device).keeping(kept);
         let network = GroundingDino::load(&what, &weights, &config, init)?;
         Self::new(network, pieces, settings, device)
+    }
+
+    /// Looks whether a detector is in a folder and its parts fit each other, without reading values.
+    ///
+    /// # Errors
+    /// As [`GroundedDetector::open`].
+    pub fn check(folder: &Path) -> Result<()> {
+        let Parts { what, weights, config, pieces, .. } = Parts::open(folder)?;
+        check_pieces(&pieces, &config)?;
+        let report = GroundingDino::check(&weights, &config, &Device::flex())?;
+        match report.is_complete() {
+            true => Ok(()),
+            false => Err(Error::weights(what, report.to_string())),
+        }
     }
 
     /// The network.

@@ -5,7 +5,7 @@ use thrumask_nn::{
     perception::sam2::{
         DecoderInput, DecoderOutput, PointKind, PromptPoint, Sam2, Sam2Config, Sam2Naming,
     },
-    weights::{TensorSource, WeightFile, only_prefix, public_tensors},
+    weights::{TensorSource, WeightFile, gradients, only_prefix, parameters, public_tensors},
 };
 
 use crate::fixture::{Fixture, MODEL, values};
@@ -55,7 +55,7 @@ fn prompts(fixture: &Fixture, case: &str) -> Vec<Vec<PromptPoint>> {
 
 /// What the decoder makes of a case.
 fn decoded(network: &Sam2, fixture: &Fixture, case: &str, multimask: bool) -> DecoderOutput {
-    let device = Device::flex();
+    let device = network.no_memory.value.val().device();
     let pixels = fixture.tensor::<4>("pixels", &device).narrow(0, 0, 1);
     let [finest, finer, features] = network.image_encoder.forward(pixels).levels;
     let width = features.dims()[1];
@@ -103,6 +103,28 @@ fn masks_of_points_boxes_and_masks() {
             fixture.close(&name("iou"), &values(found.iou), MODEL);
             fixture.close(&name("object"), &values(found.object_score), MODEL);
         }
+    }
+}
+
+/// What is learned from masks, overlaps and presence reaches every parameter but the places, which are drawn
+/// once and kept.
+#[test]
+fn gradients_reach_every_parameter() {
+    let fixture = fixture();
+    let state = only_prefix(&fixture.0, "state.");
+    let device = Device::flex().autodiff();
+    let network = Sam2::load("fixture", &state, &config(&fixture), &device).unwrap();
+    // With a mask and without; several masks, and a single one that stands for some of the objects.
+    let losses = [("all", true), ("point", true), ("point", false)].map(|(case, multimask)| {
+        let found = decoded(&network, &fixture, case, multimask);
+        found.masks.square().sum() + found.iou.sum() + found.object_score.sum()
+    });
+    let [a, b, c] = losses;
+    let found = gradients(&network, (a + b + c).backward());
+    for (parameter, gradient) in parameters(&network).into_iter().zip(found) {
+        let name = parameter.name;
+        let reached = gradient.is_some_and(|g| g.iter().any(|&g| g != 0.0 && g.is_finite()));
+        assert_eq!(reached, !name.ends_with("places.value"), "{name}");
     }
 }
 

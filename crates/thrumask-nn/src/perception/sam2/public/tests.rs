@@ -61,3 +61,24 @@ fn own_keys_are_known_and_sizes_are_sound() {
     }
     assert_eq!(Sam2Config::tiny().feature_sizes(), [256, 128, 64]);
 }
+
+#[test]
+fn what_is_written_is_read() {
+    let sizes = [
+        Sam2Config::tiny(),
+        Sam2Config::small(),
+        Sam2Config::base_plus(),
+        Sam2Config::large(),
+        Sam2Config::nano(),
+        Sam2Config::test(),
+    ];
+    for mut config in sizes {
+        let read = |config: &Sam2Config| {
+            Sam2Config::from_transformers(&config.to_transformers().to_string()).unwrap()
+        };
+        assert_eq!(read(&config), config);
+        config.memory.prompted_frames = Some(4);
+        config.memory_attention.rope_theta = 500.0;
+        assert_eq!(read(&config), config);
+    }
+}

@@ -22,7 +22,7 @@ mod encoder;
 mod frame;
 mod loss;
 mod masks;
-mod names;
+pub mod names;
 mod resize;
 mod session;
 mod track;
