@@ -70,9 +70,18 @@ impl Sampling {
     pub fn nano(backbone: BackboneKind) -> Self {
         let (steps, schedule) = match backbone {
             BackboneKind::Dit => (4, Method::Flow(Schedule::Shifted { shift: 16.0 })),
-            BackboneKind::Unet => (8, Method::PAPER_UNET),
+            // It has hardly learned to remove little noise: what further steps leave is noise.
+            BackboneKind::Unet => (1, Method::PAPER_UNET),
         };
         Self { steps, schedule, guidance: Guidance::OFF, guidance_rescale: 0.0 }
+    }
+
+    /// The default of models that are not built in, of which only the backbone is known.
+    pub fn of_others(backbone: BackboneKind) -> Self {
+        match backbone {
+            BackboneKind::Dit => Self::nano(backbone),
+            BackboneKind::Unet => Self { steps: 8, ..Self::nano(backbone) },
+        }
     }
 }
 

@@ -118,7 +118,11 @@ impl Settings {
         let named = table.get("backbone").map(BackboneKind::deserialize);
         let base = match named.transpose() {
             Ok(Some(backbone)) if backbone != self.backbone => {
-                let sampling = Sampling::nano(backbone);
+                let others = table.get("models").map_or(self.models.is_some(), |v| !v.is_null());
+                let sampling = match others {
+                    true => Sampling::of_others(backbone),
+                    false => Sampling::nano(backbone),
+                };
                 Self { backbone, motion: sampling, video: sampling, ..self.clone() }
             }
             _ => self.clone(),

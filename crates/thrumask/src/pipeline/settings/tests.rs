@@ -32,6 +32,18 @@ fn a_schedule_of_another_kind_replaces_the_whole_schedule() {
 }
 
 #[test]
+fn sampling_comes_with_the_backbone_and_with_whose_models_they_are() {
+    let steps = |over: Value| {
+        let made = Settings::default().overlaid("a", &over).unwrap();
+        (made.motion.steps, made.video.steps)
+    };
+    assert_eq!(steps(json!({"models": "x"})), (4, 4));
+    assert_eq!(steps(json!({"backbone": "unet"})), (1, 1));
+    assert_eq!(steps(json!({"backbone": "unet", "models": "x"})), (8, 8));
+    assert_eq!(steps(json!({"backbone": "unet", "motion": {"steps": 3}})), (3, 1));
+}
+
+#[test]
 fn unknown_keys_and_wrong_types_are_named() {
     let says = |over: Value, words: [&str; 2]| {
         let e = Settings::default().overlaid("it", &over).unwrap_err().to_string();
