@@ -132,7 +132,7 @@ fn wrong_maskers_and_places_are_refused() {
         (["--boxes", "3:1,2,9,9"], ["object id", "1 to 2"]),
         (["--points", "2:14,48"], ["points of object 2", "64x48"]),
     ] {
-        let error = place.fails(1, &segmenting(&[&places[..], &masker].concat()));
+        let error = place.fails(1, &animate("places.mp4", &[&places[..], &masker].concat()));
         assert!(words.iter().all(|word| error.contains(word)), "{words:?} in {error}");
     }
     init(&place, "others", "vae", "0");
