@@ -9,6 +9,7 @@
 //! - [`filter`]: what is too dark, blurred, still or shaky.
 //! - [`masks`]: masks that are given, or found on the first frame and followed by a [`Tracker`]
 //!   ([`SamTracker`]).
+//! - [`LatentEncoder`]: what an autoencoder makes of a sample, to be kept beside it.
 //! - [`prepare()`]: all of it, in any number of processes that can be killed; [`report`] says what came of it.
 //! - [`shards`]: tars in the layout of WebDataset, read by the trainers; [`inspect`] looks into one.
 //!
@@ -19,6 +20,7 @@ mod config;
 pub mod filter;
 pub mod inspect;
 mod item;
+mod latents;
 mod manifest;
 pub mod masks;
 mod networks;
@@ -30,11 +32,12 @@ pub mod shards;
 pub mod slice;
 pub mod source;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use config::{CutConfig, FilterConfig, Framing, MaskConfig, PrepareConfig};
 pub use filter::{FrameDifference, Measures, MotionMeasure};
 pub use item::{Reason, Rejected, Tools};
+pub use latents::{LatentEncoder, LatentNumber, Latents, fingerprint};
 pub use masks::Tracker;
 pub use networks::{FlowLength, SamTracker};
 pub use prepare::{Job, Part, Summary, prepare};
