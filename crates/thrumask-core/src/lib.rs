@@ -19,6 +19,7 @@ pub mod picture;
 pub mod plan;
 pub mod rle;
 pub mod run_dir;
+pub mod tables;
 pub mod trajectory;
 
 pub use clip::Clip;
@@ -34,6 +35,7 @@ pub use picture::Picture;
 pub use plan::{ObjectPrompt, PromptPlan};
 pub use rle::Rle;
 pub use run_dir::{PlanOrigin, RunDir, RunRecord, StageRecord};
+pub use tables::TextTable;
 pub use trajectory::Trajectory;
 
 /// The most objects one scene may hold: palette indices are bytes and 0 is background.

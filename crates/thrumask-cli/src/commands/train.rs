@@ -114,7 +114,8 @@ impl StepBar {
                 let name = &self.name;
                 self.bar.suspend(|| eprintln!("{name}step {step}: {line}"));
             }
-            Report::Validation { .. } => {}
+            Report::Notice(words) if !self.quiet => self.bar.suspend(|| eprintln!("{words}")),
+            Report::Validation { .. } | Report::Notice(_) => {}
         }
     }
 }

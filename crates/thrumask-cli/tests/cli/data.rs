@@ -147,7 +147,7 @@ fn a_folder_of_good_and_bad_videos_becomes_shards_whoever_is_killed_and_a_networ
     let place = Place::new();
     videos(&place);
     for shard in ["0/2", "1/2"] {
-        place.ok(&[&PREPARE[..], &["--out", "whole", "--shard", shard]].concat());
+        place.ok(&[&PREPARE[..], &["--out", "whole", "--shard", shard, "--latents"]].concat());
     }
     let mut left_out: Vec<(String, String)> = String::from_utf8(place.read("whole/rejected.jsonl"))
         .unwrap()
@@ -190,7 +190,8 @@ fn a_folder_of_good_and_bad_videos_becomes_shards_whoever_is_killed_and_a_networ
 
     // Killed or interrupted again and again, each time a little later.
     for shard in ["0/2", "1/2"] {
-        let args = [&PREPARE[..], &["--out", "cut", "--shard", shard, "--quiet"]].concat();
+        let more = ["--out", "cut", "--shard", shard, "--latents", "--quiet"];
+        let args = [&PREPARE[..], &more].concat();
         for attempt in 1.. {
             let mut child =
                 place.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -226,20 +227,49 @@ fn a_folder_of_good_and_bad_videos_becomes_shards_whoever_is_killed_and_a_networ
     let motion = crate::training::MOTION;
     let data = "[data]\nshards = [\"whole/*.tar\"]\nvalidation = 0.3\n";
     place.write("motion.toml", format!("{motion}\n{data}"));
-    let train = |out: &str, steps: &str| {
-        let steps = format!("run.steps={steps}");
-        let held = ["--set", "optimizer.decay_from=1.0", "--set", &steps];
-        place.ok(&[&["train", "motion.toml", "--out", out, "--quiet"][..], &held].concat())
+    let train = |shards: &str, out: &str, steps: &str| {
+        let sets = [
+            "optimizer.decay_from=1.0".to_owned(),
+            format!("run.steps={steps}"),
+            format!("data.shards=[{shards:?}]"),
+        ];
+        let sets = sets.iter().flat_map(|set| ["--set", set]);
+        place
+            .ok(&["train", "motion.toml", "--out", out].into_iter().chain(sets).collect::<Vec<_>>())
     };
-    train("run", "8");
-    train("resumed", "3");
-    train("resumed", "8");
+    let said = train("whole/*.tar", "run", "8").err;
+    // The latents are those of the built-in autoencoder.
+    let stale =
+        format!("0 of {0} samples have latents of this autoencoder, {0}", manifest["samples"]);
+    assert_eq!(said.matches(&stale).count(), 1, "{said}");
+    train("whole/*.tar", "resumed", "3");
+    train("whole/*.tar", "resumed", "8");
     assert!(place.read("run/model.safetensors") == place.read("resumed/model.safetensors"));
     let log = crate::training::log(&place, "run");
     let scores = &log.iter().find(|e| e["validation"].is_object()).unwrap()["validation"];
     assert!(scores["mean_iou"].is_number() && scores["action_accuracy"].is_null(), "{scores}");
+    the_own_latents_are_taken(&place, &train);
     let other = place.fails(1, &["train", "motion.toml", "--out", "f", "--set", "data=none*.tar"]);
     assert!(other.contains("none*.tar"), "{other}");
+}
+
+/// A training on latents of its own autoencoder ends as that which encodes, and `inspect` tells of them.
+fn the_own_latents_are_taken(place: &Place, train: &dyn Fn(&str, &str, &str) -> Said) {
+    fs::create_dir(place.at("models")).unwrap();
+    place.write("models/autoencoder.safetensors", place.read("ae/model.safetensors"));
+    for shard in ["0/2", "1/2"] {
+        let own = ["--models", "models", "--latents", "--shard", shard, "--quiet"];
+        place.ok(&[&PREPARE[..], &["--out", "kept"], &own].concat());
+    }
+    let said = train("kept/*.tar", "on-kept", "8").err;
+    assert!(!said.contains("latents"), "{said}");
+    assert!(place.read("run/model.safetensors") == place.read("on-kept/model.safetensors"));
+    let said = place.ok(&["data", "inspect", "kept/shard-0000-of-0002-00000.tar"]).out;
+    assert!(said.contains("with latents, 4x8x4x4 in f32, of autoencoder "), "{said}");
+    // In another folder, they may be kept otherwise.
+    let other = ["--out", "kept", "--latents=f16", "--shard", "0/2"];
+    let e = place.fails(1, &[&PREPARE[..], &other].concat());
+    assert!(e.contains("another configuration"), "{e}");
 }
 
 /// In each frame of the videos with a block, the mask's middle is that of what is red.

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use thrumask_core::{Error, MAX_OBJECTS, Result};
 
+use super::LatentNumber;
 use crate::train::{from_toml, read_toml};
 
 /// How videos become samples.
@@ -29,6 +30,9 @@ pub struct PrepareConfig {
     pub work_side: usize,
     /// Whether a video with masks but without a caption is left out.
     pub require_captions: bool,
+    /// Whether, and how, each sample's latents are kept beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latents: Option<LatentNumber>,
     /// Where a scene ends.
     pub cuts: CutConfig,
     /// Which clips are left out.
@@ -49,6 +53,7 @@ impl Default for PrepareConfig {
             qp: 12,
             work_side: 512,
             require_captions: false,
+            latents: None,
             cuts: CutConfig::default(),
             filter: FilterConfig::default(),
             masks: MaskConfig::default(),

@@ -5,8 +5,19 @@ use std::path::PathBuf;
 use serde::Serialize;
 use thrumask_core::Picture;
 
-use super::{About, report::small, shards::Shards};
+use super::{About, LatentNumber, Latents, report::small, shards::Shards};
 use crate::{Result, progress::Progress, world::contact_sheet};
+
+/// Latents that are kept beside a sample.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Kept {
+    /// Fingerprint of the autoencoder they are of.
+    pub autoencoder: String,
+    /// How they are kept.
+    pub number: LatentNumber,
+    /// `[C, T', H', W']` of the video's.
+    pub shape: [usize; 4],
+}
 
 /// A sample of a shard.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,9 +30,12 @@ pub struct Inspected {
     pub objects: usize,
     /// What it is.
     pub about: About,
+    /// Its latents, if there are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latents: Option<Kept>,
 }
 
-/// Reads every sample of some tars whole, videos and masks too, and lists them; with `sheet`, also a
+/// Reads every sample of some tars whole, videos, masks and latents too, and lists them; with `sheet`, also a
 /// contact sheet of the first so many.
 ///
 /// # Errors
@@ -37,7 +51,13 @@ pub fn inspect(
         progress.step("inspect", i, shards.len())?;
         let (sample, about) = shards.read(i)?;
         let (key, bytes) = (shards.key(i).to_owned(), shards.bytes(i));
-        found.push(Inspected { key, bytes, objects: sample.masks.objects(), about });
+        let latents = shards.latents(i)?;
+        let latents = latents.map(|Latents { autoencoder, number, shape, .. }| Kept {
+            autoencoder,
+            number,
+            shape,
+        });
+        found.push(Inspected { key, bytes, objects: sample.masks.objects(), about, latents });
         // Samples of one sheet are of one size.
         let fits = |first: &crate::world::Sample, s: &crate::world::Sample| {
             first.clip.size() == s.clip.size()

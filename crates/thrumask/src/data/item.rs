@@ -7,8 +7,9 @@ use thrumask_core::{
 
 use super::{
     About, MaskOrigin, Measures, MotionMeasure, PrepareConfig,
+    latents::LatentEncoder,
     masks::{Objects, at_frames, prompts_of, squared_picture},
-    sample::files,
+    sample::{LATENTS, files},
     slice::{Slicer, Window},
     source::{Item, MasksAt},
 };
@@ -89,6 +90,8 @@ pub struct Tools<'a> {
     pub tracker: Option<&'a dyn Tracker>,
     /// Measures motion.
     pub motion: &'a dyn MotionMeasure,
+    /// Encodes samples, where their latents are kept.
+    pub encoder: Option<&'a LatentEncoder>,
 }
 
 /// What became of a video.
@@ -306,7 +309,13 @@ impl Work<'_> {
             masks: origin,
             measures,
         };
-        let files = files(&key, &clip, &masks, &about, config.qp).map_err(unreadable)?;
+        let mut files = files(&key, &clip, &masks, &about, config.qp).map_err(unreadable)?;
+        if let Some((encoder, number)) = self.tools.encoder.zip(config.latents) {
+            // Of the video as it is read back: that is what a training would encode.
+            let clip = Clip::from_bytes(&key, &files[0].1).map_err(unreadable)?;
+            let latents = encoder.file(&clip, &masks, number).map_err(unreadable)?;
+            files.push((format!("{key}.{LATENTS}"), latents));
+        }
         Ok(Ready { key, about, files })
     }
 

@@ -87,6 +87,12 @@ pub struct Summary {
 /// says so; never because of a video, which is listed with its reason.
 pub fn prepare(job: &Job<'_>, progress: &mut dyn Progress) -> Result<Summary> {
     job.config.validate()?;
+    if job.config.latents.is_some() {
+        let encoder = job.tools.encoder.ok_or_else(|| {
+            Error::invalid("latents", "expected an autoencoder to make them, got none")
+        })?;
+        encoder.check(job.config.frames, job.config.size)?;
+    }
     let items = find(job.input, job.manifest, job.config.masks.prefer_auto)?;
     if items.is_empty() {
         let what = job.input.display().to_string();
@@ -159,6 +165,11 @@ fn agree(job: &Job<'_>, items: &[Item]) -> Result<WorkFolder> {
             tools.tracker.map(|t| t.name().to_owned()),
             Some(tools.motion.name().to_owned()),
         ],
+        autoencoder: job
+            .config
+            .latents
+            .and(tools.encoder)
+            .map(|encoder| encoder.fingerprint().to_owned()),
         config: job.config.clone(),
     };
     const NAME: &str = "prepare.json";

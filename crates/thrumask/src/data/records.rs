@@ -34,6 +34,9 @@ pub struct Agreed {
     pub input: String,
     /// Who planned, found, followed and measured.
     pub tools: [Option<String>; 4],
+    /// Fingerprint of the autoencoder whose latents are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoencoder: Option<String>,
     /// Everything else.
     pub config: PrepareConfig,
 }

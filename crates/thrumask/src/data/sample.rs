@@ -1,4 +1,5 @@
-//! One sample as the files of a shard: `KEY.mp4`, `KEY.json`, `KEY.masks.json`.
+//! One sample as the files of a shard: `KEY.mp4`, `KEY.json`, `KEY.masks.json` and, where they are kept,
+//! `KEY.latents.safetensors`.
 
 use serde::{Deserialize, Serialize};
 use thrumask_core::{Clip, Error, PromptPlan, Result, Trajectory, WriteOptions};
@@ -15,6 +16,8 @@ pub const VIDEO: &str = "mp4";
 pub const ABOUT: &str = "json";
 /// See [`VIDEO`].
 pub const MASKS: &str = "masks.json";
+/// See [`VIDEO`]; need not be there.
+pub const LATENTS: &str = "latents.safetensors";
 
 /// Where masks come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,9 +10,9 @@ use thrumask_core::{Error, fingerprint::sha256_hex, fsio};
 use thrumask_nn::text::words_of;
 
 use super::{
-    About,
+    About, Latents,
     archive::{members, read_at},
-    sample,
+    latents, sample,
 };
 use crate::{
     Result,
@@ -68,10 +68,12 @@ struct Entry {
     tar: usize,
     key: String,
     parts: [(u64, u64); 3],
+    /// Its latents, if they are kept.
+    latents: Option<(u64, u64)>,
 }
 
-/// The files of a sample, in the order of [`Entry::parts`].
-const PARTS: [&str; 3] = [sample::VIDEO, sample::ABOUT, sample::MASKS];
+/// The files of a sample, in the order of [`Entry::parts`], and its latents.
+const PARTS: [&str; 4] = [sample::VIDEO, sample::ABOUT, sample::MASKS, sample::LATENTS];
 
 /// The samples of some shards.
 pub struct Shards {
@@ -81,6 +83,8 @@ pub struct Shards {
     validation: Vec<usize>,
     first: Option<About>,
     words: Vec<String>,
+    /// Of which autoencoder each sample's latents are; of opened shards.
+    autoencoders: Vec<Option<String>>,
 }
 
 impl Shards {
@@ -119,6 +123,13 @@ impl Shards {
             }
             videos.entry(about.video.clone()).or_insert_with(|| sha256_hex(about.video.as_bytes()));
             of.push(about.video);
+            shards.autoencoders.push(match shards.entries[i].latents {
+                Some(at) => {
+                    let (tar, what) = (&shards.tars[shards.entries[i].tar], shards.what(i));
+                    Some(latents::autoencoder_at(&format!("{what}.{}", PARTS[3]), tar, at)?)
+                }
+                None => None,
+            });
         }
         // Of the videos in the order of their hashes, the first ones.
         let mut order: Vec<(&String, &String)> = videos.iter().map(|(v, h)| (h, v)).collect();
@@ -144,7 +155,7 @@ impl Shards {
     pub fn index(tars: Vec<PathBuf>) -> Result<Self> {
         let mut entries = Vec::new();
         for (tar, path) in tars.iter().enumerate() {
-            let mut found: BTreeMap<String, [Option<(u64, u64)>; 3]> = BTreeMap::new();
+            let mut found: BTreeMap<String, [Option<(u64, u64)>; 4]> = BTreeMap::new();
             let mut order = Vec::new();
             for member in members(path)? {
                 let file = member.name.rfind('/').map_or(0, |at| at + 1);
@@ -153,27 +164,28 @@ impl Shards {
                 let Some(part) = PARTS.iter().position(|p| *p == &ending[1..]) else { continue };
                 let parts = found.entry(key.to_owned()).or_insert_with(|| {
                     order.push(key.to_owned());
-                    [None; 3]
+                    [None; 4]
                 });
                 parts[part] = Some((member.offset, member.length));
             }
             for key in order {
                 let parts = found.remove(&key).unwrap_or_default();
-                let [Some(video), Some(about), Some(masks)] = parts else {
+                let [Some(video), Some(about), Some(masks), latents] = parts else {
                     let what = format!("{}: {key}", path.display());
-                    let expected = PARTS.map(|p| format!(".{p}")).join(", ");
+                    let expected =
+                        [PARTS[0], PARTS[1], PARTS[2]].map(|p| format!(".{p}")).join(", ");
                     let reason = format!("expected {expected}, got only some of them");
                     return Err(Error::format(what, reason).into());
                 };
-                entries.push(Entry { tar, key, parts: [video, about, masks] });
+                entries.push(Entry { tar, key, parts: [video, about, masks], latents });
             }
         }
         if entries.is_empty() {
             return Err(Error::invalid("shards", "expected samples, got none").into());
         }
         let (train, validation) = (Vec::new(), Vec::new());
-        let (first, words) = (None, Vec::new());
-        Ok(Self { tars, entries, train, validation, first, words })
+        let (first, words, autoencoders) = (None, Vec::new(), Vec::new());
+        Ok(Self { tars, entries, train, validation, first, words, autoencoders })
     }
 
     /// How many samples there are.
@@ -193,7 +205,8 @@ impl Shards {
 
     /// How many bytes the files of sample `i` have.
     pub fn bytes(&self, i: usize) -> u64 {
-        self.entries[i].parts.iter().map(|(_, length)| length).sum()
+        let Entry { parts, latents, .. } = &self.entries[i];
+        parts.iter().chain(latents).map(|(_, length)| length).sum()
     }
 
     /// What all samples are like: the first one, of opened shards.
@@ -229,6 +242,27 @@ impl Shards {
         Ok(sample::read(&self.what(i), &video, &about, &masks)?)
     }
 
+    /// The latents of sample `i`, if they are kept.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn latents(&self, i: usize) -> Result<Option<Latents>> {
+        let Entry { tar, latents: Some((offset, length)), .. } = self.entries[i] else {
+            return Ok(None);
+        };
+        let bytes = read_at(&self.tars[tar], offset, length)?;
+        Latents::read(&format!("{}.{}", self.what(i), PARTS[3]), &bytes).map(Some)
+    }
+
+    /// How many samples of opened shards have latents of each autoencoder, by its fingerprint.
+    pub fn latent_counts(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        for autoencoder in self.autoencoders.iter().flatten() {
+            *counts.entry(autoencoder.as_str()).or_default() += 1;
+        }
+        counts
+    }
+
     fn what(&self, i: usize) -> String {
         let Entry { tar, key, .. } = &self.entries[i];
         format!("{}: {key}", self.tars[*tar].display())
@@ -240,14 +274,36 @@ impl Shards {
     /// # Errors
     /// As [`Shards::read`].
     pub fn sample(&self, split: Split, index: u64, seed: u64) -> Result<Sample> {
-        let i = match split {
+        Ok(self.read(self.number(split, index, seed))?.0)
+    }
+
+    /// The latents of the same sample, if there are any of the autoencoder with this fingerprint.
+    ///
+    /// # Errors
+    /// As [`Shards::latents`].
+    pub fn latents_of(
+        &self,
+        split: Split,
+        index: u64,
+        seed: u64,
+        autoencoder: &str,
+    ) -> Result<Option<Latents>> {
+        let i = self.number(split, index, seed);
+        match self.autoencoders[i].as_deref() == Some(autoencoder) {
+            true => self.latents(i),
+            false => Ok(None),
+        }
+    }
+
+    /// Which sample is number `index` of a split.
+    fn number(&self, split: Split, index: u64, seed: u64) -> usize {
+        match split {
             Split::Train => {
                 let count = self.train.len() as u64;
                 self.train[shuffled(count, seed, index / count, index % count) as usize]
             }
             _ => self.validation[(index % self.validation.len() as u64) as usize],
-        };
-        Ok(self.read(i)?.0)
+        }
     }
 
     /// How many samples a split has.

@@ -10,7 +10,7 @@ use thrumask_core::{Error, PromptPlan, Result, Trajectory, fingerprint::sha256_h
 
 use super::{
     archive::{self, MAX_MEMBER_BYTES},
-    manifest::{Row, read_manifest},
+    manifest::{self, Row, read_manifest},
 };
 
 /// Endings of videos; those that cannot be decoded are listed with the decoder's word.
@@ -169,18 +169,16 @@ pub fn find(input: &Path, manifest: Option<&Path>, prefer_auto: bool) -> Result<
         expand_tars(&mut files);
     } else if ending == "tar" {
         add_members(input, "", &mut files)?;
-    } else if ["csv", "jsonl", "ndjson"].contains(&ending.as_str()) {
+    } else if manifest::ENDINGS.contains(&ending.as_str()) && input.exists() {
         let folder = input.parent().unwrap_or(Path::new(""));
         rows.extend(read_manifest(input)?);
         rows.iter().for_each(|row| add_row(folder, row, &mut files));
         let listed: Vec<String> = rows.iter().map(|row| row.path.clone()).collect();
         return named(&files, &listed, rows, prefer_auto);
     } else {
-        let expected = "expected a folder, a .tar, or a manifest (.csv, .jsonl)";
-        let reason = match input.exists() {
-            true => format!("{expected}; for Parquet, write it as .jsonl first"),
-            false => format!("{expected}, got nothing"),
-        };
+        let got = if input.exists() { "a file of another ending" } else { "nothing" };
+        let reason =
+            format!("expected a folder, a .tar, or a manifest (.csv, .jsonl, .parquet), got {got}");
         return Err(Error::invalid(input.display().to_string(), reason));
     }
     let videos: Vec<String> = files.keys().filter(|name| is_video(name)).cloned().collect();
@@ -379,8 +377,27 @@ mod tests {
         touch(dir.path(), "v/m.csv", "path\nc.mp4\n");
         let e = find(&dir.path().join("v"), Some(&manifest), false).unwrap_err().to_string();
         assert!(e.contains("c.mp4") && e.contains("no such video"), "{e}");
-        let e = find(&dir.path().join("x.parquet"), None, false).unwrap_err().to_string();
-        assert!(e.contains("expected a folder"), "{e}");
+        for name in ["x.parquet", "v/a.mp4"] {
+            let e = find(&dir.path().join(name), None, false).unwrap_err().to_string();
+            assert!(e.contains("expected a folder"), "{e}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_in_parquet_is_read_or_its_feature_named() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../thrumask-core/tests/parquet/dictionary-zstd.parquet");
+        let found = find(&path, None, false);
+        if cfg!(feature = "parquet") {
+            let items = found.unwrap();
+            assert_eq!(items.len(), 40);
+            assert_eq!(items[1].key, "videos_0_clip_1");
+            let caption = items[1].caption().unwrap().0.unwrap();
+            assert!(caption.starts_with("Ein Bär läuft"), "{caption}");
+        } else {
+            let e = found.unwrap_err().to_string();
+            assert!(e.contains("zstd.parquet") && e.contains("--features parquet"), "{e}");
+        }
     }
 
     #[test]

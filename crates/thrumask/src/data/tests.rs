@@ -2,7 +2,12 @@
 
 use std::{fs, path::Path};
 
+use burn::tensor::Device;
 use thrumask_core::{LabelMap, MaskSet, Picture, PromptPlan, Size, Trajectory, fsio};
+use thrumask_nn::{
+    autoencoder::{Autoencoder, AutoencoderConfig},
+    layers::Init,
+};
 
 use super::{
     config::PrepareConfig,
@@ -14,6 +19,7 @@ use super::{
 };
 use crate::{
     Result,
+    models::Models,
     plan::RulePlanner,
     progress::{Progress, Silent},
     segment::{Segmentation, Segmenter},
@@ -24,7 +30,7 @@ use crate::{
 const WORLD: WorldConfig =
     WorldConfig { size: 48, frames: 16, fps: 8.0, objects: 1..=2, interactions: 0.0 };
 
-fn config() -> PrepareConfig {
+pub(crate) fn config() -> PrepareConfig {
     let mut config =
         PrepareConfig { size: 24, frames: 8, samples_per_shard: 3, ..PrepareConfig::default() };
     // Small sprites change few pixels.
@@ -32,12 +38,18 @@ fn config() -> PrepareConfig {
     config
 }
 
-fn tools<'a>() -> Tools<'a> {
-    Tools { planner: &RulePlanner, segmenter: None, tracker: None, motion: &FrameDifference }
+pub(crate) fn tools<'a>() -> Tools<'a> {
+    Tools {
+        planner: &RulePlanner,
+        segmenter: None,
+        tracker: None,
+        motion: &FrameDifference,
+        encoder: None,
+    }
 }
 
 /// Videos of the world as `thrumask world` writes them.
-fn world_videos(folder: &Path, count: u64) {
+pub(crate) fn world_videos(folder: &Path, count: u64) {
     for i in 0..count {
         let sample = world::sample(&WORLD, Split::Test, i).unwrap();
         let file = |ending: &str| folder.join(format!("v-{i:03}.{ending}"));
@@ -82,6 +94,9 @@ fn videos_become_the_same_shards_whoever_stops_when_and_training_reads_them() {
     fs::create_dir(&videos).unwrap();
     world_videos(&videos, 5);
     fs::write(videos.join("empty.mp4"), "").unwrap();
+    let encoder = LatentEncoder::new(Models::embedded().autoencoder().unwrap()).unwrap();
+    let config = || PrepareConfig { latents: Some(LatentNumber::F16), ..config() };
+    let tools = || Tools { encoder: Some(&encoder), ..tools() };
     let [whole, cut] = ["whole", "cut"].map(|n| dir.path().join(n));
     let first = run(&videos, &whole, "1/2", &config(), tools(), &mut Silent).unwrap();
     assert!(!first.complete);
@@ -107,6 +122,7 @@ fn videos_become_the_same_shards_whoever_stops_when_and_training_reads_them() {
     assert_eq!(contents(&whole), contents(&cut));
     for (changed, words) in [
         (PrepareConfig { size: 32, ..config() }, "another configuration"),
+        (PrepareConfig { latents: None, ..config() }, "another configuration"),
         (config(), "2 processes"),
     ] {
         let part = if words == "2 processes" { "0/3" } else { "0/2" };
@@ -114,8 +130,18 @@ fn videos_become_the_same_shards_whoever_stops_when_and_training_reads_them() {
         assert!(e.contains(words), "{e}");
     }
 
+    // Latents of another autoencoder are another preparation.
+    let other = Autoencoder::new(&mut Init::new(1, &Device::flex()), &AutoencoderConfig::nano());
+    let other = LatentEncoder::new(other.unwrap().into()).unwrap();
+    let with = |encoder| Tools { encoder, ..tools() };
+    let e = run(&videos, &cut, "0/2", &config(), with(Some(&other)), &mut Silent).unwrap_err();
+    assert!(e.to_string().contains("other tools"), "{e}");
+    let e = run(&videos, &cut, "0/2", &config(), with(None), &mut Silent).unwrap_err();
+    assert!(e.to_string().contains("latents: expected an autoencoder"), "{e}");
+
     let data = DataConfig { shards: vec!["whole/*.tar".into()], validation: 0.2 };
     let shards = Shards::open(&data, dir.path()).unwrap();
+    assert_eq!(shards.latent_counts(), [(encoder.fingerprint(), 10)].into());
     assert_eq!((shards.count(Split::Train), shards.count(Split::Validation)), (8, 2));
     let about = |split, i| {
         let sample = shards.sample(split, i, 7).unwrap();

@@ -104,8 +104,8 @@ impl Prepared {
         Self::of_latents(network, config, tokenizer, latents, scenes, keep)
     }
 
-    /// The same from what [`visual_latents`] made of the scenes.
-    pub(super) fn of_latents(
+    /// The same from what [`visual_latents`] made of the scenes, or [`joined_latents`] of theirs.
+    pub(crate) fn of_latents(
         network: &Network,
         config: &StageConfig,
         tokenizer: &Tokenizer,
@@ -170,27 +170,41 @@ pub(super) fn visual_latents(
     scenes: &[SceneConditions<'_>],
 ) -> Result<Tensor<5>> {
     let device = autoencoder.device();
-    let [t, h, w] = config.denoiser.latent_size();
-    let shape = [scenes.len(), config.denoiser.latent_channels(), t, h, w];
-    let repeated = |pictures: Vec<&[Picture]>| -> Result<Tensor<5>> {
-        let pixels = pixels_from_frames(&pictures, &device)?;
-        Ok(autoencoder.encode_picture(pixels)?.expand(shape))
+    let picture = |pictures: Vec<&[Picture]>| -> Result<Tensor<5>> {
+        Ok(autoencoder.encode_picture(pixels_from_frames(&pictures, &device)?)?)
     };
-    let image = repeated(scenes.iter().map(|s| std::slice::from_ref(s.picture)).collect())?;
+    let image = picture(scenes.iter().map(|s| std::slice::from_ref(s.picture)).collect())?;
     let motion = match config.kind {
-        StageKind::Ti2v => return Ok(image),
+        StageKind::Ti2v => None,
         StageKind::Motion => {
             let masks: Vec<Picture> = scenes.iter().map(|s| colored(s.masks)).collect();
-            repeated(masks.iter().map(std::slice::from_ref).collect())?
+            Some(picture(masks.iter().map(std::slice::from_ref).collect())?)
         }
         StageKind::Video => {
             let frames =
                 scenes.iter().map(|s| s.motion_video(config)).collect::<Result<Vec<_>>>()?;
             let videos: Vec<&[Picture]> = frames.iter().map(Vec::as_slice).collect();
-            autoencoder.encode(pixels_from_frames(&videos, &device)?)?
+            Some(autoencoder.encode(pixels_from_frames(&videos, &device)?)?)
         }
     };
-    Ok(Tensor::cat(vec![image, motion], 1))
+    Ok(joined_latents(config, image, motion))
+}
+
+/// What a stage sees, from latents: those of pictures are repeated over time.
+///
+/// # Shapes
+/// - `image`: `[B, C, 1, H, W]`
+/// - `motion`: none for TI2V, `[B, C, 1, H, W]` of s0 for stage 1, `[B, C, T, H, W]` for stage 2
+/// - returns `[B, Cc, T, H, W]`
+pub(crate) fn joined_latents(
+    config: &StageConfig,
+    image: Tensor<5>,
+    motion: Option<Tensor<5>>,
+) -> Tensor<5> {
+    let [t, h, w] = config.denoiser.latent_size();
+    let shape = [image.dims()[0], config.denoiser.latent_channels(), t, h, w];
+    let parts = std::iter::once(image).chain(motion).map(|latents| latents.expand(shape));
+    Tensor::cat(parts.collect(), 1)
 }
 
 /// Prompts as the network reads them: one that knows only some words gets them in those.

@@ -10,6 +10,7 @@ mod full;
 mod stage;
 mod variant;
 
+pub(crate) use conditions::joined_latents;
 pub use conditions::{Prepared, SceneConditions};
 pub use config::{StageConfig, StageKind, VideoShape};
 pub use files::{open_autoencoder, read_autoencoder, read_stage, write_autoencoder, write_stage};

@@ -253,6 +253,7 @@ classes = {:?}
         let mut hear = |report| match report {
             Report::Step { step, .. } => done.set(step),
             Report::Validation { scores, .. } => last = scores,
+            Report::Notice(words) => panic!("{words}"),
         };
         let device = Device::flex().autodiff();
         let stop = || done.get() >= until;

@@ -32,6 +32,11 @@ pub trait Task: Sync {
     /// When the configuration cannot be built.
     fn fresh(&self, device: &Device) -> Result<Self::Network>;
 
+    /// What should be known before the first step, in a sentence.
+    fn notice(&self) -> Option<String> {
+        None
+    }
+
     /// The batch of step `step` (from 0): a pure function of configuration and step.
     ///
     /// # Errors
@@ -73,6 +78,8 @@ pub enum Outcome {
 /// What the loop tells while it runs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Report {
+    /// Something that should be known, in a sentence, before the first step.
+    Notice(String),
     /// A step was taken: its number (from 1), the loss, the seconds it took.
     Step {
         /// Number of the step, from 1.
@@ -166,6 +173,9 @@ pub fn train<T: Task>(
     let described = serde_json::to_string_pretty(config).unwrap_or_default();
     write_atomic(folder.join("config.json"), described.as_bytes())?;
     let mut log = Log::open(folder, optimizer.step)?;
+    if let Some(words) = task.notice() {
+        report(Report::Notice(words));
+    }
     let steps = config.run.steps;
     let trained = |optimizer: &Optimizer| {
         let values = |i: usize, _: &str, _: &[usize]| Some(optimizer.slots[i].values.clone());

@@ -1,6 +1,6 @@
 //! Where samples come from: the world, or shards of real videos.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use thrumask_core::{Clip, Error, FlowField, Trajectory};
 use thrumask_nn::text::Vocabulary;
@@ -8,7 +8,7 @@ use thrumask_nn::text::Vocabulary;
 use super::TrainConfig;
 use crate::{
     Result,
-    data::Shards,
+    data::{Latents, Shards},
     model::VideoShape,
     world::{self, Sample, Split, WorldConfig},
 };
@@ -88,6 +88,33 @@ impl Samples {
         match self {
             Self::World(world) => Ok(world::sample(world, split, index)?),
             Self::Shards { shards, seed, .. } => shards.sample(split, index, *seed),
+        }
+    }
+
+    /// How many samples have latents of each autoencoder, by its fingerprint, and how many samples there are;
+    /// those of the world have none and no end.
+    pub(super) fn latent_counts(&self) -> (BTreeMap<&str, usize>, usize) {
+        match self {
+            Self::World(_) => (BTreeMap::new(), 0),
+            Self::Shards { shards, .. } => (shards.latent_counts(), shards.len()),
+        }
+    }
+
+    /// The latents of sample `index` of a split, if there are any of this autoencoder.
+    ///
+    /// # Errors
+    /// As [`Shards::latents`].
+    pub(super) fn latents(
+        &self,
+        split: Split,
+        index: u64,
+        autoencoder: &str,
+    ) -> Result<Option<Latents>> {
+        match self {
+            Self::World(_) => Ok(None),
+            Self::Shards { shards, seed, .. } => {
+                shards.latents_of(split, index, *seed, autoencoder)
+            }
         }
     }
 

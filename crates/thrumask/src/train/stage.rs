@@ -25,9 +25,10 @@ use super::{
 };
 use crate::{
     Result,
+    data::{Latents, fingerprint},
     model::{
         MotionForm, Network, Prepared, SceneConditions, StageConfig, StageKind, StageModel,
-        VideoShape, open_autoencoder, write_stage,
+        VideoShape, joined_latents, open_autoencoder, write_stage,
     },
     motion::{MotionRequest, generate_trajectories},
     progress::Silent,
@@ -41,6 +42,8 @@ struct Example {
     sample: Sample,
     /// The true flow, for a stage that makes or follows flow.
     flow: Option<Vec<FlowField>>,
+    /// Latents of this autoencoder, where they lie beside it.
+    latents: Option<Latents>,
 }
 
 /// Training of one stage.
@@ -51,6 +54,9 @@ pub struct StageTask {
     run: RunConfig,
     tokenizer: Tokenizer,
     autoencoder: LatentCodec,
+    /// Its fingerprint, if some samples have latents of it.
+    latents_of: Option<String>,
+    notice: Option<String>,
     device: Device,
 }
 
@@ -61,6 +67,8 @@ pub struct StageBatch {
     data: Tensor<5>,
     /// X₀, `[B, C, T, H, W]`.
     noise: Tensor<5>,
+    /// What is seen of the scenes, `[B, Cc, T, H, W]`, where it need not be encoded.
+    seen: Option<Tensor<5>>,
     /// Weight of each latent position, of mean 1, `[B, 1, T, H, W]`.
     weight: Tensor<5>,
     times: Vec<f32>,
@@ -97,9 +105,12 @@ impl StageTask {
         if kind != StageKind::Ti2v && stage.form == MotionForm::Flow && !samples.has_flow() {
             return Err(no_flow());
         }
+        let (latents_of, notice) = kept_latents(&samples, &autoencoder)?;
         Ok(Self {
             config: stage,
             training,
+            latents_of,
+            notice,
             tokenizer: samples.vocabulary()?.into(),
             samples,
             run: config.run.clone(),
@@ -117,11 +128,15 @@ impl StageTask {
     fn example(&self, split: Split, index: u64) -> Result<Example> {
         match (self.config.kind, self.config.form) {
             (StageKind::Ti2v, _) | (_, MotionForm::Masks) => {
-                Ok(Example { sample: self.samples.sample(split, index)?, flow: None })
+                let latents = self.latents_of.as_ref();
+                let latents =
+                    latents.map(|of| self.samples.latents(split, index, of)).transpose()?;
+                let (sample, latents) = (self.samples.sample(split, index)?, latents.flatten());
+                Ok(Example { sample, flow: None, latents })
             }
             (_, MotionForm::Flow) => {
                 let (sample, flow) = self.samples.with_flow(split, index)?;
-                Ok(Example { sample, flow: Some(flow) })
+                Ok(Example { sample, flow: Some(flow), latents: None })
             }
         }
     }
@@ -147,16 +162,50 @@ impl StageTask {
             times.push(self.config.process.draw_time(times_of, &time, position));
             keep.push(self.keep(drop.uniform(position)));
         }
+        let kept: Option<Vec<&Latents>> = examples.iter().map(|e| e.latents.as_ref()).collect();
+        let (data, seen) = match kept {
+            Some(latents) => self.of_latents(&latents)?,
+            None => (self.encoded(&examples)?, None),
+        };
+        let noise = Tensor::from_data(TensorData::new(values, shape), &self.device);
+        let weight = self.weights(&examples);
+        Ok(StageBatch { examples, data, noise, seen, weight, times, keep })
+    }
+
+    /// X₁ of examples, `[B, C, T, H, W]`.
+    fn encoded(&self, examples: &[Example]) -> Result<Tensor<5>> {
         let video = |example: &Example| match self.config.kind {
             StageKind::Motion => self.conditions(example).motion_video(&self.config),
             StageKind::Video | StageKind::Ti2v => Ok(example.sample.clip.frames().to_vec()),
         };
         let videos = examples.iter().map(video).collect::<Result<Vec<Vec<Picture>>>>()?;
         let videos: Vec<&[Picture]> = videos.iter().map(Vec::as_slice).collect();
-        let data = self.autoencoder.encode(pixels_from_frames(&videos, &self.device)?)?;
-        let noise = Tensor::from_data(TensorData::new(values, shape), &self.device);
-        let weight = self.weights(&examples);
-        Ok(StageBatch { examples, data, noise, weight, times, keep })
+        Ok(self.autoencoder.encode(pixels_from_frames(&videos, &self.device)?)?)
+    }
+
+    /// X₁, and what is seen of the scenes, from latents that were kept.
+    fn of_latents(&self, latents: &[&Latents]) -> Result<(Tensor<5>, Option<Tensor<5>>)> {
+        let [t, h, w] = self.config.denoiser.latent_size();
+        let shape = [self.config.denoiser.latent_channels(), t, h, w];
+        if let Some(other) = latents.iter().find(|l| l.shape != shape) {
+            return Err(Error::mismatch(
+                "latents",
+                format!("{shape:?}"),
+                format!("{:?}", other.shape),
+            )
+            .into());
+        }
+        let of = |frames: usize, part: fn(&Latents) -> &Vec<f32>| {
+            let values: Vec<f32> = latents.iter().flat_map(|l| part(l)).copied().collect();
+            let shape = [latents.len(), shape[0], frames, h, w];
+            Tensor::from_data(TensorData::new(values, shape), &self.device)
+        };
+        let (data, motion) = match self.config.kind {
+            StageKind::Motion => (of(t, |l| &l.motion), Some(of(1, |l| &l.mask))),
+            StageKind::Video => (of(t, |l| &l.video), Some(of(t, |l| &l.motion))),
+            StageKind::Ti2v => (of(t, |l| &l.video), None),
+        };
+        Ok((data, Some(joined_latents(&self.config, of(1, |l| &l.picture), motion))))
     }
 
     /// Which conditions a uniform number in [0, 1) keeps.
@@ -190,7 +239,7 @@ impl StageTask {
 
     /// What is known of an example; a stage looks at what it needs.
     fn conditions<'a>(&self, example: &'a Example) -> SceneConditions<'a> {
-        let Example { sample, flow } = example;
+        let Example { sample, flow, .. } = example;
         SceneConditions {
             picture: &sample.clip.frames()[0],
             masks: &sample.masks.frames()[0],
@@ -215,6 +264,28 @@ impl StageTask {
     }
 }
 
+/// The autoencoder's fingerprint if some samples have latents of it, and what should be known of those that
+/// have none while others do, or have other ones.
+fn kept_latents(
+    samples: &Samples,
+    autoencoder: &LatentCodec,
+) -> Result<(Option<String>, Option<String>)> {
+    let (counts, all) = samples.latent_counts();
+    if counts.is_empty() {
+        return Ok((None, None));
+    }
+    let own = fingerprint(autoencoder)?;
+    let usable = counts.get(own.as_str()).copied().unwrap_or(0);
+    let notice = (usable < all).then(|| {
+        let others = counts.values().sum::<usize>() - usable;
+        format!(
+            "{usable} of {all} samples have latents of this autoencoder, {others} have those of another one: \
+             samples without the right ones are encoded in each step"
+        )
+    });
+    Ok(((usable > 0).then_some(own), notice))
+}
+
 fn in_range(value: f32, start: f32, length: f32) -> bool {
     (start..start + length).contains(&value)
 }
@@ -227,6 +298,10 @@ impl Task for StageTask {
         Network::new(&mut Init::new(self.run.seed, device), &self.config, &self.tokenizer)
     }
 
+    fn notice(&self) -> Option<String> {
+        self.notice.clone()
+    }
+
     fn batch(&self, step: u64) -> Result<StageBatch> {
         let first = step * self.run.batch as u64;
         let indices = first..first + self.run.batch as u64;
@@ -236,14 +311,11 @@ impl Task for StageTask {
 
     fn loss(&self, network: &Network, batch: StageBatch) -> Result<Tensor<1>> {
         let scenes: Vec<_> = batch.examples.iter().map(|e| self.conditions(e)).collect();
-        let prepared = Prepared::new(
-            network,
-            &self.config,
-            &self.tokenizer,
-            &self.autoencoder,
-            &scenes,
-            &batch.keep,
-        )?;
+        let (config, tokenizer, keep) = (&self.config, &self.tokenizer, &batch.keep);
+        let prepared = match batch.seen {
+            Some(seen) => Prepared::of_latents(network, config, tokenizer, seen, &scenes, keep)?,
+            None => Prepared::new(network, config, tokenizer, &self.autoencoder, &scenes, keep)?,
+        };
         let device = network.device();
         let (process, times) = (&self.config.process, &batch.times);
         let target = process.target(batch.data.clone(), batch.noise.clone(), times)?;
@@ -327,7 +399,7 @@ impl StageTask {
             let requests: Vec<VideoRequest<'_>> = examples
                 .iter()
                 .enumerate()
-                .map(|(i, Example { sample: s, flow })| VideoRequest {
+                .map(|(i, Example { sample: s, flow, .. })| VideoRequest {
                     picture: &s.clip.frames()[0],
                     trajectory: Some(&s.masks),
                     flow: flow.as_deref(),

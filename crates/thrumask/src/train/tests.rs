@@ -1,5 +1,7 @@
 //! The paper's ablations as training configurations.
 
+mod latents;
+
 use std::path::Path;
 
 use burn::tensor::Device;

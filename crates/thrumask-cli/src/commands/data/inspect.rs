@@ -1,11 +1,11 @@
 //! `thrumask data inspect`: what is in shards.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
-use thrumask::data::inspect::inspect;
+use thrumask::data::{LatentNumber, inspect::inspect};
 
 use crate::{commands::eval::Bars, options::TalkOptions, terminal};
 
@@ -61,6 +61,19 @@ impl Inspect {
             ));
         }
         text.push_str(&format!("{} samples\n", samples.len()));
+        let mut latents: BTreeMap<(String, &str), usize> = BTreeMap::new();
+        for kept in samples.iter().filter_map(|s| s.latents.as_ref()) {
+            let numbers = match kept.number {
+                LatentNumber::F32 => "f32",
+                LatentNumber::F16 => "f16",
+            };
+            let shape = kept.shape.map(|n| n.to_string()).join("x");
+            *latents.entry((format!("{shape} in {numbers}"), &kept.autoencoder)).or_default() += 1;
+        }
+        for ((what, autoencoder), n) in latents {
+            let short = &autoencoder[..autoencoder.len().min(12)];
+            text.push_str(&format!("{n} with latents, {what}, of autoencoder {short}\n"));
+        }
         terminal::print(&text)
     }
 }

@@ -34,6 +34,7 @@ fn run(config: &TrainConfig, folder: &Path, until: u64) -> (Outcome, Vec<f32>, f
             losses.push(loss);
         }
         Report::Validation { scores, .. } => j = scores["j"],
+        Report::Notice(words) => panic!("{words}"),
     };
     let device = Device::flex().autodiff();
     let stop = || done.get() >= until;
