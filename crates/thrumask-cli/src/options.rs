@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf};
 
 use burn::tensor::Device;
-use clap::Args;
+use clap::{Args, error::ErrorKind};
 use serde_json::{Value, json};
 use thrumask::{
     DeviceName, Result,
     pipeline::{self, Mode, Run, Settings},
+    plan::{LlmConfig, NEEDS_FEATURE},
 };
 use thrumask_core::Error;
 
@@ -97,14 +98,15 @@ impl GivenMotion {
 #[command(next_help_heading = "Planner")]
 pub struct PlannerOptions {
     /// Who takes the caption apart: rules, or a language model (llm) of a server with OpenAI's
-    /// interface, of which the rules take over when it cannot be used [default: rules].
+    /// interface or in a file, of which the rules take over when it cannot be used [default: rules].
     #[arg(long, value_parser = ["rules", "llm"])]
     planner: Option<String>,
     /// The server's address [default: http://localhost:11434/v1, Ollama on this machine].
     #[arg(long, value_name = "URL")]
     llm_url: Option<String>,
-    /// The model, as the server calls it.
-    #[arg(long, value_name = "NAME")]
+    /// The model, as the server calls it; or, in a build with models in files and without --llm-url, a
+    /// file in GGUF, for which no server is needed.
+    #[arg(long, value_name = "NAME|FILE.gguf")]
     llm_model: Option<String>,
     /// Seconds that one request may take [default: 120].
     #[arg(long, value_name = "SECONDS")]
@@ -119,16 +121,27 @@ pub struct PlannerOptions {
 
 impl PlannerOptions {
     /// What was typed, as settings.
-    pub fn typed(&self) -> Value {
+    ///
+    /// # Errors
+    /// An error of usage, when the model is in a file and this program reads none.
+    pub fn typed(&self) -> anyhow::Result<Value> {
         let text = |v: &Option<String>| v.as_ref().map(|v| json!(v));
-        table(&[
+        let named = LlmConfig { model: self.llm_model.clone(), ..LlmConfig::default() };
+        let file = named.file().filter(|_| self.llm_url.is_none()).is_some();
+        if file && !cfg!(feature = "llm") {
+            let reason = format!("--llm-model: {NEEDS_FEATURE}\n");
+            return Err(clap::Error::raw(ErrorKind::InvalidValue, reason).into());
+        }
+        let model =
+            if file { self.llm_model.as_ref().map(absolute) } else { text(&self.llm_model) };
+        Ok(table(&[
             ("planner", text(&self.planner)),
             ("llm.url", text(&self.llm_url)),
-            ("llm.model", text(&self.llm_model)),
+            ("llm.model", model),
             ("llm.timeout_secs", self.llm_timeout.map(|v| json!(v))),
             ("llm.attempts", self.llm_attempts.map(|v| json!(v))),
             ("llm.key_variable", text(&self.llm_key_variable)),
-        ])
+        ]))
     }
 }
 
@@ -301,9 +314,9 @@ pub struct NewRun {
 
 impl NewRun {
     /// The defaults with what was typed laid over them.
-    pub fn settings(&self) -> Result<Settings> {
-        let typed = [self.masks.typed(), self.motion.typed(), self.planner.typed()];
-        self.settings.laid_over(Settings::default(), &typed)
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        let typed = [self.masks.typed(), self.motion.typed(), self.planner.typed()?];
+        Ok(self.settings.laid_over(Settings::default(), &typed)?)
     }
 }
 

@@ -58,7 +58,12 @@ pub fn guarded(run: impl FnOnce() -> Result<()>) -> ExitCode {
         Ok(Err(e)) if is_interrupted(&e) => {
             ("interrupted; the same command goes on from here".to_owned(), INTERRUPTED)
         }
-        Ok(Err(e)) => (format!("error: {e:#}").replace('\n', " "), 1),
+        Ok(Err(e)) => {
+            // What clap cannot see by itself is an error of usage as well.
+            let usage = e.downcast_ref::<clap::Error>().is_some();
+            let words = if usage { e.to_string() } else { format!("error: {e:#}") };
+            (words.trim().replace('\n', " "), if usage { 2 } else { 1 })
+        }
         Err(_) => {
             let words = PANIC.lock().ok().and_then(|mut p| p.take());
             let words = words.unwrap_or_else(|| "no message".into());

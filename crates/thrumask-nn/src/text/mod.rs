@@ -6,6 +6,7 @@ mod any;
 pub mod bert;
 pub mod clip;
 pub mod encoder;
+pub mod merge;
 pub mod vocabulary;
 
 pub use any::{PromptEncoder, PromptEncoderConfig, Tokenizer};

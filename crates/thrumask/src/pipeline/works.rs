@@ -79,7 +79,7 @@ impl Run<'_> {
     pub(super) fn plan_work(&mut self, caption: &str, control: Option<&Control>) -> Result<Work> {
         let asked = asked("plan").text("caption", caption);
         let asked = match &self.config.llm {
-            Some(llm) => llm.add_to(asked),
+            Some(llm) => llm.add_to(asked)?,
             None => asked.text("planner", RulePlanner.name()),
         };
         let asked = self.config.given.add_control(asked, control)?;

@@ -1,8 +1,9 @@
 //! Planning: a caption becomes one motion prompt, and a name and a prompt for each object that can
 //! move (paper, Pipeline 1).
 //!
-//! The paper asks a large language model: [`LlmPlanner`] does so, of a server. [`RulePlanner`] does it
-//! by rules, for English, without a model and without state. It reads from left to right through small files:
+//! The paper asks a large language model: [`LlmPlanner`] does so, of a server or in a file.
+//! [`RulePlanner`] does it by rules, for English, without a model and without state. It reads from left to
+//! right through small files:
 //!
 //! caption → `token` words → `noun_phrase`, `noun_head`, `verb_phrase`, `complement`, `clause` a
 //! small tree (`tree`, read with the cursor in `reader`) → `resolve`, `reference` who is who →
@@ -51,7 +52,7 @@ use thrumask_core::{Error, MAX_OBJECTS, PlanOrigin, PromptPlan, Result};
 
 use crate::progress::Progress;
 
-pub use llm::{LlmConfig, LlmPlanner};
+pub use llm::{LlmConfig, LlmPlanner, NEEDS_FEATURE};
 pub(crate) use noun_phrase::ORDINALS;
 pub(crate) use plain::in_known_words;
 pub(crate) use reader::side_of;

@@ -43,7 +43,7 @@ impl Plan {
     pub fn run(self) -> Result<()> {
         let suites = self.suites.iter().map(|name| Suite::open(name));
         let suites = suites.collect::<thrumask::Result<Vec<_>>>()?;
-        let settings = Settings::default().overlaid("command line", &self.planner.typed())?;
+        let settings = Settings::default().overlaid("command line", &self.planner.typed()?)?;
         let llm = (settings.planner == PlannerKind::Llm).then_some(&settings.llm);
         let planner = planner(llm)?;
         let mut bars = Bars::new(self.talk.reporter());

@@ -2,6 +2,7 @@
 
 mod answers;
 mod faults;
+mod files;
 mod server;
 
 use std::time::{Duration, Instant};

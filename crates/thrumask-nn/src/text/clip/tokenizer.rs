@@ -2,14 +2,16 @@
 //! of Rare Words with Subword Units", ACL 2016), as transformers' `CLIPTokenizer` (5.23).
 
 mod files;
-mod merge;
 
 use std::collections::HashMap;
 
 use regex::Regex;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    text::merge::{byte_signs, merged},
+};
 
 /// Ends every word.
 const WORD_END: &str = "</w>";
@@ -127,7 +129,7 @@ impl ClipTokenizer {
             };
             let inside = first.iter().map(|&b| self.bytes[usize::from(b)][0]);
             let symbols = inside.chain([self.bytes[usize::from(*last)][1]]).collect();
-            ids.extend(merge::merged(symbols, &self.merges));
+            ids.extend(merged(symbols, &self.merges));
         }
     }
 }
@@ -149,32 +151,9 @@ fn byte_tokens() -> Vec<String> {
     inside.into_iter().chain(ends).collect()
 }
 
-/// The sign that stands for each byte in a vocabulary: itself where it can be seen, else one from 256 on.
-fn byte_signs() -> Vec<char> {
-    let mut hidden = 0;
-    let sign = |byte: u8| match byte {
-        b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff => char::from(byte),
-        _ => {
-            hidden += 1;
-            char::from_u32(255 + hidden).unwrap_or_default()
-        }
-    };
-    (0..=255).map(sign).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn signs_of_bytes() {
-        let signs = byte_signs();
-        assert_eq!(signs[usize::from(b'a')], 'a');
-        assert_eq!(signs[usize::from(b' ')], 'Ġ');
-        assert_eq!((signs[0], signs[0xad], signs[0xff]), ('Ā', 'Ń', 'ÿ'));
-        let distinct: std::collections::HashSet<char> = signs.iter().copied().collect();
-        assert_eq!(distinct.len(), 256);
-    }
 
     #[test]
     fn a_token_without_id_is_named() {

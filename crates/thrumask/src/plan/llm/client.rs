@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Error, Result,
     hub::http::{Client, Patience, Request, Tick, Tried, Trouble, with_retries},
+    progress::Progress,
 };
 
 /// What stands for the way in which answers are sampled, where it matters whether it changed.
@@ -262,7 +263,13 @@ impl Server {
 }
 
 impl Chat for Server {
-    fn reply(&self, talk: &[Message], question: Question, tick: Tick<'_>) -> Result<Reply> {
+    fn reply(
+        &self,
+        talk: &[Message],
+        question: Question,
+        progress: &mut dyn Progress,
+    ) -> Result<Reply> {
+        let tick: Tick<'_> = &mut || progress.step("plan", 0, 1);
         let mut last = String::new();
         for _ in 0..MAX_FORMS {
             let form = self.form();

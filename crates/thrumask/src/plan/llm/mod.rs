@@ -1,8 +1,8 @@
 //! The planner that asks a language model, as the paper does: one question for the motion prompt, one
 //! for the objects, each with a few examples.
 //!
-//! `prompt` questions → `client` a server with OpenAI's interface, `retries`, time-outs → `answer` JSON
-//! read leniently → `check` judged strictly against the caption → at most one request to repair it.
+//! `prompt` questions → `client` a server with OpenAI's interface, retries, time-outs; or `local`, a file
+//! with a model, in a build with the feature `llm` → `answer` JSON read leniently → `check` judged strictly against the caption → at most one request to repair it.
 //! What passed is kept in `cache`. Whenever that fails, the rules plan, and it is said why.
 
 mod answer;
@@ -11,6 +11,8 @@ mod check;
 mod client;
 mod config;
 mod count;
+#[cfg(feature = "llm")]
+mod local;
 mod prompt;
 #[cfg(test)]
 mod tests;
@@ -19,8 +21,7 @@ use thrumask_core::{PlanOrigin, PromptPlan};
 
 use super::{Planned, Planner, RulePlanner, check_caption};
 use crate::{
-    Result,
-    hub::{self, http::Tick},
+    Result, hub,
     progress::{Progress, Silent},
 };
 use answer::one_line;
@@ -29,7 +30,7 @@ use check::{Caption, Problem};
 use client::Server;
 use prompt::{Message, Question};
 
-pub use config::LlmConfig;
+pub use config::{LlmConfig, NEEDS_FEATURE};
 
 /// The most of an unusable answer that is shown to the model again, in characters.
 const SHOWN: usize = 4_000;
@@ -47,8 +48,14 @@ trait Chat: Send + Sync {
     /// The next message, which shall be JSON of the question's schema.
     ///
     /// # Errors
-    /// [`crate::Error::Hub`] when there is no answer; whatever `tick` returns.
-    fn reply(&self, talk: &[Message], question: Question, tick: Tick<'_>) -> Result<Reply>;
+    /// [`crate::Error::Hub`] when there is no answer; others when there can be none; whatever `progress`
+    /// returns.
+    fn reply(
+        &self,
+        talk: &[Message],
+        question: Question,
+        progress: &mut dyn Progress,
+    ) -> Result<Reply>;
 }
 
 /// Asks a language model, and the rules when it cannot be used.
@@ -63,18 +70,24 @@ impl LlmPlanner {
     /// A planner with the key, the cache and the permission to ask that the environment gives.
     ///
     /// # Errors
-    /// As [`LlmConfig::check`]; [`crate::Error::Hub`] when the key is none.
+    /// As [`LlmConfig::check`]; [`crate::Error::Hub`] when the key is none;
+    /// [`thrumask_core::Error::Format`] when a model's file is none that can be used.
     pub fn new(config: &LlmConfig) -> Result<Self> {
         config.check()?;
         let cache = if config.cache { Cache::from_env() } else { Cache::none() };
-        let chat = Box::new(Server::new(config, hub::variable(&config.key_variable))?);
-        Ok(Self { config: config.clone(), chat, cache, offline: hub::is_offline() })
+        // A file is nobody else.
+        let offline = config.file().is_none() && hub::is_offline();
+        Ok(Self { config: config.clone(), chat: chat(config)?, cache, offline })
     }
 
     /// The model's plan; the outer error ends everything, the inner one says why there is none.
-    fn asked(&self, caption: &str, tick: Tick<'_>) -> Result<std::result::Result<Asked, String>> {
+    fn asked(
+        &self,
+        caption: &str,
+        progress: &mut dyn Progress,
+    ) -> Result<std::result::Result<Asked, String>> {
         let words = Caption::new(caption);
-        let key = self.config.key(caption);
+        let key = self.config.key(caption)?;
         let kept = self.cache.read(&key).filter(|kept| {
             let problems = [words.judge_motion(&kept.motion), words.judge_objects(&kept.objects)];
             !problems.iter().flatten().any(|p| p.hard)
@@ -94,7 +107,7 @@ impl LlmPlanner {
                     let problems = words.judge_objects(&objects);
                     Ok((objects, problems))
                 };
-                let objects = self.ask(caption, Question::Objects, &read, tick, &mut notes);
+                let objects = self.ask(caption, Question::Objects, &read, progress, &mut notes);
                 let objects = match usable(objects)? {
                     Ok(objects) => objects,
                     Err(reason) => return Ok(Err(reason)),
@@ -104,7 +117,7 @@ impl LlmPlanner {
                     let problems = words.judge_motion(&motion);
                     Ok((motion, problems))
                 };
-                let motion = self.ask(caption, Question::Motion, &read, tick, &mut notes);
+                let motion = self.ask(caption, Question::Motion, &read, progress, &mut notes);
                 let motion = match usable(motion)? {
                     Ok(motion) => motion,
                     Err(reason) => return Ok(Err(reason)),
@@ -127,14 +140,14 @@ impl LlmPlanner {
         caption: &str,
         question: Question,
         read: Reader<'_, T>,
-        tick: Tick<'_>,
+        progress: &mut dyn Progress,
         notes: &mut Vec<String>,
     ) -> Result<T> {
         let mut talk = question.talk(caption);
         let mut first = None;
         let mut wrong = String::new();
         for attempt in 0..2 {
-            let reply = self.chat.reply(&talk, question, tick)?;
+            let reply = self.chat.reply(&talk, question, progress)?;
             let problems = match read(&reply.text) {
                 Ok((value, problems)) if problems.is_empty() => return Ok(value),
                 Ok((value, problems)) => {
@@ -166,9 +179,19 @@ impl LlmPlanner {
 
     /// Who made a plan.
     fn origin(&self, planner: &str, cached: bool, fell_back: Option<String>) -> PlanOrigin {
-        let (model, server) = (Some(self.config.model_name()), Some(self.config.url.clone()));
+        let model = Some(self.config.model_name());
+        let server = self.config.file().is_none().then(|| self.config.url.clone());
         PlanOrigin { planner: planner.to_owned(), model, server, cached, fell_back }
     }
+}
+
+/// The model that a checked configuration names.
+fn chat(config: &LlmConfig) -> Result<Box<dyn Chat>> {
+    #[cfg(feature = "llm")]
+    if let Some(file) = config.file() {
+        return Ok(Box::new(local::Local::open(file)?));
+    }
+    Ok(Box::new(Server::new(config, hub::variable(&config.key_variable))?))
 }
 
 /// Reads an answer: what it holds and what is wrong with that, or why it holds nothing.
@@ -205,7 +228,7 @@ impl Planner for LlmPlanner {
 
     fn plan_with(&self, caption: &str, progress: &mut dyn Progress) -> Result<Planned> {
         check_caption(caption)?;
-        match self.asked(caption, &mut || progress.step("plan", 0, 1))? {
+        match self.asked(caption, progress)? {
             Ok(Asked { plan, cached, notes }) => {
                 Ok(Planned { plan, origin: self.origin(self.name(), cached, None), notes })
             }

@@ -237,8 +237,13 @@ struct Parrot {
 }
 
 impl Chat for &'static Parrot {
-    fn reply(&self, talk: &[Message], question: Question, tick: Tick<'_>) -> Result<Reply> {
-        tick()?;
+    fn reply(
+        &self,
+        talk: &[Message],
+        question: Question,
+        progress: &mut dyn Progress,
+    ) -> Result<Reply> {
+        progress.step("plan", 0, 1)?;
         self.heard.lock().unwrap().push((question, talk.last().unwrap().content.clone()));
         self.says.lock().unwrap().pop().unwrap()
     }
@@ -305,17 +310,17 @@ fn answers_are_kept_unless_they_no_longer_pass() {
     assert!(again.origin.cached && again.plan == planned.plan);
     assert!(parrot.heard.lock().unwrap().is_empty());
     // Another model, address or caption is another entry.
-    let key = first.config.key(CAPTION);
+    let key = first.config.key(CAPTION).unwrap();
     let config = |model: &str, url: &str| LlmConfig {
         model: Some(model.into()),
         url: url.into(),
         ..LlmConfig::default()
     };
     let url = &first.config.url;
-    assert_eq!(config("parrot", url).key(CAPTION), key);
-    assert_ne!(config("cockatoo", url).key(CAPTION), key);
-    assert_ne!(config("parrot", "http://other/v1").key(CAPTION), key);
-    assert_ne!(config("parrot", url).key("A dog runs."), key);
+    assert_eq!(config("parrot", url).key(CAPTION).unwrap(), key);
+    assert_ne!(config("cockatoo", url).key(CAPTION).unwrap(), key);
+    assert_ne!(config("parrot", "http://other/v1").key(CAPTION).unwrap(), key);
+    assert_ne!(config("parrot", url).key("A dog runs.").unwrap(), key);
     // Somebody meddled with it: asked again.
     let file = folder.path().join("plans").join(format!("{key}.json"));
     for broken in ["{", &std::fs::read_to_string(&file).unwrap().replace("dog", "tank")] {
@@ -342,6 +347,37 @@ fn a_person_can_stop_it() {
     }
     let (planner, _) = planner(&[OBJECTS, MOTION], Cache::none());
     assert!(planner.plan_with(CAPTION, &mut Stop).unwrap_err().is_interrupted());
+}
+
+#[test]
+fn models_in_files_are_known_by_their_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        LlmConfig { model: Some(path.display().to_string()), ..LlmConfig::default() }
+    };
+    let mut bytes = vec![7; 3 << 20];
+    let key = |config: LlmConfig| config.key(CAPTION).unwrap();
+    let first = key(file("a.gguf", &bytes));
+    assert_eq!(key(file("b.GGUF", &bytes)), first);
+    for at in [0, 1_234_567, bytes.len() - 1] {
+        bytes[at] = 8;
+        assert_ne!(key(file("a.gguf", &bytes)), first, "{at}");
+        bytes[at] = 7;
+    }
+    assert_ne!(key(file("a.gguf", &bytes[1..])), first);
+    let missing = LlmConfig { model: Some("none.gguf".into()), ..LlmConfig::default() };
+    let error = missing.key(CAPTION).unwrap_err().to_string();
+    assert!(error.contains("none.gguf"), "{error}");
+    // A server may call its model what it likes.
+    let served = LlmConfig { url: "http://localhost:8080/v1".into(), ..missing.clone() };
+    assert!(served.file().is_none() && served.check().is_ok());
+    assert_eq!(missing.file().unwrap().to_str(), Some("none.gguf"));
+    let said = missing.check().err().map(|e| e.to_string());
+    assert_eq!(said.is_none(), cfg!(feature = "llm"));
+    let needs = |said: String| said.contains("built with the feature llm");
+    assert!(said.is_none_or(needs));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Merging the pairs of a word, the first learned ones first.
+//! Tokens of merged pairs of bytes: the signs that stand for bytes, and merging the pairs of a word, the
+//! first learned ones first.
 
 use std::{
     cmp::Reverse,
@@ -15,10 +16,24 @@ struct Symbol {
     after: usize,
 }
 
-/// What is left of `symbols` when no pair can be merged: of all pairs, the one that was learned first is
-/// merged first, of equal ones the leftmost. Takes n·log n steps, so that a text of one long word is no
+/// The sign that stands for each byte in a vocabulary: itself where it can be seen, else one from 256 on.
+pub fn byte_signs() -> Vec<char> {
+    let mut hidden = 0;
+    let sign = |byte: u8| match byte {
+        b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff => char::from(byte),
+        _ => {
+            hidden += 1;
+            char::from_u32(255 + hidden).unwrap_or_default()
+        }
+    };
+    (0..=255).map(sign).collect()
+}
+
+/// What is left of `symbols` when no pair can be merged, with the rank of each pair that can and what it
+/// becomes: of all pairs, the one of the smallest rank, which was
+/// learned first, is merged first, of equal ones the leftmost. Takes n·log n steps, so that a text of one long word is no
 /// danger.
-pub(super) fn merged(symbols: Vec<u32>, merges: &HashMap<[u32; 2], (u32, u32)>) -> Vec<u32> {
+pub fn merged(symbols: Vec<u32>, merges: &HashMap<[u32; 2], (u32, u32)>) -> Vec<u32> {
     let count = symbols.len();
     let symbol = |(i, id): (usize, u32)| Symbol {
         id,
@@ -83,6 +98,16 @@ mod tests {
             }
             prop_assert_eq!(merged(symbols.clone(), &merges), slowly(symbols, &merges));
         }
+    }
+
+    #[test]
+    fn signs_of_bytes() {
+        let signs = byte_signs();
+        assert_eq!(signs[usize::from(b'a')], 'a');
+        assert_eq!(signs[usize::from(b' ')], 'Ġ');
+        assert_eq!((signs[0], signs[0xad], signs[0xff]), ('Ā', 'Ń', 'ÿ'));
+        let distinct: std::collections::HashSet<char> = signs.iter().copied().collect();
+        assert_eq!(distinct.len(), 256);
     }
 
     #[test]
