@@ -33,7 +33,8 @@ fn shards(root: &Path, out: &Path, latents: Option<(LatentNumber, &LatentEncoder
         world_videos(&videos, 3);
     }
     let (number, encoder) = latents.unzip();
-    let config = PrepareConfig { latents: number, ..config() };
+    // The nano patches have three frames.
+    let config = PrepareConfig { frames: 6, latents: number, ..config() };
     let (tools, part) = (Tools { encoder, ..tools() }, Part::default());
     let job = Job { input: &videos, manifest: None, out, part, config: &config, tools };
     assert_eq!(prepare(&job, &mut Silent).unwrap().samples, 6);
