@@ -153,13 +153,13 @@ fn wrong_maskers_and_places_are_refused() {
     refuse("sam/sam3", &["sam3"]);
     refuse("sam/text.pt", &["text.pt"]);
     refuse("empty", &["empty", "expected a file of weights"]);
-    refuse("others/vae", &["vae", "model_type"]);
+    refuse("others/vae", &["vae", "0 applied", "missing"]);
     // A file alone is of a public size.
     refuse("sam/sam2/model.safetensors", &["tiny, small, base+ or large"]);
     edit("\"sam2_video\"", "\"sam\"");
     refuse("sam/sam2", &["sam2", "model_type", "\"sam\""]);
     edit("\"mlp_dim\": 48", "\"mlp_dim\": 40");
-    refuse("sam/sam2", &["sam2", "[48"]);
+    refuse("sam/sam2", &["sam2", "mlp.proj_in"]);
     place.write("sam/sam2/config.json", &described);
     let whole = place.read("sam/sam2/model.safetensors");
     place.write("sam/sam2/model.safetensors", &whole[..whole.len() / 2]);
