@@ -246,7 +246,7 @@ mod tests {
                     Some(next) => { text.push(byte); *place = next; true }
                     None => false,
                 };
-                for byte in offers.iter().copied().filter(|_| true) {
+                for &byte in &offers {
                     read(byte, &mut place);
                     // What nothing but one byte can follow is gone past.
                     let forced = place.todo.last().and_then(|t| match t {

@@ -63,7 +63,7 @@ impl Shape {
             }
         }
         let sound = (1..=heads).contains(&groups) && heads.is_multiple_of(groups);
-        if !sound || head_width == 0 || head_width % 2 == 1 || head_width > width {
+        if !sound || head_width == 0 || !head_width.is_multiple_of(2) || head_width > width {
             let got = format!("{heads} heads of {head_width}, {groups} of keys");
             return Err(
                 gguf.broken(format!("expected heads of even width in whole groups, got {got}"))

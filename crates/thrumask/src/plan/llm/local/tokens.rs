@@ -43,8 +43,8 @@ pub(super) struct Vocabulary {
     bytes: Vec<Option<Box<[u8]>>>,
     /// Tokens that mark where messages begin and end.
     controls: HashMap<String, u32>,
-    /// The token of each single byte.
-    single: Vec<u32>,
+    /// The token of each single byte; some models have none for bytes that no text has.
+    single: [Option<u32>; 256],
     /// Of each pair that is merged: its rank, the smaller the earlier, and what it becomes.
     merges: HashMap<[u32; 2], (u32, u32)>,
     kind: Kind,
@@ -57,8 +57,8 @@ impl Vocabulary {
     /// The tokens that a file lists.
     ///
     /// # Errors
-    /// [`thrumask_core::Error::Format`] when there are none, or of a kind that is not known, or a byte has
-    /// no token.
+    /// [`thrumask_core::Error::Format`] when there are none, or of a kind that is not known, or one of
+    /// ASCII's signs has none.
     pub fn of(gguf: &Gguf) -> thrumask_core::Result<Self> {
         let key = |name: &str| format!("tokenizer.ggml.{name}");
         let text = |value: &'_ Value| value.to_string().ok().cloned();
@@ -94,9 +94,12 @@ impl Vocabulary {
                 all().map(|((name, kind), _)| written_as_pairs(name, kind, &signs)).collect()
             }
         };
-        let single = single_bytes(&bytes, &types, pieces).map_err(|byte| {
-            gguf.broken(format!("expected a token for each byte, got none for {byte}"))
-        })?;
+        let single = single_bytes(&bytes, &types, pieces);
+        if let Some(byte) = (b' '..=b'~').find(|&byte| single[usize::from(byte)].is_none()) {
+            let got = char::from(byte);
+            let reason = format!("expected a token for each sign of ASCII, got none for {got:?}");
+            return Err(gguf.broken(reason));
+        }
         let normal: HashMap<&str, u32> = all()
             .filter(|((_, kind), _)| *kind == NORMAL)
             .map(|((name, _), id)| (name, id))
@@ -160,7 +163,7 @@ impl Vocabulary {
         self.end
     }
 
-    /// The tokens of a text.
+    /// The tokens of a text. Bytes that have none are left out.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let single = |byte: u8| self.single[usize::from(byte)];
         match &self.kind {
@@ -169,7 +172,7 @@ impl Vocabulary {
                     if let Some(&id) = whole.as_ref().and_then(|ids| ids.get(word.as_bytes())) {
                         return vec![id];
                     }
-                    merged(word.bytes().map(single).collect(), &self.merges)
+                    merged(word.bytes().filter_map(single).collect(), &self.merges)
                 };
                 words.split(text).into_iter().flat_map(word).collect()
             }
@@ -179,7 +182,7 @@ impl Vocabulary {
                 for c in spaced.into_iter().chain(text.chars()) {
                     match characters.get(&if c == ' ' { SPACE } else { c }) {
                         Some(&id) => ids.push(id),
-                        None => ids.extend(c.encode_utf8(&mut [0; 4]).bytes().map(single)),
+                        None => ids.extend(c.encode_utf8(&mut [0; 4]).bytes().filter_map(single)),
                     }
                 }
                 merged(ids, &self.merges)
@@ -211,12 +214,8 @@ fn written_as_pairs(name: &str, kind: usize, signs: &HashMap<char, u8>) -> Optio
     (!bytes.is_empty()).then(|| bytes.into())
 }
 
-/// The token of each byte, or the first byte that has none.
-fn single_bytes(
-    bytes: &[Option<Box<[u8]>>],
-    types: &[usize],
-    pieces: bool,
-) -> std::result::Result<Vec<u32>, u8> {
+/// The token of each byte.
+fn single_bytes(bytes: &[Option<Box<[u8]>>], types: &[usize], pieces: bool) -> [Option<u32>; 256] {
     let wanted = if pieces { BYTE } else { NORMAL };
     let mut found = [None; 256];
     for ((bytes, &kind), id) in bytes.iter().zip(types).zip(0u32..) {
@@ -224,7 +223,7 @@ fn single_bytes(
             found[usize::from(*byte)].get_or_insert(id);
         }
     }
-    (0..=255).zip(found).map(|(byte, id)| id.ok_or(byte)).collect()
+    found
 }
 
 /// The pairs that SentencePiece merges: all that make a token, those of the highest score first.

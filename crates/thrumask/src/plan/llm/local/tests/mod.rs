@@ -373,7 +373,7 @@ fn files_that_are_no_such_model_are_refused() {
             set("tokenizer.ggml.tokens", Entry::Texts(vec!["a".into()])),
             "got 1 tokens and 264 types",
         ),
-        (set("tokenizer.ggml.token_type", Entry::Numbers(vec![3; 264])), "got none for 0"),
+        (set("tokenizer.ggml.token_type", Entry::Numbers(vec![3; 264])), "got none for ' '"),
         (set("split.count", Entry::Number(2)), "got one of several"),
         (set("general.alignment", Entry::Number(0)), "numbers make no sense"),
     ] {
