@@ -245,7 +245,7 @@ fn an_answer_can_be_stopped_anywhere() {
     let place = Place::of(&Model::new("llama"));
     let local = place.open();
     let talk = talk(&"A dog runs to the left. ".repeat(20));
-    let mut ask = |progress: &mut dyn Progress| local.reply(&talk, Question::Motion, progress);
+    let ask = |progress: &mut dyn Progress| local.reply(&talk, Question::Motion, progress);
     // While the question is read, before its end, and within the answer.
     let loading = BLOCKS + 1;
     for step in [loading + 2, 5, 40] {
