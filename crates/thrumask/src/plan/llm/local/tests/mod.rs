@@ -426,7 +426,9 @@ fn what_a_model_says_is_judged_and_the_rules_stand_behind_it() {
     assert_eq!(origin.model, Some(place.file().display().to_string()));
     assert_eq!(origin.server, None);
     let reason = origin.fell_back.unwrap();
-    assert!(reason.contains("tiny.gguf: its list of objects cannot be used"), "{reason}");
+    // Which of its two answers fails first is a matter of its random weights.
+    assert!(reason.contains("tiny.gguf: its "), "{reason}");
+    assert!(reason.contains(" cannot be used: "), "{reason}");
     // A model that is none ends the run: nothing would be better the next time.
     fs::write(place.file(), "GGUF").unwrap();
     let model = Some(place.file().display().to_string());
