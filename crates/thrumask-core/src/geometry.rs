@@ -22,6 +22,14 @@ impl Size {
     pub const fn area(self) -> usize {
         self.width * self.height
     }
+
+    /// Whether pictures of both sizes can show the same: their aspects differ by 2 % at most, and by what
+    /// rounding to whole pixels does to this one, half a pixel of either side.
+    pub fn has_aspect_of(self, other: Self) -> bool {
+        let aspect = |size: Self| size.width as f64 / size.height as f64;
+        let rounding = 1.0 / self.width.min(self.height) as f64;
+        (aspect(self) / aspect(other) - 1.0).abs() <= 0.02 + rounding
+    }
 }
 
 impl std::fmt::Display for Size {
@@ -58,5 +66,22 @@ impl PixelBox {
     /// Number of pixels.
     pub fn area(&self) -> usize {
         self.x1.saturating_sub(self.x0) * self.y1.saturating_sub(self.y0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aspects_are_alike_within_what_rounding_does() {
+        let size = Size::new;
+        assert!(size(640, 360).has_aspect_of(size(1920, 1080)));
+        assert!(size(640, 360).has_aspect_of(size(1920, 1070)));
+        assert!(!size(640, 360).has_aspect_of(size(1920, 1020)));
+        assert!(!size(640, 360).has_aspect_of(size(1080, 1920)));
+        // Of two and a half rows three may be left.
+        assert!(size(6, 3).has_aspect_of(size(12, 5)));
+        assert!(!size(600, 300).has_aspect_of(size(12, 5)));
     }
 }

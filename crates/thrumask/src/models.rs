@@ -4,6 +4,7 @@
 //! A folder holds files of ours (`motion.safetensors`), or networks as diffusers lays them out
 //! ([`folders`]), or some of each.
 
+mod built_in;
 mod seeing;
 
 use std::{
@@ -36,6 +37,7 @@ use crate::{
     pipeline::Settings,
 };
 
+pub use built_in::BuiltIn;
 pub use seeing::Source;
 
 /// The model that turns pixels into latents and back.
@@ -54,48 +56,6 @@ pub const TRACKER: &str = "tracker";
 
 /// The names of the models that every run has; files of ours are called so, with `.safetensors`.
 pub const NAMES: [&str; 4] = [AUTOENCODER, MOTION, VIDEO, SEGMENTER];
-
-/// Names and bytes of the models that are built into the program.
-macro_rules! embedded {
-    ($($name:literal),+ $(,)?) => {
-        &[$(BuiltIn {
-            name: $name,
-            bytes: include_bytes!(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/../../models/nano/",
-                $name,
-                ".safetensors"
-            )),
-        }),+]
-    };
-}
-
-/// A model that is built into the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BuiltIn {
-    /// Its name, also that of its file here; those of stages with the U-Net begin with `unet-`.
-    pub name: &'static str,
-    /// Its file.
-    pub bytes: &'static [u8],
-}
-
-impl BuiltIn {
-    /// All of them.
-    pub const ALL: &'static [Self] = embedded![
-        "autoencoder",
-        "motion",
-        "video",
-        "segmenter",
-        "tracker",
-        "unet-motion",
-        "unet-video",
-    ];
-
-    /// SHA-256 of its file.
-    pub fn hash(&self) -> String {
-        sha256_hex(self.bytes)
-    }
-}
 
 /// Where models come from. Nothing is read before it is needed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

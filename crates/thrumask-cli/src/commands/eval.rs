@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
+use serde::Deserialize;
 use serde_json::Value;
 use thrumask::{
     eval::{Crowd, EvalConfig, Part, Subjects, run},
@@ -58,8 +59,8 @@ struct World {
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
     /// Whose built-in stages, where none are named: those of the diffusion transformer or of the U-Net.
-    #[arg(long, default_value_t = Backbones::Dit)]
-    backbone: Backbones,
+    #[arg(long, value_parser = ["dit", "unet"], default_value = "dit")]
+    backbone: String,
     /// One autoencoder in place of the others.
     #[arg(long, value_name = "FILE")]
     autoencoder: Option<PathBuf>,
@@ -126,7 +127,6 @@ macro_rules! words {
         enum $name { $($word),+ }
 
         impl $name {
-            #[allow(dead_code)]
             const ALL: [Self; [$($text),+].len()] = [$(Self::$word),+];
 
             fn target(self) -> $target {
@@ -148,7 +148,6 @@ words!(Parts => Part {
 words!(Splits => Split {
     Validation = "validation", Test = "test", Compositional = "compositional",
 });
-words!(Backbones => BackboneKind { Dit = "dit", Unet = "unet" });
 words!(Objects => Crowd { Single = "single", Multi = "multi" });
 
 impl Eval {
@@ -227,7 +226,8 @@ impl World {
         }
         let mut subjects = Subjects::read(&files, &device)?;
         if self.models.is_none() {
-            let models = models::Models::embedded().with_backbone(self.backbone.target());
+            let backbone = BackboneKind::deserialize(Value::from(self.backbone.as_str()))?;
+            let models = models::Models::embedded().with_backbone(backbone);
             let built_in = models::NAMES.iter().chain([&models::TRACKER]);
             for role in built_in.filter(|role| !files.contains_key(**role)) {
                 let bytes = models.bytes(role)?;

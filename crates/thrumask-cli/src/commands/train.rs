@@ -13,7 +13,8 @@ use crate::{
     terminal,
 };
 
-/// Train a network from a configuration file (autoencoder, segmenter, motion, video, ti2v).
+/// Train a network from a configuration file (autoencoder, segmenter, motion, video, ti2v, classifier,
+/// tracker).
 ///
 /// The folder receives config.json, checkpoint.safetensors (the whole state), log.jsonl (a line for
 /// each step and each validation), sheet-*.png (samples to look at) and model.safetensors (averaged

@@ -119,4 +119,11 @@ fn the_main_job_runs_on_the_built_in_u_net() {
     let report: serde_json::Value = serde_json::from_str(&place.ok(&eval).out).unwrap();
     assert_eq!(report["models"]["video"], unet["video"]);
     assert_eq!(report["config"]["video"]["schedule"]["kind"], "ddim");
+    // A tracker finds the objects of the true video again, and sees that a still one does not follow.
+    let rows = report["groups"][0]["rows"].as_array().unwrap();
+    let tracked = |candidate: &str| {
+        let row = rows.iter().find(|row| row["candidate"] == candidate).unwrap();
+        row["figures"]["tracked_j"]["mean"].as_f64().unwrap()
+    };
+    assert!(tracked("truth") > tracked("static_picture"), "{rows:?}");
 }

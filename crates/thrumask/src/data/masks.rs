@@ -6,9 +6,6 @@ use thrumask_core::{LabelMap, ObjectPrompt, Picture, PromptPlan, Size, Trajector
 use super::{config::Framing, config::MaskConfig, slice::Window};
 use crate::{Result, segment::Segmenter};
 
-/// How far the aspects of masks and of their video may be apart, as a ratio.
-const SAME_ASPECT: f64 = 0.02;
-
 /// Object ids in each frame of a clip, and what each object is called.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Objects {
@@ -24,10 +21,7 @@ pub(super) fn at_frames(
     window: &Window,
 ) -> std::result::Result<Vec<LabelMap>, String> {
     let (video, own) = (window.frames[0].size(), masks.size());
-    let aspect = |s: Size| s.width as f64 / s.height as f64;
-    // The video's sides were rounded when it was made smaller: half a pixel of the shorter one.
-    let rounding = 1.0 / video.width.min(video.height) as f64;
-    if (aspect(video) / aspect(own) - 1.0).abs() > SAME_ASPECT + rounding {
+    if !video.has_aspect_of(own) {
         return Err(format!("masks of {own} do not have the aspect of the video, {video}"));
     }
     let map = |&time: &f64| {

@@ -2,17 +2,13 @@
 //! what it finds is held against the rest of the trajectory.
 
 use serde::Serialize;
-use thrumask_core::{Clip, Error, LabelMap, MaskSet, Size, Trajectory};
+use thrumask_core::{Clip, Error, LabelMap, MaskSet, Trajectory};
 
 use super::{
-    measure::mean_region,
+    measure::{mean, mean_region},
     metrics::{boundary_f, boundary_tolerance},
 };
 use crate::{Result, tracker::Tracker};
-
-/// How far the aspects of a video and of its trajectory may be apart, as a ratio; half a pixel of rounding
-/// comes on top.
-const SAME_ASPECT: f64 = 0.02;
 
 /// How well a video follows a trajectory: region similarity J and boundary accuracy F as in DAVIS (Perazzi et
 /// al., CVPR 2016), both in 0..=1. The first frame is left out, for it is given.
@@ -89,23 +85,16 @@ fn at_size(trajectory: &Trajectory, clip: &Clip) -> Result<Vec<LabelMap>> {
     if frames != expected {
         return Err(Error::mismatch("frames of the trajectory", expected, frames).into());
     }
-    let aspect = |s: Size| s.width as f64 / s.height as f64;
-    let rounding = 1.0 / size.width.min(size.height) as f64;
-    if (aspect(size) / aspect(own) - 1.0).abs() > SAME_ASPECT + rounding {
+    if !size.has_aspect_of(own) {
         return Err(Error::mismatch("aspect of the trajectory", size, own).into());
     }
     let frames = trajectory.frames().iter().map(|frame| frame.resize_nearest(size));
     Ok(frames.collect::<thrumask_core::Result<_>>()?)
 }
 
-fn mean(values: impl Iterator<Item = f32>) -> Option<f32> {
-    let (sum, count) = values.fold((0.0, 0usize), |(sum, count), v| (sum + v, count + 1));
-    (count > 0).then(|| sum / count as f32)
-}
-
 #[cfg(test)]
 mod tests {
-    use thrumask_core::Picture;
+    use thrumask_core::{Picture, Size};
 
     use super::*;
     use crate::world::{Split, WorldConfig, sample};

@@ -291,7 +291,8 @@ fn center(frame: &LabelMap, id: u8, least: usize) -> Option<[f32; 2]> {
     (count >= least.max(1)).then(|| sum.map(|v| v / count as f32))
 }
 
-fn mean(values: impl Iterator<Item = f32>) -> Option<f32> {
+/// The mean of some values; `None` of none.
+pub(super) fn mean(values: impl Iterator<Item = f32>) -> Option<f32> {
     let (sum, n) = values.fold((0.0, 0usize), |(s, n), v| (s + v, n + 1));
     (n > 0).then(|| sum / n as f32)
 }

@@ -7,7 +7,7 @@ use burn::{
     module::Module,
     tensor::{Device, Tensor, TensorData},
 };
-use thrumask_core::{Error, LabelMap, MaskSet, Picture, Size, trajectory::colored};
+use thrumask_core::{Error, Picture, Size, trajectory::colored};
 use thrumask_nn::{
     layers::Init,
     perception::sam2::{
@@ -19,7 +19,8 @@ use thrumask_nn::{
 use super::{RunConfig, Task, TrackerTraining, TrainConfig, batches::made, draw::Draw};
 use crate::{
     Result,
-    tracker::{SamTracker, Tracker},
+    eval::adherence::adherence,
+    tracker::SamTracker,
     world::{self, Split, WorldConfig},
 };
 
@@ -260,9 +261,8 @@ impl Task for TrackerTask {
         for index in 0..self.run.validation_samples as u64 {
             let sample = world::sample(&self.world, Split::Validation, index)?;
             let truth = sample.masks.frames();
-            let first = MaskSet::new(truth[0].clone(), sample.masks.objects())?;
-            let found = tracker.track(sample.clip.frames(), &first, sample.clip.fps())?;
-            scores.extend(overlaps(truth, found.frames()));
+            let (measured, found) = adherence(&sample.clip, &sample.masks, &tracker)?;
+            scores.extend(measured.objects.iter().filter_map(|object| object.j.map(f64::from)));
             if index < SHOWN as u64 {
                 let (last, step) = (truth.len() - 1, SHOWN_FRAMES - 1);
                 for t in (0..SHOWN_FRAMES).map(|i| i * last / step) {
@@ -286,28 +286,6 @@ impl Task for TrackerTask {
     fn export(&self, network: Sam2Video) -> Result<Vec<u8>> {
         SamTracker::new(network.no_grad(), "trained").write()
     }
-}
-
-/// J of every object that is to be seen on the first frame: the mean over the others of the overlap of what
-/// was found and the truth, where both are empty 1 (Perazzi et al., "A Benchmark Dataset and Evaluation
-/// Methodology for Video Object Segmentation", CVPR 2016).
-fn overlaps(truth: &[LabelMap], found: &[LabelMap]) -> Vec<f64> {
-    let ids = truth[0].ids_present().into_iter();
-    let ids = ids.filter(|&id| truth[0].area_of(id) >= LEAST_PIXELS);
-    let of_object = |id: u8| {
-        let of_frame = |(truth, found): (&LabelMap, &LabelMap)| {
-            let pixels = truth.ids().iter().zip(found.ids());
-            let (mut both, mut either) = (0usize, 0usize);
-            for (&t, &f) in pixels {
-                both += usize::from(t == id && f == id);
-                either += usize::from(t == id || f == id);
-            }
-            if either == 0 { 1.0 } else { both as f64 / either as f64 }
-        };
-        let frames = truth.iter().zip(found).skip(1);
-        frames.map(of_frame).sum::<f64>() / (truth.len() - 1).max(1) as f64
-    };
-    ids.map(of_object).collect()
 }
 
 /// A row for each clip, of frames: picture, truth, found.

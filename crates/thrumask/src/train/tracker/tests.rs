@@ -1,9 +1,12 @@
 use std::{cell::Cell, path::Path};
 
+use thrumask_core::MaskSet;
+
 use super::{
     super::{Outcome, Report, train_configured},
     *,
 };
+use crate::tracker::Tracker;
 
 /// A small network on small scenes.
 fn config(steps: u64) -> TrainConfig {
@@ -66,21 +69,6 @@ fn it_learns_and_goes_on_to_the_same_bytes() {
     let found = tracker.track(sample.clip.frames(), &first, 8.0).unwrap();
     assert_eq!((found.frames().len(), found.objects()), (8, 3));
     assert_eq!(found.frames()[0], sample.masks.frames()[0]);
-}
-
-#[test]
-fn overlaps_are_of_frames_after_the_first() {
-    let frame = |ids: &[u8]| LabelMap::new(Size::new(6, 7), ids.repeat(7)).unwrap();
-    let (left, right) = (frame(&[1, 1, 1, 0, 0, 0]), frame(&[0, 1, 1, 1, 0, 0]));
-    let none = frame(&[0; 6]);
-    let of = |truth: &[&LabelMap], found: &[&LabelMap]| {
-        let own = |frames: &[&LabelMap]| frames.iter().copied().cloned().collect::<Vec<_>>();
-        overlaps(&own(truth), &own(found))
-    };
-    assert_eq!(of(&[&left, &left, &left], &[&none, &left, &right]), [0.75]);
-    assert_eq!(of(&[&left, &none, &none], &[&left, &none, &left]), [0.5]);
-    // What is not there at first is not counted.
-    assert!(of(&[&none, &left], &[&none, &left]).is_empty());
 }
 
 #[test]
