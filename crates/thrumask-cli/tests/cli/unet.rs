@@ -113,8 +113,8 @@ fn the_main_job_runs_on_the_built_in_u_net() {
             "{name}: {unet} {dit}"
         );
     }
-    let eval = ["eval", "world", "--backbone", "unet", "--scenes", "1", "--parts", "video"];
-    let eval = [&eval[..], &["--splits", "validation", "--objects", "single", "--json", "--quiet"]]
+    let eval = ["eval", "world", "--backbone", "unet", "--scenes", "2", "--parts", "video"];
+    let eval = [&eval[..], &["--splits", "validation", "--objects", "multi", "--json", "--quiet"]]
         .concat();
     let report: serde_json::Value = serde_json::from_str(&place.ok(&eval).out).unwrap();
     assert_eq!(report["models"]["video"], unet["video"]);
