@@ -4,6 +4,7 @@
 
 mod panels;
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use crate::host::{Aligned, LINE, Scratch};
@@ -59,7 +60,14 @@ impl Packed {
     /// Packs the matrix.
     pub fn new(from: &[f32], [rows, inner]: [usize; 2]) -> Self {
         assert!(from.len() >= rows * inner, "a matrix of {rows} x {inner}");
-        Self { values: simd::run(PackRows { from, shape: [rows, inner] }), inner }
+        let tall = simd::run(TileRows);
+        let len = rows.next_multiple_of(tall) * inner;
+        // On this thread: others pack other matrices meanwhile.
+        let values = Aligned::build(len, len, |_, to| {
+            // SAFETY: all places are written.
+            unsafe { to.write_fresh(|to| simd::run(PackRows { from, shape: [rows, inner], to })) };
+        });
+        Self { values, inner }
     }
 
     /// The matrix from a row on, which begins a group.
@@ -104,24 +112,32 @@ impl Packed {
     }
 }
 
-struct PackRows<'a> {
-    from: &'a [f32],
-    shape: [usize; 2],
-}
+/// Rows of a group.
+struct TileRows;
 
-impl Kernel for PackRows<'_> {
-    type Output = Aligned;
+impl Kernel for TileRows {
+    type Output = usize;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> Aligned {
-        let [rows, inner] = self.shape;
-        let len = packed_len::<S>(rows, inner);
-        // On this thread: others pack other matrices meanwhile.
-        Aligned::build(len, len, |_, to| {
-            let from = Left::strided::<S>(self.from.as_ptr(), inner, 1);
-            // SAFETY: dense rows, of which there are enough; all places are written.
-            unsafe { to.write_fresh(|to| pack(simd, from, self.shape, to)) };
-        })
+    fn run<S: Simd>(self, _simd: S) -> usize {
+        S::TILE_ROWS
+    }
+}
+
+struct PackRows<'a, 'b> {
+    from: &'a [f32],
+    shape: [usize; 2],
+    to: &'b mut [MaybeUninit<f32>],
+}
+
+impl Kernel for PackRows<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let from = Left::strided::<S>(self.from.as_ptr(), self.shape[1], 1);
+        // SAFETY: dense rows, of which there are enough.
+        unsafe { pack(simd, from, self.shape, self.to) };
     }
 }
 

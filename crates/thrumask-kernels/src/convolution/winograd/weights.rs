@@ -97,13 +97,18 @@ impl Kernel for Group<'_, '_> {
                     };
                     if points == POINTS {
                         let values = bring(s, [tap(0), tap(1), tap(2)]);
-                        values.into_iter().enumerate().for_each(|(i, value)| put(i, value));
+                        for (i, value) in values.into_iter().enumerate() {
+                            put(i, value);
+                        }
                         continue;
                     }
-                    let rows =
-                        [0, 3, 6].map(|row| bring(s, [tap(row), tap(row + 1), tap(row + 2)]));
+                    // In loops: what a closure does for `map` is compiled on its own, for any processor.
+                    let mut rows = [[s.splat(0.0); POINTS]; 3];
+                    for (i, row) in rows.iter_mut().enumerate() {
+                        *row = bring(s, [tap(3 * i), tap(3 * i + 1), tap(3 * i + 2)]);
+                    }
                     for column in 0..POINTS {
-                        let values = bring(s, rows.map(|row| row[column]));
+                        let values = bring(s, [rows[0][column], rows[1][column], rows[2][column]]);
                         for (i, value) in values.into_iter().enumerate() {
                             put(i * POINTS + column, value);
                         }
