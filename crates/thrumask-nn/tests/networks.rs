@@ -11,8 +11,8 @@ use thrumask_core::{LabelMap, Size, Trajectory};
 use thrumask_nn::{
     autoencoder::{Autoencoder, AutoencoderConfig},
     backbone::{
-        Denoiser, DenoiserInput, ObjectContext, ObjectGrid, ObjectLayers,
-        dit::{Dit, DitConfig, FirstFrame},
+        Denoiser, DenoiserInput, FirstFrame, ObjectContext, ObjectGrid, ObjectLayers,
+        dit::{Dit, DitConfig},
         groups::Visibility,
     },
     layers::{Context, Init, KeyMask},
@@ -189,28 +189,7 @@ fn gradients_are_slopes_and_reach_every_parameter() {
             let weights = tensor(normal("weights", 8, out.dims()), out.dims(), device);
             (out * weights).sum()
         };
-        let device = Device::flex().autodiff();
-        let learner = network(&config, 8, &device);
-        let names: Vec<String> = parameters(&learner).into_iter().map(|p| p.name).collect();
-        let found = gradients(&learner, loss(&learner, &device).backward());
-        let mut slope = 0.0f64;
-        for (i, (name, gradient)) in names.iter().zip(&found).enumerate() {
-            let gradient = gradient.as_ref().unwrap_or_else(|| panic!("no gradient for {name}"));
-            assert!(gradient.iter().any(|&g| g != 0.0), "zero gradient for {name}");
-            let direction = normal("direction", i as u64, [gradient.len()]);
-            slope += gradient.iter().zip(direction).map(|(&g, d)| f64::from(g * d)).sum::<f64>();
-        }
-        let device = Device::flex();
-        let start = parameters(&learner);
-        let at = |step: f32| {
-            let moved = with_values(network(&config, 8, &device), |i, _, _| {
-                let direction = normal("direction", i as u64, [start[i].values.len()]);
-                Some(start[i].values.iter().zip(direction).map(|(v, d)| v + step * d).collect())
-            });
-            f64::from(loss(&moved, &device).into_scalar::<f32>())
-        };
-        let step = 2e-3;
-        let measured = (at(step) - at(-step)) / (2.0 * f64::from(step));
+        let [slope, measured] = slopes(|device| network(&config, 8, device), loss);
         let error = (measured - slope).abs() / slope.abs().max(1.0);
         assert!(error < 0.02, "{first_frame:?}: slope {slope}, measured {measured}");
     }

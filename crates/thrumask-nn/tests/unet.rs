@@ -7,11 +7,11 @@ mod common;
 use std::num::NonZeroUsize;
 
 use burn::tensor::{Device, Tensor};
-use common::{bits, normal, tensor, values};
+use common::{bits, normal, slopes, tensor, values};
 use thrumask_core::{LabelMap, Size, Trajectory};
 use thrumask_nn::{
     backbone::{
-        Denoiser, DenoiserInput, ObjectContext, ObjectGrid, ObjectLayer, ObjectLayers,
+        Denoiser, DenoiserInput, FirstFrame, ObjectContext, ObjectGrid, ObjectLayer, ObjectLayers,
         groups::Visibility,
         unet::{MotionModules, Unet, UnetConfig},
     },
@@ -28,6 +28,10 @@ fn config(object_layers: ObjectLayers) -> UnetConfig {
         latent_channels: 2,
         condition_channels: 2,
         latent_size: [3, SIDE, SIDE],
+        patch: [1; 3],
+        first_frame: FirstFrame::None,
+        first_frame_channel: 0,
+        mixed: false,
         channels: vec![4, 8, 8],
         attention: vec![true, true, false],
         layers: 1,
@@ -82,10 +86,19 @@ fn seen(network: &Unet, trajectory: &Trajectory, seeds: [u64; 2]) -> Vec<ObjectC
 }
 
 fn input(config: &UnetConfig, seed: u64, objects: Vec<ObjectContext>) -> DenoiserInput {
+    input_on(config, seed, objects, &Device::flex())
+}
+
+fn input_on(
+    config: &UnetConfig,
+    seed: u64,
+    objects: Vec<ObjectContext>,
+    device: &Device,
+) -> DenoiserInput {
     let [t, h, w] = config.latent_size;
     let video = |name: &str, channels: usize| {
         let shape = [1, channels, t, h, w];
-        tensor(normal(name, seed, shape), shape, &Device::flex())
+        tensor(normal(name, seed, shape), shape, device)
     };
     let text = [1, WORDS, TEXT];
     DenoiserInput {
@@ -93,7 +106,7 @@ fn input(config: &UnetConfig, seed: u64, objects: Vec<ObjectContext>) -> Denoise
         time: vec![700.0],
         conditions: video("conditions", config.condition_channels),
         text: Context::new(
-            tensor(normal("text", seed, text), text, &Device::flex()),
+            tensor(normal("text", seed, text), text, device),
             KeyMask::Lengths(vec![WORDS]),
         ),
         objects,
@@ -279,7 +292,7 @@ fn the_baseline_has_as_many_parameters_as_the_model() {
 fn what_does_not_fit_is_refused_by_name() {
     let good = config(both(0.5));
     type Spoil = fn(&mut UnetConfig);
-    let bad: [(&str, Spoil); 9] = [
+    let bad: [(&str, Spoil); 12] = [
         ("channels", |c| c.channels.clear()),
         ("channels", |c| c.layers = 0),
         ("attention", |c| c.attention.truncate(1)),
@@ -288,6 +301,11 @@ fn what_does_not_fit_is_refused_by_name() {
         ("motion.heads", |c| c.motion.as_mut().unwrap().heads = 3),
         ("latent_size", |c| c.latent_size = [3, 8, 6]),
         ("latent_size", |c| c.latent_size = [5, 8, 8]),
+        ("latent_size", |c| c.patch = [1, 4, 2]),
+        ("latent_size", |c| c.patch = [0, 1, 1]),
+        ("first_frame_channel", |c| {
+            (c.first_frame, c.first_frame_channel) = (FirstFrame::Gated, 1);
+        }),
         ("object_layers.blocks", |c| c.object_layers.blocks = 3),
     ];
     for (name, spoil) in bad {
@@ -303,6 +321,72 @@ fn what_does_not_fit_is_refused_by_name() {
         let error = network.predict(&input(&good, 1, objects)).unwrap_err().to_string();
         assert!(error.contains("objects") && error.contains("expected"), "{error}");
     }
+}
+
+/// The form of the nano networks: patches, the first frame and the noise around the network.
+fn patched(first_frame: FirstFrame, object_layers: ObjectLayers) -> UnetConfig {
+    UnetConfig {
+        latent_size: [6, 2 * SIDE, SIDE],
+        patch: [3, 2, 1],
+        condition_channels: 4,
+        first_frame,
+        first_frame_channel: 2,
+        mixed: true,
+        ..config(object_layers)
+    }
+}
+
+#[test]
+fn patches_and_what_goes_around_the_network_have_their_slopes() {
+    for first_frame in [FirstFrame::None, FirstFrame::Residual, FirstFrame::Gated] {
+        let config = patched(first_frame, ObjectLayers::NONE);
+        // Fresh layers that begin at zero would hide what is before them.
+        let network = |device: &Device| {
+            let fresh = Unet::new(&mut Init::new(20, device), &config).unwrap();
+            let start = parameters(&fresh);
+            with_values(fresh, |i, _, _| {
+                let values = start[i].values.iter();
+                let shift = normal("shift", i as u64, [start[i].values.len()]);
+                Some(values.zip(shift).map(|(v, s)| v + 0.1 * s).collect())
+            })
+        };
+        let [slope, measured] = slopes(network, |network, device| {
+            let out = network.predict(&input_on(&config, 21, Vec::new(), device)).unwrap();
+            assert_eq!(out.dims(), [1, 2, 6, 2 * SIDE, SIDE]);
+            let weights = tensor(normal("weights", 21, out.dims()), out.dims(), device);
+            (out * weights).sum()
+        });
+        let error = (measured - slope).abs() / slope.abs().max(1.0);
+        assert!(error < 0.02, "{first_frame:?}: slope {slope}, measured {measured}");
+    }
+}
+
+#[test]
+fn a_fresh_mixture_is_what_the_network_makes_with_its_sign_turned() {
+    let mixed = patched(FirstFrame::Gated, ObjectLayers::NONE);
+    let alone = UnetConfig { mixed: false, ..mixed.clone() };
+    let [found, plain] = [&mixed, &alone].map(|config| {
+        let prediction = network(config, 22).predict(&input(config, 23, Vec::new())).unwrap();
+        values(&prediction)
+    });
+    assert!(found.iter().zip(&plain).all(|(a, b)| a + b == 0.0));
+}
+
+#[test]
+fn masked_layers_of_a_patched_network_work_on_its_grids() {
+    let config = patched(FirstFrame::Residual, both(0.5));
+    let network = network(&config, 24);
+    assert_eq!(network.object_grids(), [[2, 8, 8], [2, 4, 4]]);
+    let size = Size::new(4 * SIDE, 2 * SIDE);
+    let ids = (0..size.area()).map(|i| u8::from(i % size.width < size.width / 4)).collect();
+    let frame = LabelMap::new(size, ids).unwrap();
+    let trajectory = Trajectory::new(vec![frame; 6], 2, 8.0).unwrap();
+    let predict = |seeds| {
+        let seen = seen(&network, &trajectory, seeds);
+        bits(&network.predict(&input(&config, 25, seen)).unwrap())
+    };
+    assert_eq!(predict([1, 2]), predict([1, 3]), "object 2 is nowhere");
+    assert_ne!(predict([1, 2]), predict([4, 2]), "object 1 hears its prompt");
 }
 
 #[test]

@@ -184,6 +184,7 @@ mod tests {
         let text = serde_json::to_string(&unet).unwrap();
         assert!(text.starts_with(r#"{"backbone":"unet","#), "{text}");
         assert_eq!(serde_json::from_str::<BackboneConfig>(&text).unwrap(), unet);
+        assert!(!text.contains("patch") && !text.contains("mixed"), "as before they came: {text}");
         let read =
             |text: &str| serde_json::from_str::<BackboneConfig>(text).unwrap_err().to_string();
         assert!(read(&text.replace("\"unet\"", "\"gan\"")).contains("gan"));

@@ -96,12 +96,12 @@ impl Place<'_> {
     }
 
     fn spatial(&self) -> f64 {
-        let frame = self.tokens / self.config.latent_size[0] as f64;
+        let frame = self.tokens / self.config.grid(0)[0] as f64;
         attention(self.tokens, frame, self.width) + cross(self.tokens, self.width) + self.around()
     }
 
     fn motion(&self) -> f64 {
-        let frames = self.config.latent_size[0] as f64;
+        let frames = self.config.grid(0)[0] as f64;
         2.0 * attention(self.tokens, frames, self.width) + self.around()
     }
 }
@@ -117,7 +117,7 @@ const CHUNKS_LEAVE: f64 = 4.0;
 const OBJECTS_HOLD: f64 = 8.0;
 
 fn unet(config: &UnetConfig, frame_chunk: Option<NonZeroUsize>) -> Cost {
-    let frames = config.latent_size[0];
+    let frames = config.grid(0)[0];
     // The part of all tokens that is worked on at once.
     let share = frame_chunk.map_or(1.0, |n| n.get().min(frames) as f64 / frames as f64);
     let place = |level: usize| {
@@ -164,7 +164,8 @@ fn unet(config: &UnetConfig, frame_chunk: Option<NonZeroUsize>) -> Cost {
         operations += middle.motion();
     }
     let first = place(0);
-    let ends = 2 * config.latent_channels + config.condition_channels;
+    let made = config.first_frame.outputs(config.latent_channels);
+    let ends = config.patch_values(config.latent_channels + config.condition_channels + made);
     operations += 18.0 * first.tokens * first.width * ends as f64;
     Cost { operations, floats: skips + widest }
 }

@@ -4,14 +4,17 @@
 mod any;
 mod cost;
 pub mod dit;
+mod first_frame;
 pub mod groups;
 mod object_layers;
+pub mod patch;
 pub mod unet;
 
 use burn::tensor::Tensor;
 
 use crate::{Error, Result, layers::Context};
 pub use any::{Backbone, BackboneConfig, BackboneKind};
+pub use first_frame::FirstFrame;
 pub use groups::{ObjectContext, ObjectGrid};
 pub use object_layers::{ObjectAttention, ObjectLayer, ObjectLayers};
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
-    backbone::dit::tokens_from_latents,
+    backbone::patch::tokens_from_latents,
     layers::{EncoderBlock, Init, LayerNorm, LearnedPositions, Linear, Rotary},
 };
 

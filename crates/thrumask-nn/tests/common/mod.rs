@@ -1,16 +1,19 @@
 //! A tiny diffusion transformer and its inputs, shared by the tests of the networks.
 #![allow(dead_code, clippy::unwrap_used)]
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor, TensorData},
+};
 use thrumask_kernels::{PromptVisibility, TokenGroups};
 use thrumask_nn::{
     backbone::{
-        DenoiserInput, ObjectContext, ObjectLayer, ObjectLayers,
-        dit::{Dit, DitConfig, FirstFrame},
+        DenoiserInput, FirstFrame, ObjectContext, ObjectLayer, ObjectLayers,
+        dit::{Dit, DitConfig},
     },
     diffusion::noise::Noise,
     layers::{Context, Init, KeyMask, Rotary},
-    weights::with_values,
+    weights::{gradients, parameters, with_values},
 };
 
 /// Tokens of [`config`]: a grid of 2 × 4 × 4.
@@ -81,6 +84,38 @@ pub fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
 /// The bits of a tensor's values.
 pub fn bits<const D: usize>(tensor: &Tensor<D>) -> Vec<u32> {
     values(tensor).iter().map(|v| v.to_bits()).collect()
+}
+
+/// The slope of a loss along one random direction in all parameters of a network, by its gradients and by
+/// two values of the loss. `network` makes the same one each time.
+///
+/// # Panics
+/// When a parameter has no gradient, or one of zeros.
+pub fn slopes<M: Module>(
+    network: impl Fn(&Device) -> M,
+    loss: impl Fn(&M, &Device) -> Tensor<1>,
+) -> [f64; 2] {
+    let device = Device::flex().autodiff();
+    let learner = network(&device);
+    let start = parameters(&learner);
+    let found = gradients(&learner, loss(&learner, &device).backward());
+    let direction = |i: usize| normal("direction", i as u64, [start[i].values.len()]);
+    let mut slope = 0.0f64;
+    for (i, gradient) in found.iter().enumerate() {
+        let name = &start[i].name;
+        let gradient = gradient.as_ref().unwrap_or_else(|| panic!("no gradient for {name}"));
+        assert!(gradient.iter().any(|&g| g != 0.0), "zero gradient for {name}");
+        slope += gradient.iter().zip(direction(i)).map(|(&g, d)| f64::from(g * d)).sum::<f64>();
+    }
+    let device = Device::flex();
+    let at = |step: f32| {
+        let moved = with_values(network(&device), |i, _, _| {
+            Some(start[i].values.iter().zip(direction(i)).map(|(v, d)| v + step * d).collect())
+        });
+        f64::from(loss(&moved, &device).into_scalar::<f32>())
+    };
+    let step = 5e-4;
+    [slope, (at(step) - at(-step)) / (2.0 * f64::from(step))]
 }
 
 /// Who is where, who sees what, and how long the prompts are.

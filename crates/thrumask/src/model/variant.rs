@@ -3,8 +3,8 @@
 use thrumask_nn::{
     autoencoder::LatentCodecConfig,
     backbone::{
-        BackboneConfig, BackboneKind, ObjectLayer, ObjectLayers,
-        dit::{DitConfig, FirstFrame},
+        BackboneConfig, BackboneKind, FirstFrame, ObjectLayer, ObjectLayers,
+        dit::DitConfig,
         groups::Visibility,
         unet::{MotionModules, UnetConfig},
     },
@@ -127,55 +127,71 @@ impl Nano {
         variant.object_layers(self.kind, usual)
     }
 
+    /// Shapes of masks are simpler than videos.
+    fn patch(&self) -> [usize; 3] {
+        match self.kind {
+            StageKind::Motion => [3, 3, 3],
+            StageKind::Video | StageKind::Ti2v => [3, 2, 2],
+        }
+    }
+
+    fn first_frame(&self) -> FirstFrame {
+        match (self.kind, self.form) {
+            (StageKind::Motion, MotionForm::Masks) => FirstFrame::Residual,
+            // No condition looks like flow: where nothing moves the video is white, whatever the
+            // picture and the masks are, and a bias of the output learns that.
+            (StageKind::Motion, MotionForm::Flow) => FirstFrame::None,
+            (StageKind::Video | StageKind::Ti2v, _) => FirstFrame::Gated,
+        }
+    }
+
+    /// Stage 1 starts from the first masks, which follow the picture among the conditions.
+    fn first_frame_channel(&self) -> usize {
+        match (self.kind, self.form) {
+            (StageKind::Motion, MotionForm::Masks) => self.channels,
+            _ => 0,
+        }
+    }
+
     fn dit(&self, variant: &Variant) -> Result<DitConfig> {
         let (width, heads, depth) = (128, 4, 4);
         Ok(DitConfig {
             latent_channels: self.channels,
             condition_channels: self.channels * self.kind.conditions(),
             latent_size: self.latent_size,
-            patch: match self.kind {
-                StageKind::Motion => [3, 3, 3],
-                StageKind::Video | StageKind::Ti2v => [3, 2, 2],
-            },
+            patch: self.patch(),
             width,
             depth,
             heads,
             mlp_ratio: 3,
             text_width: self.text_width,
             object_layers: self.object_layers(depth / 2, variant)?,
-            first_frame: match (self.kind, self.form) {
-                (StageKind::Motion, MotionForm::Masks) => FirstFrame::Residual,
-                // No condition looks like flow: where nothing moves the video is white, whatever the
-                // picture and the masks are, and a bias of the output learns that.
-                (StageKind::Motion, MotionForm::Flow) => FirstFrame::None,
-                (StageKind::Video | StageKind::Ti2v, _) => FirstFrame::Gated,
-            },
-            // Stage 1 starts from the first masks, which follow the picture among the conditions.
-            first_frame_channel: match (self.kind, self.form) {
-                (StageKind::Motion, MotionForm::Masks) => self.channels,
-                _ => 0,
-            },
+            first_frame: self.first_frame(),
+            first_frame_channel: self.first_frame_channel(),
             rotary: Some(Rotary::even(width / heads)),
         })
     }
 
-    /// Full resolution without attention, as its tokens would be most of the work.
+    /// As wide everywhere, since one set of rotary positions serves all heads.
     fn unet(&self, variant: &Variant) -> Result<UnetConfig> {
-        let (layers, heads, attention) = (1, 2, vec![false, true, true]);
-        let blocks = layers * attention.iter().filter(|&&with| with).count();
+        let (width, levels, layers, heads) = (64, 3, 1, 2);
         Ok(UnetConfig {
             latent_channels: self.channels,
             condition_channels: self.channels * self.kind.conditions(),
             latent_size: self.latent_size,
-            channels: vec![32, 64, 64],
-            attention,
+            patch: self.patch(),
+            first_frame: self.first_frame(),
+            first_frame_channel: self.first_frame_channel(),
+            mixed: true,
+            channels: vec![width; levels],
+            attention: vec![true; levels],
             layers,
             heads,
-            rotary: Some(Rotary::even(64 / heads)),
+            rotary: Some(Rotary::even(width / heads)),
             norm_groups: 8,
             text_width: self.text_width,
             motion: Some(MotionModules { heads: 4, max_frames: 32, middle: false }),
-            object_layers: self.object_layers(blocks, variant)?,
+            object_layers: self.object_layers(levels * layers, variant)?,
         })
     }
 }

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use serde_json::json;
 use thrumask_nn::{
     autoencoder::{Autoencoder, AutoencoderConfig, LatentCodecConfig},
-    backbone::{BackboneConfig, ObjectLayer, ObjectLayers, dit::FirstFrame},
+    backbone::{BackboneConfig, FirstFrame, ObjectLayer, ObjectLayers},
     diffusion::process::{Diffusion, Process},
     layers::Init,
     text::Vocabulary,

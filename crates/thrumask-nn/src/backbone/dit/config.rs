@@ -2,19 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, backbone::ObjectLayers, layers::Rotary};
-
-/// What the output adds to: a network trained from scratch is right early where nothing moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FirstFrame {
-    /// Nothing (the paper's networks, which start from pretrained weights).
-    None,
-    /// A learned gain per frame times the first frame's latents.
-    Residual,
-    /// A gate per output value, predicted by the network, times the first frame's latents.
-    Gated,
-}
+use crate::{
+    Error, Result,
+    backbone::{FirstFrame, ObjectLayers},
+    layers::Rotary,
+};
 
 /// Sizes and switches of a diffusion transformer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,15 +79,8 @@ impl DitConfig {
             let (blocks, depth) = (self.object_layers.blocks, self.depth);
             return refuse("object_layers.blocks", format!("expected 0 to {depth}, got {blocks}"));
         }
-        if self.first_frame != FirstFrame::None
-            && self.first_frame_channel + self.latent_channels > self.condition_channels
-        {
-            let (c, cc) = (self.latent_channels, self.condition_channels);
-            return refuse(
-                "first_frame_channel",
-                format!("expected {c} of {cc} channels, got from {}", self.first_frame_channel),
-            );
-        }
+        let channels = [self.latent_channels, self.condition_channels];
+        self.first_frame.check(self.first_frame_channel, channels)?;
         if let Some(rotary) = &self.rotary {
             let (pairs, half) = (rotary.pairs.iter().sum::<usize>(), self.width / self.heads / 2);
             if pairs != half {

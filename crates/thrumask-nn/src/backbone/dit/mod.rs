@@ -5,9 +5,7 @@
 mod block;
 mod config;
 mod model;
-mod patch;
 
 pub use block::{BlockContext, DitBlock};
-pub use config::{DitConfig, FirstFrame};
+pub use config::DitConfig;
 pub use model::Dit;
-pub use patch::tokens_from_latents;

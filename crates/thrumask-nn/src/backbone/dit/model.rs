@@ -2,17 +2,19 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Tensor, activation::sigmoid},
+    tensor::Tensor,
 };
 
 use super::{
     block::{BlockContext, DitBlock, MODULATIONS},
-    config::{DitConfig, FirstFrame},
-    patch::{latents_from_tokens, tokens_from_latents},
+    config::DitConfig,
 };
 use crate::{
     Result,
-    backbone::{Denoiser, DenoiserInput},
+    backbone::{
+        Denoiser, DenoiserInput,
+        patch::{latents_from_tokens, tokens_from_latents},
+    },
     layers::{Init, LearnedPositions, Linear, Rotary, TimeEmbedding, norm::EPSILON},
 };
 
@@ -48,7 +50,7 @@ impl Dit {
         let width = config.width;
         let inputs = config.patch_values(config.latent_channels + config.condition_channels);
         let values = config.patch_values(config.latent_channels);
-        let outputs = if config.first_frame == FirstFrame::Gated { 2 * values } else { values };
+        let outputs = config.first_frame.outputs(values);
         let mut modulation = Linear::new(init, width, MODULATIONS * width, 0.2);
         // Gates start at 0.3: open, so that a network trained from scratch learns at once.
         let bias = [0.0, 0.0, 0.3, 0.0, 0.0, 0.3];
@@ -62,8 +64,7 @@ impl Dit {
             blocks: (0..config.depth).map(|i| DitBlock::new(init, config, i)).collect(),
             final_modulation: Linear::new(init, width, 2 * width, 0.2),
             output: Linear::new(init, width, outputs, 0.3),
-            frame_gain: (config.first_frame == FirstFrame::Residual)
-                .then(|| init.constant([config.latent_size[0]], 0.7)),
+            frame_gain: config.first_frame.gain(init, config.latent_size[0]),
             config: DitSettings(config.clone()),
         })
     }
@@ -78,20 +79,6 @@ impl Dit {
             *self.config();
         let channels = [latent_channels, condition_channels];
         input.check(channels, latent_size, text_width, &self.object_grids())
-    }
-
-    /// The first frame's latents in every frame.
-    ///
-    /// # Shapes
-    /// - returns `[B, C, T, H, W]`
-    fn first_frame(&self, conditions: &Tensor<5>) -> Tensor<5> {
-        let config = self.config();
-        let [batch, _, t, h, w] = conditions.dims();
-        conditions
-            .clone()
-            .narrow(1, config.first_frame_channel, config.latent_channels)
-            .narrow(2, 0, 1) // [B, C, 1, H, W]
-            .expand([batch, config.latent_channels, t, h, w])
     }
 }
 
@@ -125,23 +112,8 @@ impl Denoiser for Dit {
         let x = thrumask_kernels::layer_norm_modulate(x, shift, scale, EPSILON);
         let x = self.output.forward(x); // [B, N, values or twice]
         let x = latents_from_tokens(x, config.latent_size, config.patch);
-        Ok(match config.first_frame {
-            FirstFrame::None => x,
-            FirstFrame::Residual => {
-                let first = self.first_frame(&input.conditions);
-                match &self.frame_gain {
-                    Some(gain) => {
-                        let frames = config.latent_size[0];
-                        x + first * gain.val().reshape([1, 1, frames, 1, 1])
-                    }
-                    None => x + first,
-                }
-            }
-            FirstFrame::Gated => {
-                let channels = config.latent_channels;
-                let gate = sigmoid(x.clone().narrow(1, channels, channels));
-                x.narrow(1, 0, channels) + gate * self.first_frame(&input.conditions)
-            }
-        })
+        let gain = self.frame_gain.as_ref().map(Param::val);
+        let DitConfig { first_frame, first_frame_channel, .. } = *config;
+        Ok(first_frame.add(x, &input.conditions, first_frame_channel, gain))
     }
 }

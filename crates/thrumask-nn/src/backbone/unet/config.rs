@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, backbone::ObjectLayers, layers::Rotary};
+use crate::{
+    Error, Result,
+    backbone::{FirstFrame, ObjectLayers},
+    layers::Rotary,
+};
 
 /// AnimateDiff's motion modules: temporal self-attention after every spatial stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +31,21 @@ pub struct UnetConfig {
     pub condition_channels: usize,
     /// Latent frames, rows and columns `[T, H, W]` of what it was trained on.
     pub latent_size: [usize; 3],
+    /// Latent frames, rows and columns that a place of the finest level stands for; one of each in the public
+    /// networks.
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
+    pub patch: [usize; 3],
+    /// What the output adds to; nothing in the public networks.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub first_frame: FirstFrame,
+    /// First channel, among the conditions, of the latents that `first_frame` takes.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub first_frame_channel: usize,
+    /// Whether the prediction is a mixture of what the network makes and of the noisy latents, in shares that the
+    /// time decides for each channel. Predictions of v or ε are most of all noise where there is little of it,
+    /// and with patches the network is too narrow to carry that through.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mixed: bool,
     /// Channels of each level; rows and columns are halved from one to the next.
     pub channels: Vec<usize>,
     /// Which levels have spatial attention.
@@ -50,6 +69,19 @@ pub struct UnetConfig {
     pub object_layers: ObjectLayers,
 }
 
+/// Places of one latent.
+fn whole() -> [usize; 3] {
+    [1; 3]
+}
+
+fn is_whole(patch: &[usize; 3]) -> bool {
+    *patch == whole()
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 impl UnetConfig {
     /// Stable Diffusion 1.5 with AnimateDiff V3 for videos of `latent_size`, with as many `conditions`
     /// of the latents' channels each.
@@ -58,6 +90,10 @@ impl UnetConfig {
             latent_channels: 4,
             condition_channels: 4 * conditions,
             latent_size,
+            patch: whole(),
+            first_frame: FirstFrame::None,
+            first_frame_channel: 0,
+            mixed: false,
             channels: vec![320, 640, 1280, 1280],
             attention: vec![true, true, true, false],
             layers: 2,
@@ -96,8 +132,30 @@ impl UnetConfig {
 
     /// The grid of tokens of a level.
     pub fn grid(&self, level: usize) -> [usize; 3] {
-        let [t, h, w] = self.latent_size;
+        self.grid_of(self.latent_size, level)
+    }
+
+    /// The grid of tokens of a level, for latents of another size.
+    pub(super) fn grid_of(&self, size: [usize; 3], level: usize) -> [usize; 3] {
+        let [t, h, w] = std::array::from_fn(|i| size[i] / self.patch[i].max(1));
         [t, h >> level, w >> level]
+    }
+
+    /// Values of one place of the finest level, of `channels` latent channels.
+    pub fn patch_values(&self, channels: usize) -> usize {
+        channels * self.patch.iter().product::<usize>()
+    }
+
+    /// Whether diffusers' classes describe the network, but for its object layers.
+    pub(super) fn is_public(&self) -> bool {
+        let as_public = Self {
+            patch: whole(),
+            first_frame: FirstFrame::None,
+            mixed: false,
+            rotary: None,
+            ..self.clone()
+        };
+        *self == as_public
     }
 
     /// The level of each spatial attention block of the encoder, from the first.
@@ -166,6 +224,8 @@ impl UnetConfig {
                 _ => {}
             }
         }
+        let channels = [self.latent_channels, self.condition_channels];
+        self.first_frame.check(self.first_frame_channel, channels)?;
         self.check_size(self.latent_size)?;
         let blocks = self.attention_levels().len();
         if self.object_layers.blocks > blocks {
@@ -178,14 +238,16 @@ impl UnetConfig {
     /// Checks that latents of a size can be halved from level to level, and that there are positions
     /// for the frames.
     pub(super) fn check_size(&self, size: [usize; 3]) -> Result<()> {
-        let factor = 1usize << (self.levels() - 1).min(16);
         let refuse = |reason: String| Err(Error::config("latent_size", reason));
-        if size.contains(&0) || size[1..].iter().any(|&n| !n.is_multiple_of(factor)) {
-            return refuse(format!("expected rows and columns in {factor}s, got {size:?}"));
+        let halvings = 1usize << (self.levels() - 1).min(16);
+        let [frames, rows, columns] = self.patch;
+        let parts = [frames, rows * halvings, columns * halvings];
+        if (0..3).any(|i| size[i] == 0 || parts[i] == 0 || !size[i].is_multiple_of(parts[i])) {
+            return refuse(format!("expected multiples of {parts:?}, got {size:?}"));
         }
         match &self.motion {
-            Some(m) if size[0] > m.max_frames => {
-                refuse(format!("expected up to {} frames, got {}", m.max_frames, size[0]))
+            Some(m) if size[0] / frames > m.max_frames => {
+                refuse(format!("expected up to {} frames, got {}", m.max_frames * frames, size[0]))
             }
             _ => Ok(()),
         }

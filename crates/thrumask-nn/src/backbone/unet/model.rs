@@ -2,7 +2,10 @@
 
 use std::num::NonZeroUsize;
 
-use burn::{module::Module, tensor::Tensor};
+use burn::{
+    module::{Module, Param},
+    tensor::Tensor,
+};
 
 use super::{
     UnetConfig,
@@ -12,8 +15,11 @@ use super::{
 };
 use crate::{
     Result,
-    backbone::{Denoiser, DenoiserInput},
-    layers::{Convolution, GroupNorm, Init, norm::EPSILON},
+    backbone::{
+        Denoiser, DenoiserInput,
+        patch::{frames_from_latents, latents_from_frames},
+    },
+    layers::{Convolution, GroupNorm, Init, Linear, norm::EPSILON},
 };
 
 /// A U-Net over the frames of a video.
@@ -26,6 +32,10 @@ pub struct Unet {
     up_blocks: Vec<Level>,
     conv_norm_out: GroupNorm,
     conv_out: Convolution,
+    /// Gain of the first frame's latents in each latent frame, `[T]`.
+    frame_gain: Option<Param<Tensor<1>>>,
+    /// Shares of the noisy latents and of what the network makes, `[4·C, 2·latent channels]`.
+    mixture: Option<Linear>,
     #[module(skip)]
     config: UnetConfig,
     #[module(skip)]
@@ -40,7 +50,8 @@ impl Unet {
     pub fn new(init: &mut Init, config: &UnetConfig) -> Result<Self> {
         config.check()?;
         let (channels, levels) = (&config.channels, config.levels());
-        let inputs = config.latent_channels + config.condition_channels;
+        let inputs = config.patch_values(config.latent_channels + config.condition_channels);
+        let values = config.patch_values(config.latent_channels);
         // Channels of the encoder's outputs, in the order in which they are made.
         let mut skips = vec![channels[0]];
         for (level, &c) in channels.iter().enumerate() {
@@ -66,7 +77,9 @@ impl Unet {
             mid_block,
             up_blocks,
             conv_norm_out: GroupNorm::new(init, channels[0], config.norm_groups, EPSILON),
-            conv_out: Convolution::new(init, channels[0], config.latent_channels, 0.3),
+            conv_out: Convolution::new(init, channels[0], config.first_frame.outputs(values), 0.3),
+            frame_gain: config.first_frame.gain(init, config.latent_size[0]),
+            mixture: config.mixed.then(|| mixture(init, config)),
             config: config.clone(),
             frame_chunk: None,
         })
@@ -95,30 +108,30 @@ impl Denoiser for Unet {
         let [batch, _, t, h, w] = input.latents.dims();
         config.check_size([t, h, w])?;
         let levels = config.masked_levels();
-        let grids: Vec<[usize; 3]> = levels.iter().map(|&l| [t, h >> l, w >> l]).collect();
+        let grid = |level| config.grid_of([t, h, w], level);
+        let grids: Vec<[usize; 3]> = levels.iter().map(|&level| grid(level)).collect();
         let channels = [config.latent_channels, config.condition_channels];
         input.check(channels, [t, h, w], config.text_width, &grids)?;
 
         let mut known: Vec<LevelContext> = (0..config.levels())
-            .map(|level| [t, h >> level, w >> level])
-            .map(|grid| LevelContext { objects: None, positions: Positions::new(config, grid) })
+            .map(|level| Positions::new(config, grid(level)))
+            .map(|positions| LevelContext { objects: None, positions })
             .collect();
         known.extend(known.last().cloned()); // the middle is as coarse as the last level
         levels.iter().zip(&input.objects).for_each(|(&level, o)| known[level].objects = Some(o));
         let pass = Pass {
             batch,
-            frames: t,
+            frames: grid(0)[0],
             time: thrumask_kernels::silu(self.time_embedding.forward(&input.time)), // [B, 4C]
             text: &input.text,
             levels: known,
             frame_chunk: self.frame_chunk,
         };
-        let channels = channels.iter().sum::<usize>();
         let x = match config.condition_channels {
             0 => input.latents.clone(),
             _ => Tensor::cat(vec![input.latents.clone(), input.conditions.clone()], 1),
         };
-        let x = x.swap_dims(1, 2).reshape([batch * t, channels, h, w]); // [B·T, C + Cc, H, W]
+        let x = frames_from_latents(x, config.patch); // [B·T, C + Cc, H, W], of patches
         let x = self.conv_in.forward(x);
         let mut skips = vec![x.clone()];
         let down = |x, level: &Level| level.down(x, &pass, &mut skips);
@@ -128,6 +141,25 @@ impl Denoiser for Unet {
         let x = pass.by_frames([x], |[x], _| {
             self.conv_out.forward(self.conv_norm_out.forward_silu(x)) // [B·T, C, H, W]
         });
-        Ok(x.reshape([batch, t, config.latent_channels, h, w]).swap_dims(1, 2))
+        let x = latents_from_frames(x, batch, config.patch);
+        let gain = self.frame_gain.as_ref().map(Param::val);
+        let UnetConfig { first_frame, first_frame_channel, .. } = *config;
+        let x = first_frame.add(x, &input.conditions, first_frame_channel, gain);
+        let Some(mixture) = &self.mixture else { return Ok(x) };
+        let shares = mixture.forward(pass.time.clone()); // [B, 2C]
+        let share = |part: usize| {
+            let own = shares.clone().narrow(1, part * channels[0], channels[0]);
+            own.reshape([batch, channels[0], 1, 1, 1])
+        };
+        Ok(input.latents.clone() * share(0) + x * share(1))
     }
+}
+
+/// Shares that begin the same at all times: none of the noisy latents, and all of what the network makes with
+/// the sign turned, since v is minus the data where there is nothing but noise.
+fn mixture(init: &mut Init, config: &UnetConfig) -> Linear {
+    let channels = config.latent_channels;
+    let shares = [vec![0.0; channels], vec![-1.0; channels]].concat();
+    let bias = Some(Param::from_data(shares.as_slice(), init.device()));
+    Linear { bias, ..Linear::new(init, config.time_width(), 2 * channels, 0.0) }
 }

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{MotionModules, UnetConfig};
-use crate::{Error, Result, backbone::ObjectLayers};
+use crate::{
+    Error, Result,
+    backbone::{FirstFrame, ObjectLayers},
+};
 
 /// The name of a U-Net over pictures, and of one with motion modules.
 const CLASSES: [&str; 2] = ["UNet2DConditionModel", "UNetMotionModel"];
@@ -135,6 +138,10 @@ impl UnetConfig {
             latent_channels: public.out_channels,
             condition_channels: conditions,
             latent_size,
+            patch: [1; 3],
+            first_frame: FirstFrame::None,
+            first_frame_channel: 0,
+            mixed: false,
             channels: public.block_out_channels,
             attention,
             layers: public.layers_per_block,
@@ -156,8 +163,14 @@ impl UnetConfig {
     /// The network as diffusers describes it, without object layers, which it does not know.
     ///
     /// # Errors
-    /// [`Error::Config`] when it cannot be written as JSON.
+    /// [`Error::Config`] when it has what diffusers' classes do not: patches, rotary positions, a first frame or noise
+    /// that goes around the network.
     pub fn to_diffusers(&self) -> Result<Value> {
+        if !self.is_public() {
+            let reason =
+                "expected a network as diffusers has it, got one of this program's own form";
+            return Err(Error::config("config.json of the U-Net", reason));
+        }
         let motion = self.motion.clone();
         let mut up = block_types("Up", &self.attention, motion.is_some());
         up.reverse();
@@ -206,6 +219,22 @@ mod tests {
             let still = UnetConfig { motion: None, ..config };
             let written = still.to_diffusers().unwrap().to_string();
             assert_eq!(UnetConfig::from_diffusers(&written, still.latent_size).unwrap(), still);
+        }
+    }
+
+    #[test]
+    fn what_diffusers_has_not_is_not_written() {
+        type Change = fn(&mut UnetConfig);
+        let changes: [Change; 4] = [
+            |c| c.patch = [1, 2, 2],
+            |c| c.mixed = true,
+            |c| c.first_frame = FirstFrame::Residual,
+            |c| c.rotary = Some(crate::layers::Rotary::even(8)),
+        ];
+        for change in changes {
+            let mut config = UnetConfig::tiny(2);
+            change(&mut config);
+            assert!(config.to_diffusers().is_err(), "{config:?}");
         }
     }
 

@@ -5,8 +5,8 @@ use burn::tensor::Device;
 use thrumask_kernels::RopeTable;
 use thrumask_nn::{
     backbone::{
-        ObjectLayers,
-        dit::{BlockContext, DitBlock, DitConfig, FirstFrame},
+        FirstFrame, ObjectLayers,
+        dit::{BlockContext, DitBlock, DitConfig},
     },
     layers::{Context, Init, KeyMask},
     weights::{gradients, parameters},

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Device;
 use thrumask_nn::{
     backbone::{
-        Denoiser, DenoiserInput, ObjectLayers,
+        Denoiser, DenoiserInput,
         unet::{MotionModules, Unet, UnetConfig, names},
     },
     layers::{Context, Init, KeyMask},
@@ -23,11 +23,10 @@ fn config(case: &str) -> UnetConfig {
         attention: vec![true, true, false],
         layers: 2,
         heads: 2,
-        rotary: None,
         norm_groups: 2,
         text_width: 6,
         motion: Some(MotionModules { heads: 4, max_frames: 8, middle: false }),
-        object_layers: ObjectLayers::NONE,
+        ..UnetConfig::tiny(0)
     };
     match case {
         "v3" => v3,
