@@ -33,6 +33,9 @@ pub struct Variant {
     pub backbone: Option<BackboneKind>,
     /// What it is trained to undo.
     pub process: Option<Process>,
+    /// Whether the U-Net stands on the transformer's patches, with the first frame and the noise beside it; on
+    /// every latent otherwise.
+    pub patched: bool,
 }
 
 impl Variant {
@@ -85,7 +88,12 @@ impl StageConfig {
         let latent_size = latents.latent_size([video.frames, video.size, video.size])?;
         let channels = latents.latent_channels();
         let nano = Nano { kind, form, channels, latent_size, text_width: text.width() };
-        let (denoiser, usual) = match variant.backbone.unwrap_or_default() {
+        let backbone = variant.backbone.unwrap_or_default();
+        if variant.patched && backbone != BackboneKind::Unet {
+            let reason = "expected only with backbone = \"unet\": a transformer always has patches";
+            return Err(thrumask_nn::Error::config("patched", reason).into());
+        }
+        let (denoiser, usual) = match backbone {
             BackboneKind::Dit => {
                 (BackboneConfig::Dit(nano.dit(variant)?), Process::Flow(Prediction::Sample))
             }
@@ -172,26 +180,42 @@ impl Nano {
         })
     }
 
-    /// As wide everywhere, since one set of rotary positions serves all heads.
+    /// On every latent, where full resolution goes without attention, as its tokens would be most of the work; or
+    /// on patches, a third of the work.
     fn unet(&self, variant: &Variant) -> Result<UnetConfig> {
-        let (width, levels, layers, heads) = (64, 3, 1, 2);
-        Ok(UnetConfig {
+        let (width, layers, heads) = (64, 1, 2);
+        let (channels, attention) = match variant.patched {
+            true => (vec![width; 3], vec![true; 3]),
+            false => (vec![width / 2, width, width], vec![false, true, true]),
+        };
+        let blocks = layers * attention.iter().filter(|&&with| with).count();
+        let all = UnetConfig {
             latent_channels: self.channels,
             condition_channels: self.channels * self.kind.conditions(),
             latent_size: self.latent_size,
-            patch: self.patch(),
-            first_frame: self.first_frame(),
-            first_frame_channel: self.first_frame_channel(),
-            mixed: true,
-            channels: vec![width; levels],
-            attention: vec![true; levels],
+            patch: [1; 3],
+            first_frame: FirstFrame::None,
+            first_frame_channel: 0,
+            mixed: false,
+            channels,
+            attention,
             layers,
             heads,
             rotary: Some(Rotary::even(width / heads)),
             norm_groups: 8,
             text_width: self.text_width,
             motion: Some(MotionModules { heads: 4, max_frames: 32, middle: false }),
-            object_layers: self.object_layers(levels * layers, variant)?,
+            object_layers: self.object_layers(blocks, variant)?,
+        };
+        Ok(match variant.patched {
+            true => UnetConfig {
+                patch: self.patch(),
+                first_frame: self.first_frame(),
+                first_frame_channel: self.first_frame_channel(),
+                mixed: true,
+                ..all
+            },
+            false => all,
         })
     }
 }

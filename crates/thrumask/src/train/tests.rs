@@ -145,7 +145,27 @@ fn the_unet_is_trained_to_zero_terminal_snr_unless_told_otherwise() {
 }
 
 #[test]
+fn a_unet_stands_on_patches_where_asked_for() {
+    let unet = |overrides: &[&str]| match stage(overrides).unwrap().denoiser {
+        BackboneConfig::Unet(config) => config,
+        other @ BackboneConfig::Dit(_) => panic!("{other:?}"),
+    };
+    let usual = unet(&["stage.backbone=unet", "world.size=32"]);
+    assert!(usual.patch == [1; 3] && usual.first_frame == FirstFrame::None && !usual.mixed);
+    let asked = ["stage.backbone=unet", "world.size=32", "stage.patched=true"];
+    let patched = unet(&asked);
+    let BackboneConfig::Dit(dit) = stage(&["world.size=32"]).unwrap().denoiser else { panic!() };
+    assert!(patched.patch == dit.patch && patched.first_frame == dit.first_frame && patched.mixed);
+    let base = folder_with_autoencoder();
+    let steps = "stage.sampling.schedule={ kind = \"ddim\", spacing = \"trailing\" }";
+    let (config, scores) = trained(&[&asked[..], &[steps]].concat(), base.path());
+    assert_eq!(config.denoiser, BackboneConfig::Unet(patched));
+    assert!(scores["loss"].is_finite() && scores["psnr"].is_finite(), "{scores:?}");
+}
+
+#[test]
 fn variants_that_make_no_sense_are_refused() {
+    assert!(stage(&["stage.patched=true"]).unwrap_err().to_string().contains("patched"));
     assert!(read(&["stage.form=fluid"]).is_err());
     assert!(read(&["stage.self_attention=half"]).is_err());
     assert!(stage(&["task=motion", "stage.self_attention=unmasked"]).is_err());
@@ -155,6 +175,15 @@ fn variants_that_make_no_sense_are_refused() {
     let motion = stage(&["task=motion", "stage.form=flow"]).unwrap();
     let BackboneConfig::Dit(dit) = &motion.denoiser else { panic!("{motion:?}") };
     assert_eq!(dit.first_frame, FirstFrame::None);
+}
+
+/// A folder in which configurations find their autoencoder.
+fn folder_with_autoencoder() -> tempfile::TempDir {
+    let base = tempfile::tempdir().unwrap();
+    let autoencoder = Autoencoder::new(&mut Init::new(1, &Device::flex()), &LATENTS).unwrap();
+    let bytes = write_autoencoder(&autoencoder).unwrap();
+    std::fs::write(base.path().join("autoencoder.safetensors"), bytes).unwrap();
+    base
 }
 
 /// Trains a configuration, and gives the model with its last validation.
@@ -180,10 +209,7 @@ fn trained(
 
 #[test]
 fn every_variant_trains_and_validates() {
-    let base = tempfile::tempdir().unwrap();
-    let autoencoder = Autoencoder::new(&mut Init::new(1, &Device::flex()), &LATENTS).unwrap();
-    let bytes = write_autoencoder(&autoencoder).unwrap();
-    std::fs::write(base.path().join("autoencoder.safetensors"), bytes).unwrap();
+    let base = folder_with_autoencoder();
     let absent = ["stage.self_attention=absent", "stage.cross_attention=absent"];
     for overrides in ATTENTION.into_iter().chain([&absent[..], &["stage.form=flow"]]) {
         let (config, scores) = trained(overrides, base.path());
@@ -202,10 +228,7 @@ fn every_variant_trains_and_validates() {
 
 #[test]
 fn a_run_starts_from_the_parameters_of_another() {
-    let base = tempfile::tempdir().unwrap();
-    let autoencoder = Autoencoder::new(&mut Init::new(1, &Device::flex()), &LATENTS).unwrap();
-    let bytes = write_autoencoder(&autoencoder).unwrap();
-    std::fs::write(base.path().join("autoencoder.safetensors"), bytes).unwrap();
+    let base = folder_with_autoencoder();
     let run = |name: &str, overrides: &[&str]| {
         let config = read(overrides).unwrap();
         let device = Device::flex().autodiff();
