@@ -21,9 +21,63 @@ pub(super) fn deal<S: Simd>(
     // A step that the compiler knows needs no divisions.
     match step {
         1 => deal_by(simd, from, front, 1, to, shape),
-        2 => deal_by(simd, from, front, 2, to, shape),
+        2 => deal_in_two(simd, from, front, to, shape),
         4 => deal_by(simd, from, front, 4, to, shape),
         step => deal_by(simd, from, front, step, to, shape),
+    }
+}
+
+/// [`deal`] to two rows, by far the most frequent: the values with even numbers to one, the others to the other.
+#[inline(always)]
+fn deal_in_two<S: Simd>(
+    simd: S,
+    from: &[f32],
+    front: usize,
+    to: &mut [MaybeUninit<f32>],
+    [width, apart]: [usize; 2],
+) {
+    assert!(apart >= width, "rows of {width} values, {apart} apart");
+    let (first, second) = to[..apart + width].split_at_mut(apart);
+    let (even, odd) = if front.is_multiple_of(2) { (first, second) } else { (second, first) };
+    let (even, odd) = (&mut even[..width], &mut odd[..width]);
+    let pairs = from.len() / 2;
+    let [at_even, at_odd] = [front / 2, front.div_ceil(2)];
+    zeros_around(even, at_even, from.len() - pairs);
+    zeros_around(odd, at_odd, pairs);
+    let (even, odd) = (&mut even[at_even..], &mut odd[at_odd..]);
+    if pairs < S::LANES {
+        for (i, &x) in from.iter().enumerate() {
+            let to = if i % 2 == 0 { &mut *even } else { &mut *odd };
+            to[i / 2].write(x);
+        }
+        return;
+    }
+    let mut at = 0;
+    loop {
+        let read = |i: usize| simd.read(&from[2 * at + i..]);
+        let [evens, odds] = simd.unzip(read(0), read(S::LANES));
+        for (to, x) in [(&mut *even, evens), (&mut *odd, odds)] {
+            let to = &mut to[at..][..S::LANES];
+            // SAFETY: room for a vector.
+            unsafe { simd.store(to.as_mut_ptr().cast(), x) };
+        }
+        if at + S::LANES == pairs {
+            break;
+        }
+        // The last vectors may lie over those before, with the same values.
+        at = (at + S::LANES).min(pairs - S::LANES);
+    }
+    if let [.., last] = from[2 * pairs..] {
+        even[pairs].write(last);
+    }
+}
+
+/// Zeros before place `at` of a row and from `count` places behind it on. There are seldom more than a few.
+#[inline(always)]
+fn zeros_around(row: &mut [MaybeUninit<f32>], at: usize, count: usize) {
+    let (front, rest) = row.split_at_mut(at);
+    for to in front.iter_mut().chain(&mut rest[count..]) {
+        to.write(0.0);
     }
 }
 
@@ -50,7 +104,7 @@ fn deal_by<S: Simd>(
     // Whole turns, and what is before and behind them.
     let lead = ((step - front % step) % step).min(from.len());
     let turns = (from.len() - lead) / step;
-    let with_vectors = matches!(step, 2 | 4) && turns >= S::LANES;
+    let with_vectors = step == 4 && turns >= S::LANES;
     let behind = if with_vectors { lead + turns * step } else { lead };
     let mut put = |i: usize| {
         to[(front + i) % step * apart + (front + i) / step].write(from[i]);
@@ -70,17 +124,12 @@ fn deal_by<S: Simd>(
             unsafe { simd.store(to.as_mut_ptr().cast(), x) };
         };
         let [even, odd] = simd.unzip(read(0), read(1));
-        if step == 2 {
-            store(0, even);
-            store(1, odd);
-        } else {
-            let [even_on, odd_on] = simd.unzip(read(2), read(3));
-            let ([a, c], [b, d]) = (simd.unzip(even, even_on), simd.unzip(odd, odd_on));
-            store(0, a);
-            store(1, b);
-            store(2, c);
-            store(3, d);
-        }
+        let [even_on, odd_on] = simd.unzip(read(2), read(3));
+        let ([a, c], [b, d]) = (simd.unzip(even, even_on), simd.unzip(odd, odd_on));
+        store(0, a);
+        store(1, b);
+        store(2, c);
+        store(3, d);
         if at + S::LANES == turns {
             return;
         }
