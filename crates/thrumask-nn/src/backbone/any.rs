@@ -128,7 +128,6 @@ impl BackboneConfig {
 }
 
 /// Either backbone.
-#[expect(clippy::large_enum_variant, reason = "there is one, and it is most of the model")]
 #[derive(Module, Debug)]
 pub enum Backbone {
     /// A diffusion transformer.

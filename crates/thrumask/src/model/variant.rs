@@ -33,9 +33,11 @@ pub struct Variant {
     pub backbone: Option<BackboneKind>,
     /// What it is trained to undo.
     pub process: Option<Process>,
-    /// Whether the U-Net stands on the transformer's patches, with the first frame and the noise beside it; on
-    /// every latent otherwise.
+    /// Whether the U-Net stands on the transformer's patches; on every latent otherwise.
     pub patched: bool,
+    /// Whether the U-Net's prediction adds to the first frame, as the transformer's does, and mixes in the noisy
+    /// latents.
+    pub shortcuts: bool,
 }
 
 impl Variant {
@@ -89,9 +91,12 @@ impl StageConfig {
         let channels = latents.latent_channels();
         let nano = Nano { kind, form, channels, latent_size, text_width: text.width() };
         let backbone = variant.backbone.unwrap_or_default();
-        if variant.patched && backbone != BackboneKind::Unet {
-            let reason = "expected only with backbone = \"unet\": a transformer always has patches";
-            return Err(thrumask_nn::Error::config("patched", reason).into());
+        for (what, asked) in [("patched", variant.patched), ("shortcuts", variant.shortcuts)] {
+            if asked && backbone != BackboneKind::Unet {
+                let reason =
+                    "expected only with backbone = \"unet\": a transformer always has them";
+                return Err(thrumask_nn::Error::config(what, reason).into());
+            }
         }
         let (denoiser, usual) = match backbone {
             BackboneKind::Dit => {
@@ -189,14 +194,14 @@ impl Nano {
             false => (vec![width / 2, width, width], vec![false, true, true]),
         };
         let blocks = layers * attention.iter().filter(|&&with| with).count();
-        let all = UnetConfig {
+        Ok(UnetConfig {
             latent_channels: self.channels,
             condition_channels: self.channels * self.kind.conditions(),
             latent_size: self.latent_size,
-            patch: [1; 3],
-            first_frame: FirstFrame::None,
-            first_frame_channel: 0,
-            mixed: false,
+            patch: if variant.patched { self.patch() } else { [1; 3] },
+            first_frame: if variant.shortcuts { self.first_frame() } else { FirstFrame::None },
+            first_frame_channel: if variant.shortcuts { self.first_frame_channel() } else { 0 },
+            mixed: variant.shortcuts,
             channels,
             attention,
             layers,
@@ -206,16 +211,6 @@ impl Nano {
             text_width: self.text_width,
             motion: Some(MotionModules { heads: 4, max_frames: 32, middle: false }),
             object_layers: self.object_layers(blocks, variant)?,
-        };
-        Ok(match variant.patched {
-            true => UnetConfig {
-                patch: self.patch(),
-                first_frame: self.first_frame(),
-                first_frame_channel: self.first_frame_channel(),
-                mixed: true,
-                ..all
-            },
-            false => all,
         })
     }
 }

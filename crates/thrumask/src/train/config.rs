@@ -243,10 +243,14 @@ pub struct StageTraining {
     /// for `unet` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
-    /// Without `model`: whether a U-Net stands on the transformer's patches of latents (and beside the first frame
-    /// and the noise); on every latent when left out, as the paper's, at three times the work.
+    /// Without `model`: whether a U-Net stands on the transformer's patches of latents; on every latent when left
+    /// out, as the paper's, at three times the work.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub patched: bool,
+    /// Without `model`: whether a U-Net's prediction adds to the first frame, as the transformer's does, and mixes in
+    /// the noisy latents; neither when left out, as the paper's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shortcuts: bool,
     /// How training times are drawn.
     pub time: TimeSampling,
     /// Weight of latents that belong to an object; 1 treats all alike.
@@ -264,8 +268,9 @@ pub struct StageTraining {
 impl StageTraining {
     /// How the stage differs from its usual nano configuration.
     pub fn variant(&self) -> Variant {
-        let Self { form, self_attention, cross_attention, backbone, process, patched, .. } = *self;
-        Variant { form, self_attention, cross_attention, backbone, process, patched }
+        let Self { form, self_attention, cross_attention, backbone, process, .. } = *self;
+        let Self { patched, shortcuts, .. } = *self;
+        Variant { form, self_attention, cross_attention, backbone, process, patched, shortcuts }
     }
 }
 

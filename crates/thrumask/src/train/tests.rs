@@ -145,14 +145,17 @@ fn the_unet_is_trained_to_zero_terminal_snr_unless_told_otherwise() {
 }
 
 #[test]
-fn a_unet_stands_on_patches_where_asked_for() {
+fn a_unet_has_patches_and_shortcuts_where_asked_for() {
     let unet = |overrides: &[&str]| match stage(overrides).unwrap().denoiser {
         BackboneConfig::Unet(config) => config,
         other @ BackboneConfig::Dit(_) => panic!("{other:?}"),
     };
     let usual = unet(&["stage.backbone=unet", "world.size=32"]);
     assert!(usual.patch == [1; 3] && usual.first_frame == FirstFrame::None && !usual.mixed);
-    let asked = ["stage.backbone=unet", "world.size=32", "stage.patched=true"];
+    let with_shortcuts = unet(&["stage.backbone=unet", "world.size=32", "stage.shortcuts=true"]);
+    assert!(with_shortcuts.patch == [1; 3] && with_shortcuts.mixed);
+    let asked =
+        ["stage.backbone=unet", "world.size=32", "stage.patched=true", "stage.shortcuts=true"];
     let patched = unet(&asked);
     let BackboneConfig::Dit(dit) = stage(&["world.size=32"]).unwrap().denoiser else { panic!() };
     assert!(patched.patch == dit.patch && patched.first_frame == dit.first_frame && patched.mixed);
@@ -165,7 +168,10 @@ fn a_unet_stands_on_patches_where_asked_for() {
 
 #[test]
 fn variants_that_make_no_sense_are_refused() {
-    assert!(stage(&["stage.patched=true"]).unwrap_err().to_string().contains("patched"));
+    for what in ["patched", "shortcuts"] {
+        let asked = format!("stage.{what}=true");
+        assert!(stage(&[&asked]).unwrap_err().to_string().contains(what));
+    }
     assert!(read(&["stage.form=fluid"]).is_err());
     assert!(read(&["stage.self_attention=half"]).is_err());
     assert!(stage(&["task=motion", "stage.self_attention=unmasked"]).is_err());

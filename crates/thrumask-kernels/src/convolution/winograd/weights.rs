@@ -108,7 +108,11 @@ impl Kernel for Group<'_, '_> {
                         *row = bring(s, [tap(3 * i), tap(3 * i + 1), tap(3 * i + 2)]);
                     }
                     for column in 0..POINTS {
-                        let values = bring(s, [rows[0][column], rows[1][column], rows[2][column]]);
+                        let mut taps = [s.splat(0.0); 3];
+                        for (tap, row) in taps.iter_mut().zip(&rows) {
+                            *tap = row[column];
+                        }
+                        let values = bring(s, taps);
                         for (i, value) in values.into_iter().enumerate() {
                             put(i * POINTS + column, value);
                         }
