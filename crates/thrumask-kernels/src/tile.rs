@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use crate::simd::Simd;
+use crate::simd::{Kernel, Simd};
 
 /// A read-only matrix whose rows are taken in groups of [`Simd::TILE_ROWS`].
 #[derive(Clone, Copy)]
@@ -28,6 +28,18 @@ impl Left {
     #[inline(always)]
     pub fn packed<S: Simd>(start: *const f32, inner: usize) -> Self {
         Self { start, row: 1, inner: S::TILE_ROWS, group: S::TILE_ROWS * inner }
+    }
+}
+
+/// [`Simd::TILE_ROWS`], for what allocates before a kernel runs.
+pub(crate) struct TileRows;
+
+impl Kernel for TileRows {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _simd: S) -> usize {
+        S::TILE_ROWS
     }
 }
 

@@ -323,7 +323,7 @@ fn what_does_not_fit_is_refused_by_name() {
     }
 }
 
-/// The form of the nano networks: patches, the first frame and the noise around the network.
+/// Patches, with the first frame and the noise around the network.
 fn patched(first_frame: FirstFrame, object_layers: ObjectLayers) -> UnetConfig {
     UnetConfig {
         latent_size: [6, 2 * SIDE, SIDE],

@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::host::{Aligned, LINE, Scratch};
 use crate::simd::{self, Kernel, Simd};
 use crate::target::as_fresh;
-use crate::tile::{Even, Left, pack, packed_len, product};
+use crate::tile::{Even, Left, TileRows, pack, packed_len, product};
 use panels::pack_right;
 
 pub(crate) use panels::Panels;
@@ -109,18 +109,6 @@ impl Packed {
                 product(simd, shape, left, panel.as_ptr(), Even(wide), to, out_row, start);
             }
         }
-    }
-}
-
-/// Rows of a group.
-struct TileRows;
-
-impl Kernel for TileRows {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, _simd: S) -> usize {
-        S::TILE_ROWS
     }
 }
 

@@ -2,17 +2,25 @@
 
 use burn::tensor::Tensor;
 
+/// Each axis of a video as patches and what is inside of one; sizes are multiples of the patch's.
+///
+/// # Shapes
+/// - `x`: `[B, C, T, H, W]`
+/// - returns `[B, C, T/pt, pt, H/ph, ph, W/pw, pw]`
+fn cut(x: Tensor<5>, [pt, ph, pw]: [usize; 3]) -> Tensor<8> {
+    let [b, c, t, h, w] = x.dims();
+    x.reshape([b, c, t / pt, pt, h / ph, ph, w / pw, pw])
+}
+
 /// Cuts latents into space-time patches, in frame-major order.
 ///
 /// # Shapes
 /// - `x`: `[B, C, T, H, W]`
 /// - returns `[B, N, C·pt·ph·pw]`
 pub fn tokens_from_latents(x: Tensor<5>, patch: [usize; 3]) -> Tensor<3> {
-    let [b, c, t, h, w] = x.dims();
-    let [pt, ph, pw] = patch;
-    let (nt, nh, nw) = (t / pt, h / ph, w / pw);
-    x.reshape([b, c, nt, pt, nh, ph, nw, pw]) // [B, C, nt, pt, nh, ph, nw, pw]
-        .permute([0, 2, 4, 6, 1, 3, 5, 7]) // [B, nt, nh, nw, C, pt, ph, pw]
+    let x = cut(x, patch);
+    let [b, c, nt, pt, nh, ph, nw, pw] = x.dims();
+    x.permute([0, 2, 4, 6, 1, 3, 5, 7]) // [B, nt, nh, nw, C, pt, ph, pw]
         .reshape([b, nt * nh * nw, c * pt * ph * pw])
 }
 
@@ -38,11 +46,9 @@ pub fn latents_from_tokens(x: Tensor<3>, size: [usize; 3], patch: [usize; 3]) ->
 /// - `x`: `[B, C, T, H, W]`
 /// - returns `[B·(T/pt), C·pt·ph·pw, H/ph, W/pw]`
 pub fn frames_from_latents(x: Tensor<5>, patch: [usize; 3]) -> Tensor<4> {
-    let [b, c, t, h, w] = x.dims();
-    let [pt, ph, pw] = patch;
-    let (nt, nh, nw) = (t / pt, h / ph, w / pw);
-    x.reshape([b, c, nt, pt, nh, ph, nw, pw]) // [B, C, nt, pt, nh, ph, nw, pw]
-        .permute([0, 2, 1, 3, 5, 7, 4, 6]) // [B, nt, C, pt, ph, pw, nh, nw]
+    let x = cut(x, patch);
+    let [b, c, nt, pt, nh, ph, nw, pw] = x.dims();
+    x.permute([0, 2, 1, 3, 5, 7, 4, 6]) // [B, nt, C, pt, ph, pw, nh, nw]
         .reshape([b * nt, c * pt * ph * pw, nh, nw])
 }
 

@@ -6,7 +6,7 @@ use super::points::{POINTS, bring};
 use crate::convolution::geometry::Geometry;
 use crate::host::{Aligned, Scratch};
 use crate::simd::{self, Kernel, Simd};
-use crate::tile::{Left, pack};
+use crate::tile::{Left, TileRows, pack};
 
 /// Input channels that are brought to the points together: those of a group of outputs stay in the
 /// second-level cache until they are packed.
@@ -41,18 +41,6 @@ impl Weights {
         assert!(point < self.points, "point {point} of {}", self.points);
         let start = self.values[point * of_point..].as_ptr();
         Left { start, row: 1, inner: S::TILE_ROWS, group: self.points * of_point }
-    }
-}
-
-/// [`Simd::TILE_ROWS`]
-struct TileRows;
-
-impl Kernel for TileRows {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, _simd: S) -> usize {
-        S::TILE_ROWS
     }
 }
 
