@@ -5,7 +5,7 @@ use thrumask_core::fingerprint::sha256_hex;
 /// Names and bytes of the models that are built into the program.
 macro_rules! embedded {
     ($($name:literal),+ $(,)?) => {
-        &[$(BuiltIn {
+        [$(BuiltIn {
             name: $name,
             bytes: include_bytes!(concat!(
                 env!("CARGO_MANIFEST_DIR"),
@@ -26,17 +26,20 @@ pub struct BuiltIn {
     pub bytes: &'static [u8],
 }
 
+/// A static, for a constant would lie in the program once for each part that is compiled on its own and names it.
+static EMBEDDED: [BuiltIn; 7] = embedded![
+    "autoencoder",
+    "motion",
+    "video",
+    "segmenter",
+    "tracker",
+    "unet-motion",
+    "unet-video",
+];
+
 impl BuiltIn {
     /// All of them.
-    pub const ALL: &'static [Self] = embedded![
-        "autoencoder",
-        "motion",
-        "video",
-        "segmenter",
-        "tracker",
-        "unet-motion",
-        "unet-video",
-    ];
+    pub const ALL: &'static [Self] = &EMBEDDED;
 
     /// SHA-256 of its file.
     pub fn hash(&self) -> String {

@@ -193,3 +193,21 @@ fn random_models_are_those_of_their_classes() {
     assert_ne!(again("1", "other"), first, "another seed");
     assert!(!place.at("same").join("unet").exists(), "only what was asked for");
 }
+
+#[test]
+fn each_built_in_model_is_in_the_program_once() {
+    // They are most of it: a constant that holds them would be copied to wherever it is named.
+    let program = fs::read(env!("CARGO_BIN_EXE_thrumask")).unwrap();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/nano");
+    let mut seen = 0;
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.extension().is_some_and(|extension| extension == "safetensors") {
+            let model = fs::read(&path).unwrap();
+            let part = &model[model.len() / 2..][..64];
+            let count = program.windows(part.len()).filter(|window| *window == part).count();
+            assert_eq!(count, 1, "{}", path.display());
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 7);
+}
