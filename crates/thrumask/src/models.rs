@@ -46,6 +46,8 @@ pub const AUTOENCODER: &str = "autoencoder";
 pub const MOTION: &str = "motion";
 /// The model of stage 2.
 pub const VIDEO: &str = "video";
+/// The baseline without a trajectory; no run needs it.
+pub const TI2V: &str = "ti2v";
 /// The model that finds named objects.
 pub const SEGMENTER: &str = "segmenter";
 
@@ -180,7 +182,7 @@ impl Models {
         let Place::Folder { root, own } = self.place(name)? else {
             return Ok(sha256_hex(&self.bytes(name)?));
         };
-        hash_of_files(&root, &files_of(name, &root, &own)?)
+        hash_of_folder(name, &root, &own)
     }
 
     /// SHA-256 of every model, by name.
@@ -244,7 +246,7 @@ impl Models {
             return Err(refuse(reason).into());
         }
         if let Place::Folder { root, .. } = &place {
-            folders::check_stage(root, kind, &config)?;
+            folders::check_stage(&root.join(name), root, &config)?;
         }
         Ok(config)
     }
@@ -315,7 +317,7 @@ impl Models {
         self.stage_config(kind)?;
         let device = self.device.open()?;
         let mut model = match self.place(kind.name())? {
-            Place::Folder { root, .. } => folders::read_stage(&root, kind, self.kept, &device)?,
+            Place::Folder { root, own } => folders::read_stage(&own, &root, self.kept, &device)?,
             Place::BuiltIn(_) | Place::File(_) => {
                 read_stage(&self.what(kind.name()), &self.bytes(kind.name())?, &device)?
             }
@@ -331,10 +333,10 @@ fn is_there(path: &Path) -> bool {
 }
 
 /// Where a model lies when it is a folder.
-fn folder_of(root: &Path, name: &str) -> Option<PathBuf> {
+pub(crate) fn folder_of(root: &Path, name: &str) -> Option<PathBuf> {
     match name {
         AUTOENCODER => Some(root.join(VAE)),
-        MOTION | VIDEO => Some(root.join(name)),
+        MOTION | VIDEO | TI2V => Some(root.join(name)),
         SEGMENTER => Some(root.join(DETECTOR)),
         _ => None,
     }
@@ -342,13 +344,18 @@ fn folder_of(root: &Path, name: &str) -> Option<PathBuf> {
 
 /// Whether a model reads texts with the text encoder beside it.
 fn reads_beside(name: &str) -> bool {
-    [MOTION, VIDEO].contains(&name)
+    [MOTION, VIDEO, TI2V].contains(&name)
 }
 
 /// The folders with the weights of a model.
 fn weights_of(name: &str, root: &Path, own: &Path) -> Vec<PathBuf> {
     let text = reads_beside(name).then(|| root.join(TEXT_ENCODER));
     std::iter::once(own.to_path_buf()).chain(text).collect()
+}
+
+/// SHA-256 of a list of the check sums of all files that a model in the folder `own` is read from.
+pub(crate) fn hash_of_folder(name: &str, root: &Path, own: &Path) -> Result<String> {
+    hash_of_files(root, &files_of(name, root, own)?)
 }
 
 /// SHA-256 of a list of the check sums of files in `root`.

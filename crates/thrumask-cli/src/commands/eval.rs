@@ -55,23 +55,24 @@ Examples:
   thrumask eval world --motion train/motion/model.safetensors --parts motion")]
 struct World {
     /// Folder of models to judge (autoencoder.safetensors, motion.safetensors, video.safetensors,
-    /// ti2v.safetensors, segmenter.safetensors, tracker.safetensors; those that are there), in place of the built-in ones.
+    /// ti2v.safetensors, segmenter.safetensors, tracker.safetensors; those that are there), in place of the built-in ones;
+    /// or vae/, motion/, video/ and ti2v/ as diffusers lays them out, with text_encoder/ and tokenizer/.
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
     /// Whose built-in stages, where none are named: those of the diffusion transformer or of the U-Net.
     #[arg(long, value_parser = ["dit", "unet"], default_value = "dit")]
     backbone: String,
     /// One autoencoder in place of the others.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE_OR_DIR")]
     autoencoder: Option<PathBuf>,
     /// One model of stage 1 in place of the others.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE_OR_DIR")]
     motion: Option<PathBuf>,
     /// One model of stage 2 in place of the others.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE_OR_DIR")]
     video: Option<PathBuf>,
     /// A model without trajectories, to compare with.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE_OR_DIR")]
     ti2v: Option<PathBuf>,
     /// One segmenter in place of the others.
     #[arg(long, value_name = "FILE")]
@@ -203,7 +204,7 @@ impl World {
         let device = self.device.open()?;
         let mut files = match &self.models {
             Some(folder) => {
-                let files = Subjects::files_in(folder);
+                let files = Subjects::files_in(folder)?;
                 if files.is_empty() {
                     bail!("--models: expected model files in {}, got none", folder.display());
                 }
@@ -224,7 +225,7 @@ impl World {
                 files.insert(role.to_owned(), file.clone());
             }
         }
-        let mut subjects = Subjects::read(&files, &device)?;
+        let mut subjects = Subjects::read(&files, self.models.as_deref(), &device)?;
         if self.models.is_none() {
             let backbone = BackboneKind::deserialize(Value::from(self.backbone.as_str()))?;
             let models = models::Models::embedded().with_backbone(backbone);

@@ -18,14 +18,15 @@ use crate::{
 ///
 /// The folder receives config.json, checkpoint.safetensors (the whole state), log.jsonl (a line for
 /// each step and each validation), sheet-*.png (samples to look at) and model.safetensors (averaged
-/// parameters, for --models). Ctrl-C or SIGTERM writes a checkpoint and leaves; the same command goes
+/// parameters, for --models); a stage of public classes (stage.folder) gives the folder motion, video or ti2v instead. Ctrl-C or SIGTERM writes a checkpoint and leaves; the same command goes
 /// on from it, also after a crash, to the same bytes as an uninterrupted run, or with another run.steps to more or
 /// fewer of them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   thrumask train models/configs/autoencoder.toml --out train/autoencoder
-  thrumask train models/configs/motion.toml --out train/motion --set run.steps=20000 --threads 1")]
+  thrumask train models/configs/motion.toml --out train/motion --set run.steps=20000 --threads 1
+  thrumask train models/configs/full-motion.toml --out train/full --set stage.folder=ttm --device gpu")]
 pub struct Train {
     /// Configuration file (TOML); see models/configs. Paths in it are relative to the current folder.
     config: PathBuf,
@@ -68,7 +69,7 @@ impl Train {
         if outcome == Outcome::Interrupted {
             return Err(thrumask_core::Error::Interrupted.into());
         }
-        let model = self.out.join("model.safetensors");
+        let model = config.model_in(&self.out);
         match self.talk.json {
             true => terminal::print_json(&json!({"model": model, "validation": last})),
             false => terminal::print(&format!("{}\n", model.display())),

@@ -19,6 +19,7 @@ mod interruption;
 mod llm;
 mod models;
 mod objects;
+mod public_training;
 mod seeing;
 mod stages;
 mod training;

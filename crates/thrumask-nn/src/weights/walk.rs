@@ -130,6 +130,34 @@ pub fn gradients<M: Module>(module: &M, mut gradients: Gradients) -> Vec<Option<
     walk.there.into_iter().map(next).collect()
 }
 
+struct Freeze<F> {
+    path: Path,
+    is_frozen: F,
+}
+
+impl<F: Fn(&str) -> bool> ModuleMapper for Freeze<F> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match (self.is_frozen)(&self.path.name()) {
+            true => param.set_require_grad(false),
+            false => param,
+        }
+    }
+}
+
+/// The module, without gradients of the parameters that `is_frozen` says by name: what depends on no other is
+/// then not kept for the backward pass.
+pub fn frozen<M: Module>(module: M, is_frozen: impl Fn(&str) -> bool) -> M {
+    module.map(&mut Freeze { path: Path::default(), is_frozen })
+}
+
 struct Replace<F> {
     path: Path,
     index: usize,

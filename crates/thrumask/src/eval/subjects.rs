@@ -10,15 +10,16 @@ use thrumask_core::{Error, fingerprint::sha256_hex};
 use thrumask_nn::{
     autoencoder::LatentCodec,
     perception::lpips::{Lpips, LpipsConfig, merged},
-    weights::WeightFile,
+    weights::{FloatType, WeightFile},
 };
 
 use crate::{
     Result,
     model::{
-        Sampling, StageKind, StageModel, VideoShape, files::read_bytes, read_autoencoder,
+        Sampling, StageKind, StageModel, VideoShape, files::read_bytes, folders, read_autoencoder,
         read_stage,
     },
+    models::{folder_of, hash_of_folder},
     segment::{NanoSegmenter, Segmenter, read_segmenter},
     tracker::SamTracker,
 };
@@ -48,24 +49,78 @@ pub struct Subjects {
 }
 
 impl Subjects {
-    /// The files of a folder that are there, by role.
-    pub fn files_in(folder: &Path) -> BTreeMap<String, PathBuf> {
-        let file = |role: &&str| folder.join(format!("{role}.safetensors"));
-        let all = ROLES.iter().map(|role| ((*role).to_owned(), file(role)));
-        all.filter(|(_, path)| path.is_file()).collect()
-    }
-
-    /// Reads model files by role.
+    /// The models of a folder that are there, by role: files of ours, or folders of stages and autoencoder as
+    /// diffusers lays them out.
     ///
     /// # Errors
-    /// As [`Subjects::add`], and [`Error::Io`] when a file cannot be read.
-    pub fn read(files: &BTreeMap<String, PathBuf>, device: &Device) -> Result<Self> {
+    /// [`Error::Invalid`] when there are both for a role.
+    pub fn files_in(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
+        let mut found = BTreeMap::new();
+        for role in ROLES {
+            let file = folder.join(format!("{role}.safetensors"));
+            let own = folder_of(folder, role).filter(|own| role != "segmenter" && own.is_dir());
+            match (file.is_file(), own) {
+                (true, Some(own)) => {
+                    let [file, own] = [file, own].map(|path| path.display().to_string());
+                    let reason = format!("expected one of {file} and {own}, got both");
+                    return Err(Error::invalid(role, reason).into());
+                }
+                (true, None) => drop(found.insert(role.to_owned(), file)),
+                (false, Some(own)) => drop(found.insert(role.to_owned(), own)),
+                (false, None) => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads models by role: files of ours, or folders as diffusers lays them out. Text encoder and tokenizer of
+    /// stages in folders lie in `root`, or beside each.
+    ///
+    /// # Errors
+    /// As [`Subjects::add`], [`folders::read_stage`] and [`folders::read_codec`], and [`Error::Io`] when a
+    /// file cannot be read.
+    pub fn read(
+        files: &BTreeMap<String, PathBuf>,
+        root: Option<&Path>,
+        device: &Device,
+    ) -> Result<Self> {
         let mut subjects = Self::default();
         for (role, path) in files {
+            if path.is_dir() {
+                subjects.add_folder(role, path, root, device)?;
+                continue;
+            }
             let bytes = read_bytes(path)?;
             subjects.add(role, &path.display().to_string(), &bytes, device)?;
         }
         Ok(subjects)
+    }
+
+    /// Takes in a stage or an autoencoder of a folder.
+    fn add_folder(
+        &mut self,
+        role: &str,
+        own: &Path,
+        root: Option<&Path>,
+        device: &Device,
+    ) -> Result<()> {
+        let root = root.or(own.parent()).unwrap_or(own);
+        let read =
+            |kind| fitting(kind, own, folders::read_stage(own, root, FloatType::F32, device)?);
+        match role {
+            "autoencoder" => {
+                self.autoencoder = Some(folders::read_codec(own, FloatType::F32, device)?);
+            }
+            "motion" => self.motion = Some(read(StageKind::Motion)?),
+            "video" => self.video = Some(read(StageKind::Video)?),
+            "ti2v" => self.ti2v = Some(read(StageKind::Ti2v)?),
+            _ => {
+                let reason = format!("expected a model file, got the folder {}", own.display());
+                return Err(Error::invalid(role, reason).into());
+            }
+        }
+        self.hashes.insert(role.to_owned(), hash_of_folder(role, root, own)?);
+        Ok(())
     }
 
     /// Takes in the model for a role from the bytes of its file; `what` names it in errors.
@@ -156,10 +211,14 @@ impl Subjects {
 
 /// A stage model of the kind that its role asks for.
 fn stage(kind: StageKind, what: &str, bytes: &[u8], device: &Device) -> Result<StageModel> {
-    let model = read_stage(what, bytes, device)?;
+    fitting(kind, Path::new(what), read_stage(what, bytes, device)?)
+}
+
+/// A model, if it is of the kind that its role asks for; `what` names it in errors.
+fn fitting(kind: StageKind, what: &Path, model: StageModel) -> Result<StageModel> {
     if model.config.kind != kind {
-        let got = model.config.kind.name();
-        return Err(Error::mismatch(format!("stage of {what}"), kind.name(), got).into());
+        let (what, got) = (format!("stage of {}", what.display()), model.config.kind.name());
+        return Err(Error::mismatch(what, kind.name(), got).into());
     }
     Ok(model)
 }

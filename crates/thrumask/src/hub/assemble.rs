@@ -12,18 +12,18 @@ use thrumask_nn::{
     autoencoder::kl::KlConfig,
     backbone::{
         BackboneConfig,
-        unet::{MotionModules, Unet, UnetConfig, names},
+        unet::{MotionModules, Unet, UnetConfig},
     },
     text::clip::ClipTextConfig,
-    weights::{Checkpoint, FloatType, TensorSource, write_public},
+    weights::{Checkpoint, FloatType, TensorSource},
 };
 
-use super::fresh::{Component, heard, write_whole};
+use super::fresh::Component;
 use crate::{
     Result,
     model::{
         PublicNetworks, StageConfig, StageKind, VideoShape,
-        folders::{CONFIG, read_tokenizer},
+        folders::{CONFIG, read_tokenizer, write_stage, write_whole},
     },
     progress::Progress,
 };
@@ -38,6 +38,8 @@ pub struct Assembly {
     pub from: PathBuf,
     /// Motion modules: a folder or file of AnimateDiff; `None` when `unet` has them.
     pub motion: Option<PathBuf>,
+    /// Whether the baseline without a trajectory is made beside the stages.
+    pub ti2v: bool,
     /// The videos that the stages shall make.
     pub video: VideoShape,
     /// Seed of the object layers, which no public file has.
@@ -57,7 +59,9 @@ impl Assembly {
     /// [`thrumask_nn::Error`] when the networks are not those or do not fit together; whatever `progress`
     /// returns.
     pub fn write(&self, out: &Path, progress: &mut dyn Progress) -> Result<Vec<PathBuf>> {
-        for component in Component::PIPELINE {
+        let ti2v = self.ti2v.then_some(Component::Ti2v);
+        let components = Component::PIPELINE.into_iter().chain(ti2v);
+        for component in components.clone() {
             let folder = out.join(component.folder());
             if folder.exists() {
                 let reason = "expected no such folder yet, got one";
@@ -65,9 +69,10 @@ impl Assembly {
             }
         }
         let networks = self.networks()?;
-        let stages = [StageKind::Motion, StageKind::Video];
-        let configs = stages
+        let ti2v = self.ti2v.then_some(StageKind::Ti2v);
+        let configs = [StageKind::Motion, StageKind::Video]
             .into_iter()
+            .chain(ti2v)
             .map(|kind| StageConfig::on_public(kind, &networks, self.video, 0.0))
             .collect::<Result<Vec<_>>>()?;
         let unet = Checkpoint::open(self.part(Component::Unet))?;
@@ -86,14 +91,14 @@ impl Assembly {
         read_tokenizer(&self.part(Component::Tokenizer))?;
         fs::create_dir_all(out).map_err(|e| Error::io("making", out, e))?;
         for config in &configs {
-            let folder = out.join(config.kind.name());
-            write_whole(&folder, |new| self.write_stage(new, config, &sources, progress))?;
+            self.write_stage(&out.join(config.kind.name()), config, &sources, progress)?;
         }
         for component in [Component::Vae, Component::TextEncoder, Component::Tokenizer] {
             let from = self.part(component);
-            write_whole(&out.join(component.folder()), |new| copy_files(component, &from, new))?;
+            let folder = out.join(component.folder());
+            write_whole(&folder, |_| false, |new| copy_files(component, &from, new))?;
         }
-        Ok(Component::PIPELINE.map(|component| out.join(component.folder())).to_vec())
+        Ok(components.map(|component| out.join(component.folder())).collect())
     }
 
     /// What the U-Net's weights are called in errors.
@@ -147,12 +152,7 @@ impl Assembly {
         let BackboneConfig::Unet(unet) = &config.denoiser else { return Ok(()) };
         progress.step(config.kind.name(), 0, 1)?;
         let network = Unet::load_public(&self.what(), sources, unet, self.seed, &Device::flex())?;
-        let file = folder.join("diffusion_pytorch_model.safetensors");
-        heard(
-            |step| write_public(&network, names::diffusers, &file, self.float, step),
-            |done, total| progress.step(config.kind.name(), done, total),
-        )?;
-        Ok(fsio::write_json(folder.join(CONFIG), config)?)
+        write_stage(folder, config, &network, self.float, progress)
     }
 }
 

@@ -33,7 +33,10 @@ use crate::{
     Result,
     model::{
         FullSize, MaskerSize, StageConfig, StageKind,
-        folders::{CONFIG, DETECTOR, MASKER, TEXT_ENCODER, TOKENIZER, TOKENS, VAE},
+        folders::{
+            CONFIG, DETECTOR, MASKER, TEXT_ENCODER, TOKENIZER, TOKENS, VAE, WEIGHTS, heard,
+            write_whole,
+        },
     },
     progress::Progress,
 };
@@ -56,6 +59,8 @@ pub enum Component {
     Motion,
     /// Stage 2 on the U-Net.
     Video,
+    /// The baseline without a trajectory on the U-Net.
+    Ti2v,
     /// What finds names as boxes (transformers' `GroundingDinoForObjectDetection`), with pieces of single
     /// letters that have the ids of public special tokens.
     Detector,
@@ -85,6 +90,7 @@ impl Component {
             Self::Tokenizer => TOKENIZER,
             Self::Motion => StageKind::Motion.name(),
             Self::Video => StageKind::Video.name(),
+            Self::Ti2v => StageKind::Ti2v.name(),
             Self::Detector => DETECTOR,
             Self::Masker(_) => MASKER,
         }
@@ -95,9 +101,7 @@ impl Component {
         match self {
             Self::TextEncoder | Self::Detector | Self::Masker(_) => ["model.safetensors", CONFIG],
             Self::Tokenizer => [TOKENS[0], TOKENS[1]],
-            Self::Unet | Self::Vae | Self::Motion | Self::Video => {
-                ["diffusion_pytorch_model.safetensors", CONFIG]
-            }
+            Self::Unet | Self::Vae | Self::Motion | Self::Video | Self::Ti2v => [WEIGHTS, CONFIG],
         }
     }
 }
@@ -113,44 +117,6 @@ pub struct Fresh {
     pub float: FloatType,
     /// How many conditions [`Component::Unet`] has beside the noise: 1 for TI2V, 2 for the stages.
     pub conditions: usize,
-}
-
-/// Makes a folder that is there when all of it is written by `fill`; one that is there already is not
-/// written over.
-pub(super) fn write_whole(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let mut failed = None;
-    let fill = |new: &Path| {
-        fill(new).map_err(|e| {
-            failed = Some(e);
-            Error::Interrupted
-        })
-    };
-    let written = fsio::write_folder_atomic(folder, |_| false, fill);
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(written?),
-    }
-}
-
-/// Hears how much of how much is done, in the crate of the networks.
-type Step<'a> = &'a mut dyn FnMut(usize, usize) -> thrumask_nn::Result<()>;
-
-/// Writes what tells a step how many tensors are done, and gives the error of whoever `hear`s it.
-pub(super) fn heard(
-    write: impl FnOnce(Step<'_>) -> thrumask_nn::Result<()>,
-    mut hear: impl FnMut(usize, usize) -> Result<()>,
-) -> Result<()> {
-    let mut stopped = None;
-    let written = write(&mut |done, total| {
-        hear(done, total).map_err(|e| {
-            stopped = Some(e);
-            Error::Interrupted.into()
-        })
-    });
-    match stopped {
-        Some(error) => Err(error),
-        None => Ok(written?),
-    }
 }
 
 /// A network as it is written: `config.json`, and the names and shapes of all tensors.
@@ -177,7 +143,8 @@ impl Fresh {
         }
         std::fs::create_dir_all(out).map_err(|e| Error::io("making", out, e))?;
         for &component in components {
-            write_whole(&out.join(component.folder()), |new| self.fill(new, component, progress))?;
+            let folder = out.join(component.folder());
+            write_whole(&folder, |_| false, |new| self.fill(new, component, progress))?;
         }
         Ok(components.iter().map(|c| file(c, c.files()[0])).collect())
     }
@@ -231,6 +198,7 @@ impl Fresh {
             }
             Component::Motion => self.stage(init, StageKind::Motion)?,
             Component::Video => self.stage(init, StageKind::Video)?,
+            Component::Ti2v => self.stage(init, StageKind::Ti2v)?,
             Component::Vae => {
                 let config = self.size.vae();
                 let levels = config.channels.len();

@@ -9,7 +9,7 @@
 //! sam2/           config.json and weights of Sam2Model or Sam2VideoModel, or a file of the original, for masks
 //!                 of boxes and points, those of grounding_dino too; without it these are cut out by colour
 //! motion/ video/  config.json of ours, a StageConfig; weights named as UNetMotionModel's,
-//!                 object layers beside them
+//! ti2v/           object layers beside them
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -23,18 +23,21 @@ use thrumask_nn::{
         kl::{AutoencoderKl, KlConfig},
         tiny::{TinyAutoencoder, TinyConfig},
     },
-    backbone::{Backbone, BackboneConfig, unet::Unet},
+    backbone::{
+        Backbone, BackboneConfig,
+        unet::{Unet, names},
+    },
     layers::Init,
     perception::sam2::Sam2Config,
     text::{
         PromptEncoder, PromptEncoderConfig, Tokenizer,
         clip::{ClipText, ClipTextConfig, ClipTokenizer},
     },
-    weights::{Checkpoint, FloatType},
+    weights::{Checkpoint, FloatType, write_public},
 };
 
-use super::{Network, StageConfig, StageKind, StageModel};
-use crate::Result;
+use super::{Network, StageConfig, StageModel};
+use crate::{Result, progress::Progress};
 
 /// The folder of an autoencoder.
 pub const VAE: &str = "vae";
@@ -46,6 +49,8 @@ pub const TOKENIZER: &str = "tokenizer";
 pub const DETECTOR: &str = "grounding_dino";
 /// The folder of a network that makes masks of boxes and points.
 pub const MASKER: &str = "sam2";
+/// The weights of a network of diffusers' classes.
+pub const WEIGHTS: &str = "diffusion_pytorch_model.safetensors";
 /// What describes a network.
 pub const CONFIG: &str = "config.json";
 /// The files of a tokenizer: tokens, and the pairs that are merged; or both in one.
@@ -175,14 +180,14 @@ fn parts<'a>(folder: &Path, config: &'a StageConfig) -> Result<Parts<'a>> {
     }
 }
 
-/// Looks whether all files of a stage in `root` are there and fit its configuration, without reading values.
+/// Looks whether all files of the stage in `folder`, and of its text encoder in `root`, are there and fit its
+/// configuration, without reading values.
 ///
 /// # Errors
 /// As [`read_stage`].
-pub fn check_stage(root: &Path, kind: StageKind, config: &StageConfig) -> Result<()> {
-    let folder = root.join(kind.name());
-    let Parts { unet, clip } = parts(&folder, config)?;
-    Unet::check_stage(&folder.display().to_string(), &Checkpoint::open(&folder)?, unet)?;
+pub fn check_stage(folder: &Path, root: &Path, config: &StageConfig) -> Result<()> {
+    let Parts { unet, clip } = parts(folder, config)?;
+    Unet::check_stage(&folder.display().to_string(), &Checkpoint::open(folder)?, unet)?;
     let text = root.join(TEXT_ENCODER);
     let found = read_config(&text)?;
     let found = ClipTextConfig::from_transformers(&found).map_err(in_folder(&text))?;
@@ -194,29 +199,96 @@ pub fn check_stage(root: &Path, kind: StageKind, config: &StageConfig) -> Result
     read_tokenizer(&root.join(TOKENIZER)).map(drop)
 }
 
-/// The stage `kind` of the folder `root`, whose text encoder and tokenizer lie beside it, its weights kept in
-/// 32 or 16 bits.
+/// The stage in `folder`, whose text encoder and tokenizer lie in `root`, its weights kept in 32 or 16 bits.
 ///
 /// # Errors
 /// [`CoreError::Io`] when a file is missing or cannot be read; [`Error::Weights`] unless every parameter is
 /// there and fits; [`Error::Config`] and [`CoreError::Mismatch`] when the parts are no stage.
 pub fn read_stage(
+    folder: &Path,
     root: &Path,
-    kind: StageKind,
     kept: FloatType,
     device: &Device,
 ) -> Result<StageModel> {
-    let folder = root.join(kind.name());
-    let config = stage_config(&folder)?;
-    check_stage(root, kind, &config)?;
-    let Parts { unet, clip } = parts(&folder, &config)?;
+    let config = stage_config(folder)?;
+    check_stage(folder, root, &config)?;
+    let Parts { unet, clip } = parts(folder, &config)?;
     let text = root.join(TEXT_ENCODER);
     let words = Checkpoint::open(&text)?;
     let words = ClipText::load(&text.display().to_string(), &words, clip, blank(kept, device))?;
     let tokenizer = Tokenizer::from(read_tokenizer(&root.join(TOKENIZER))?);
-    let source = Checkpoint::open(&folder)?;
+    let source = Checkpoint::open(folder)?;
     let what = folder.display().to_string();
     let unet = Unet::load_stage(&what, &source, unet, blank(kept, device))?;
     let network = Network { text: PromptEncoder::Clip(words), denoiser: Backbone::Unet(unet) };
     Ok(StageModel { config, tokenizer, network })
+}
+
+/// Writes a stage into `folder`, which is there when it is whole: its configuration and its U-Net under public names.
+/// The text encoder, which is not a stage's own, is not written. A stage that was written there before is
+/// replaced. `progress` hears of tensors.
+///
+/// # Errors
+/// [`CoreError::Invalid`] when the folder holds something else, [`CoreError::Io`] when it cannot be written;
+/// whatever `progress` returns.
+pub fn write_stage(
+    folder: &Path,
+    config: &StageConfig,
+    unet: &Unet,
+    float: FloatType,
+    progress: &mut dyn Progress,
+) -> Result<()> {
+    write_whole(
+        folder,
+        |name| [WEIGHTS, CONFIG].contains(&name),
+        |new| {
+            heard(
+                |step| write_public(unet, names::diffusers, &new.join(WEIGHTS), float, step),
+                |done, total| progress.step(config.kind.name(), done, total),
+            )?;
+            Ok(fsio::write_json(new.join(CONFIG), config)?)
+        },
+    )
+}
+
+/// Makes a folder that is there when all of it is written by `fill`; one that is there already is
+/// written over only if `ours` accepts all names in it.
+pub(crate) fn write_whole(
+    folder: &Path,
+    ours: impl Fn(&str) -> bool,
+    fill: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
+    let mut failed = None;
+    let fill = |new: &Path| {
+        fill(new).map_err(|e| {
+            failed = Some(e);
+            CoreError::Interrupted
+        })
+    };
+    let written = fsio::write_folder_atomic(folder, ours, fill);
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(written?),
+    }
+}
+
+/// Hears how much of how much is done, in the crate of the networks.
+type Step<'a> = &'a mut dyn FnMut(usize, usize) -> thrumask_nn::Result<()>;
+
+/// Writes what tells a step how many tensors are done, and gives the error of whoever `hear`s it.
+pub(crate) fn heard(
+    write: impl FnOnce(Step<'_>) -> thrumask_nn::Result<()>,
+    mut hear: impl FnMut(usize, usize) -> Result<()>,
+) -> Result<()> {
+    let mut stopped = None;
+    let written = write(&mut |done, total| {
+        hear(done, total).map_err(|e| {
+            stopped = Some(e);
+            CoreError::Interrupted.into()
+        })
+    });
+    match stopped {
+        Some(error) => Err(error),
+        None => Ok(written?),
+    }
 }

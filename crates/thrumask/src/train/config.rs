@@ -1,9 +1,9 @@
 //! The training configuration file (TOML).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use thrumask_core::{Error, fsio};
+use serde::{Deserialize, Serialize};
+use thrumask_core::Error;
 use thrumask_nn::{
     autoencoder::AutoencoderConfig,
     backbone::{BackboneKind, ObjectLayer},
@@ -11,12 +11,16 @@ use thrumask_nn::{
     perception::{classifier::ClassifierConfig, grounded::GroundedConfig, sam2::Sam2Config},
 };
 
+use super::{from_toml, read_toml};
 use crate::{
     Result,
     data::DataConfig,
     model::{MotionForm, Sampling, StageConfig, StageKind, Variant},
     world::WorldConfig,
 };
+
+/// The model file of a run.
+pub const MODEL: &str = "model.safetensors";
 
 /// What is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,8 +96,12 @@ pub struct RunConfig {
     pub seed: u64,
     /// Steps of the whole run, at least 1.
     pub steps: u64,
-    /// Samples of one step, at least 1.
+    /// Samples of one batch, at least 1.
     pub batch: usize,
+    /// Batches of one step, at least 1, whose gradients are averaged: more samples than memory has room for. 1 when
+    /// left out.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub accumulate: u64,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// Steps between validations, with a sample sheet each.
@@ -104,6 +112,14 @@ pub struct RunConfig {
     /// are taken from; fresh ones when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<std::path::PathBuf>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn is_one(count: &u64) -> bool {
+    *count == 1
 }
 
 /// How parameters move.
@@ -222,8 +238,12 @@ pub struct TrackerTraining {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageTraining {
-    /// Model file of the autoencoder.
-    pub autoencoder: std::path::PathBuf,
+    /// Model file of the autoencoder, or its folder in the layout of diffusers.
+    pub autoencoder: PathBuf,
+    /// A folder of models as `thrumask models assemble` writes it: its stage is trained further, and written as a
+    /// folder again. Its text encoder, CLIP, stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
     /// The whole model; the stage's nano configuration when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<StageConfig>,
@@ -251,8 +271,9 @@ pub struct StageTraining {
     /// the noisy latents; neither when left out, as the paper's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shortcuts: bool,
-    /// How training times are drawn.
-    pub time: TimeSampling,
+    /// How training times are drawn; all are equally likely when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeSampling>,
     /// Weight of latents that belong to an object; 1 treats all alike.
     pub object_weight: f32,
     /// Share of samples without image conditions.
@@ -296,10 +317,19 @@ impl TrainConfig {
         Ok(config)
     }
 
+    /// Where the model of a run in `folder` lies: a file, or the folder of a stage of public classes.
+    pub fn model_in(&self, folder: &Path) -> PathBuf {
+        match (&self.stage, self.task.stage()) {
+            (Some(StageTraining { folder: Some(_), .. }), Some(kind)) => folder.join(kind.name()),
+            _ => folder.join(MODEL),
+        }
+    }
+
     fn check(&self) -> Result<()> {
         let at_least_1 = [
             ("run.steps", self.run.steps),
             ("run.batch", self.run.batch as u64),
+            ("run.accumulate", self.run.accumulate),
             ("run.checkpoint_every", self.run.checkpoint_every),
             ("run.validate_every", self.run.validate_every),
             ("run.validation_samples", self.run.validation_samples as u64),
@@ -331,6 +361,20 @@ impl TrainConfig {
                 "expected stage.model, or form and attention in the section [stage]; got both";
             return Err(Error::invalid("training configuration", reason).into());
         }
+        if let Some(stage) = &self.stage
+            && stage.folder.is_some()
+            && (stage.model.is_some() || stage.variant() != Variant::default())
+        {
+            let reason =
+                "expected no other description of the network: its config.json says what it is";
+            return Err(Error::invalid("stage.folder", reason).into());
+        }
+        if self.stage.as_ref().is_some_and(|stage| stage.folder.is_some())
+            && self.run.start.is_some()
+        {
+            let reason = "expected run.start or stage.folder to begin with, got both";
+            return Err(Error::invalid("training configuration", reason).into());
+        }
         if self.data.is_some() && matches!(self.task, TaskName::Segmenter | TaskName::Classifier) {
             let reason =
                 "this task learns from the world alone, whose truth it needs: expected none";
@@ -349,57 +393,6 @@ impl TrainConfig {
                 let reason = format!("expected a section [{needed}], got none");
                 Err(Error::invalid("training configuration", reason).into())
             }
-        }
-    }
-}
-
-/// The longest configuration file that is read, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
-
-/// Reads a TOML file; see [`from_toml`].
-///
-/// # Errors
-/// As [`from_toml`], and [`Error::Io`] when the file cannot be read.
-pub fn read_toml<T: DeserializeOwned>(path: &Path, overrides: &[String]) -> Result<T> {
-    let text = fsio::read_text_limited(path, MAX_BYTES)?;
-    from_toml(&path.display().to_string(), &text, overrides)
-}
-
-/// Reads TOML text, with dotted overrides such as `run.steps=100`; a value that is no TOML is a text.
-///
-/// # Errors
-/// [`Error::Format`] when the text is malformed or does not fit; [`Error::Invalid`] for an override
-/// without `=`, or of what is no section.
-pub fn from_toml<T: DeserializeOwned>(what: &str, text: &str, overrides: &[String]) -> Result<T> {
-    let refuse = |e: String| crate::Error::from(Error::format(what, e));
-    let mut table: toml::Table = text.parse().map_err(|e| refuse(format!("{e}")))?;
-    for item in overrides {
-        let (key, text) = item.split_once('=').ok_or_else(|| {
-            let reason = format!("expected key=value, got {item:?}");
-            crate::Error::from(Error::invalid("override", reason))
-        })?;
-        let value =
-            format!("v = {text}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
-        set(&mut table, key.trim(), value.unwrap_or(toml::Value::String(text.to_owned())))?;
-    }
-    table.try_into().map_err(|e| refuse(format!("{e}")))
-}
-
-/// Sets a dotted key in a table, making tables on the way.
-fn set(table: &mut toml::Table, key: &str, value: toml::Value) -> Result<()> {
-    let (head, rest) = match key.split_once('.') {
-        None => {
-            table.insert(key.to_owned(), value);
-            return Ok(());
-        }
-        Some(parts) => parts,
-    };
-    let inner = table.entry(head).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-    match inner {
-        toml::Value::Table(inner) => set(inner, rest, value),
-        other => {
-            let reason = format!("expected a section {head:?}, got {}", other.type_str());
-            Err(Error::invalid(format!("override {key}"), reason).into())
         }
     }
 }

@@ -11,6 +11,7 @@ mod checkpoint;
 mod classifier;
 mod config;
 mod draw;
+mod from_toml;
 mod log;
 mod optimizer;
 mod referring;
@@ -27,8 +28,9 @@ pub use autoencoder::AutoencoderTask;
 pub use classifier::ClassifierTask;
 pub use config::{
     AutoencoderTraining, ClassifierTraining, OptimizerConfig, RunConfig, SegmenterTraining,
-    StageTraining, TaskName, TrackerTraining, TrainConfig, from_toml, read_toml,
+    StageTraining, TaskName, TrackerTraining, TrainConfig,
 };
+pub use from_toml::{from_toml, read_toml};
 pub use optimizer::Optimizer;
 pub use run::{Outcome, Report, Task, train, train_configured};
 pub use segmenter::{SegmenterScores, SegmenterTask, score_segmenter};

@@ -11,7 +11,7 @@ use thrumask_core::{
     Error, Picture,
     fsio::{self, write_atomic},
 };
-use thrumask_nn::weights::{gradients, parameters, with_values};
+use thrumask_nn::weights::{Parameter, frozen, gradients, parameters, visit_shapes, with_values};
 
 use super::{
     AutoencoderTask, ClassifierTask, Optimizer, SegmenterTask, StageTask, TaskName, TrackerTask,
@@ -37,7 +37,12 @@ pub trait Task: Sync {
         None
     }
 
-    /// The batch of step `step` (from 0): a pure function of configuration and step.
+    /// Whether a parameter of the network, by its path, is learned; others stay as [`Task::fresh`] gives them.
+    fn is_trained(&self, _parameter: &str) -> bool {
+        true
+    }
+
+    /// Batch number `step` (from 0) of the run: a pure function of configuration and number.
     ///
     /// # Errors
     /// When the data cannot be made or read.
@@ -64,6 +69,81 @@ pub trait Task: Sync {
     /// # Errors
     /// When it cannot be written.
     fn export(&self, network: Self::Network) -> Result<Vec<u8>>;
+
+    /// Writes the model of a trained network to `path`, where [`TrainConfig::model_in`] says; in one step.
+    ///
+    /// # Errors
+    /// As [`Task::export`], and [`Error::Io`] when it cannot be written.
+    fn write(&self, network: Self::Network, path: &Path) -> Result<()> {
+        Ok(write_atomic(path, &self.export(network)?)?)
+    }
+}
+
+/// The learned parameters of a network, and the slot of each parameter in their list.
+struct Learned {
+    slots: Vec<Option<usize>>,
+}
+
+impl Learned {
+    fn of<T: Task>(task: &T, network: &T::Network) -> Self {
+        let (mut slots, mut count) = (Vec::new(), 0);
+        visit_shapes(network, |name, _| {
+            let learned = task.is_trained(name);
+            slots.push(learned.then_some(count));
+            count += usize::from(learned);
+        });
+        Self { slots }
+    }
+
+    /// Of what there is for each parameter, what there is for the learned ones.
+    fn only<V>(&self, all: Vec<V>) -> Vec<V> {
+        let pairs = all.into_iter().zip(&self.slots);
+        pairs.filter_map(|(value, slot)| slot.map(|_| value)).collect()
+    }
+
+    fn parameters<M: Module>(&self, network: &M) -> Vec<Parameter> {
+        self.only(parameters(network))
+    }
+
+    /// The network with values for the learned parameters, by their slots.
+    fn put<M: Module>(&self, network: M, values: impl Fn(usize) -> Vec<f32>) -> M {
+        with_values(network, |index, _, _| self.slots[index].map(&values))
+    }
+}
+
+/// The mean loss and gradients of the batches of a step.
+#[derive(Default)]
+struct Mean {
+    loss: f32,
+    gradients: Vec<Option<Vec<f32>>>,
+    count: usize,
+}
+
+impl Mean {
+    fn add(&mut self, loss: f32, gradients: Vec<Option<Vec<f32>>>) {
+        self.loss += loss;
+        self.count += 1;
+        if self.count == 1 {
+            self.gradients = gradients;
+            return;
+        }
+        for (sum, new) in self.gradients.iter_mut().zip(gradients) {
+            match (sum.as_mut(), new) {
+                (Some(sum), Some(new)) => sum.iter_mut().zip(new).for_each(|(s, n)| *s += n),
+                (None, new) => *sum = new,
+                (Some(_), None) => {}
+            }
+        }
+    }
+
+    fn finish(mut self) -> (f32, Vec<Option<Vec<f32>>>) {
+        if self.count > 1 {
+            let share = 1.0 / self.count as f32;
+            self.loss *= share;
+            self.gradients.iter_mut().flatten().flatten().for_each(|value| *value *= share);
+        }
+        (self.loss, self.gradients)
+    }
 }
 
 /// How a run ended.
@@ -144,8 +224,8 @@ pub fn train_configured(
 /// Trains until the end or until `stop` says so; resumes from the newest checkpoint in `folder`, else begins
 /// with the parameters of `run.start`, relative to `base`.
 ///
-/// `folder` receives `config.json`, `checkpoint.safetensors`, `log.jsonl`, `sheet-*.png` and
-/// `model.safetensors` (averaged parameters, rewritten at each validation).
+/// `folder` receives `config.json`, `checkpoint.safetensors`, `log.jsonl`, `sheet-*.png` and the model
+/// (averaged parameters, rewritten at each validation) where [`TrainConfig::model_in`] says.
 ///
 /// # Errors
 /// What the task's functions give, [`Error::Io`] when the folder cannot be written, and
@@ -163,12 +243,13 @@ pub fn train<T: Task>(
     // What a kill in the middle of a write left behind.
     fsio::remove_leftovers(folder)?;
     let fresh = task.fresh(device)?;
-    let mut optimizer = Optimizer::new(config.optimizer.clone(), parameters(&fresh));
+    let learned = Learned::of(task, &fresh);
+    let mut optimizer = Optimizer::new(config.optimizer.clone(), learned.parameters(&fresh));
     if !checkpoint::restore(folder, config, &mut optimizer)?
         && let Some(start) = &config.run.start
     {
         let begun = checkpoint::averaged(&base.join(start), fresh.clone())?;
-        optimizer = Optimizer::new(config.optimizer.clone(), parameters(&begun));
+        optimizer = Optimizer::new(config.optimizer.clone(), learned.parameters(&begun));
     }
     let described = serde_json::to_string_pretty(config).unwrap_or_default();
     write_atomic(folder.join("config.json"), described.as_bytes())?;
@@ -176,19 +257,18 @@ pub fn train<T: Task>(
     if let Some(words) = task.notice() {
         report(Report::Notice(words));
     }
-    let steps = config.run.steps;
+    let (steps, parts) = (config.run.steps, config.run.accumulate);
     let trained = |optimizer: &Optimizer| {
-        let values = |i: usize, _: &str, _: &[usize]| Some(optimizer.slots[i].values.clone());
-        with_values(fresh.clone(), values).train()
+        let network = learned.put(fresh.clone(), |slot| optimizer.slots[slot].values.clone());
+        frozen(network.train(), |name| !task.is_trained(name))
     };
     let averaged = |optimizer: &Optimizer| {
-        let values = |i: usize, _: &str, _: &[usize]| Some(optimizer.slots[i].ema.clone());
-        with_values(fresh.clone(), values)
+        learned.put(fresh.clone(), |slot| optimizer.slots[slot].ema.clone())
     };
 
     with_batches(
-        optimizer.step,
-        steps,
+        optimizer.step * parts,
+        steps * parts,
         |step| task.batch(step),
         |batches| {
             while optimizer.step < steps {
@@ -197,11 +277,14 @@ pub fn train<T: Task>(
                     return Ok(Outcome::Interrupted);
                 }
                 let started = Instant::now();
-                let batch = batches.next()?;
                 let network = trained(&optimizer);
-                let loss = task.loss(&network, batch)?;
-                let gradients = gradients(&network, loss.backward());
-                let value = loss.into_scalar::<f32>();
+                let mut mean = Mean::default();
+                for _ in 0..parts {
+                    let loss = task.loss(&network, batches.next()?)?;
+                    let gradients = learned.only(gradients(&network, loss.backward()));
+                    mean.add(loss.into_scalar::<f32>(), gradients);
+                }
+                let (value, gradients) = mean.finish();
                 let norm = optimizer.step(gradients, steps);
                 let (step, seconds) = (optimizer.step, started.elapsed().as_secs_f64());
                 let entry = json!({"step": step, "loss": value, "norm": norm, "seconds": seconds});
@@ -212,7 +295,7 @@ pub fn train<T: Task>(
                     let (scores, sheet) = task.validate(&network)?;
                     log.add(&json!({"step": step, "validation": scores}))?;
                     sheet.write_png(folder.join(format!("sheet-{step:07}.png")))?;
-                    write_atomic(folder.join("model.safetensors"), &task.export(network)?)?;
+                    task.write(network, &config.model_in(folder))?;
                     report(Report::Validation { step, scores });
                 }
                 if step % config.run.checkpoint_every == 0 || step == steps {

@@ -1,21 +1,30 @@
 //! Training of stage 1, stage 2 and the TI2V baseline.
 
-use std::{collections::BTreeMap, path::Path};
+mod fit;
+mod generate;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use burn::{
     module::Module,
     tensor::{Device, Tensor, TensorData},
 };
 use rayon::prelude::*;
-use thrumask_core::{Error, FlowField, MaskSet, Picture};
+use thrumask_core::{Error, FlowField, Picture, fsio::write_atomic};
 use thrumask_nn::{
     autoencoder::LatentCodec,
-    backbone::Denoiser,
+    backbone::{Backbone, Denoiser},
     diffusion::{guidance::Keep, noise::Noise},
     layers::Init,
     pixels::pixels_from_frames,
     text::Tokenizer,
+    weights::FloatType,
 };
+
+use fit::{check_fit, kept_latents};
 
 use super::{
     RunConfig, StageTraining, Task, TrainConfig,
@@ -25,14 +34,14 @@ use super::{
 };
 use crate::{
     Result,
-    data::{Latents, fingerprint},
+    data::Latents,
     model::{
         MotionForm, Network, Prepared, SceneConditions, StageConfig, StageKind, StageModel,
-        VideoShape, joined_latents, open_autoencoder, write_stage,
+        VideoShape,
+        folders::{self, TOKENIZER},
+        joined_latents, open_autoencoder, write_stage,
     },
-    motion::{MotionRequest, generate_trajectories},
     progress::Silent,
-    video::{VideoRequest, generate_videos},
     world::{self, Sample, Split},
 };
 
@@ -54,6 +63,8 @@ pub struct StageTask {
     run: RunConfig,
     tokenizer: Tokenizer,
     autoencoder: LatentCodec,
+    /// The folder of models whose stage is trained, if it is of public classes.
+    root: Option<PathBuf>,
     /// Its fingerprint, if some samples have latents of it.
     latents_of: Option<String>,
     notice: Option<String>,
@@ -90,18 +101,21 @@ impl StageTask {
         let autoencoder = open_autoencoder(&path, device)?;
         let samples = Samples::open(config, base)?;
         let video = samples.shape();
-        let stage = match training.model.clone() {
-            Some(model) => model,
-            None => {
+        let root = training.folder.as_ref().map(|folder| base.join(folder));
+        let stage = match (&root, training.model.clone()) {
+            (Some(root), _) => {
+                let own = root.join(kind.name());
+                let stage = folders::stage_config(&own)?;
+                folders::check_stage(&own, root, &stage)?;
+                stage
+            }
+            (None, Some(model)) => model,
+            (None, None) => {
                 let variant = training.variant();
                 StageConfig::nano_variant(kind, &autoencoder.config(), video, &variant)?
             }
         };
-        if stage.kind != kind || stage.video != video {
-            let expected = format!("{kind:?} at {video:?}");
-            let got = format!("{:?} at {:?}", stage.kind, stage.video);
-            return Err(Error::mismatch("stage.model", expected, got).into());
-        }
+        check_fit(&stage, kind, video, &autoencoder)?;
         if kind != StageKind::Ti2v && stage.form == MotionForm::Flow && !samples.has_flow() {
             return Err(no_flow());
         }
@@ -111,7 +125,11 @@ impl StageTask {
             training,
             latents_of,
             notice,
-            tokenizer: samples.vocabulary()?.into(),
+            tokenizer: match &root {
+                Some(root) => folders::read_tokenizer(&root.join(TOKENIZER))?.into(),
+                None => samples.vocabulary()?.into(),
+            },
+            root,
             samples,
             run: config.run.clone(),
             autoencoder,
@@ -158,8 +176,8 @@ impl StageTask {
         let (mut times, mut keep) = (Vec::new(), Vec::new());
         for row in 0..examples.len() {
             let position = self.position(step, row);
-            let times_of = Some(&self.training.time);
-            times.push(self.config.process.draw_time(times_of, &time, position));
+            let drawn = self.training.time.as_ref();
+            times.push(self.config.process.draw_time(drawn, &time, position));
             keep.push(self.keep(drop.uniform(position)));
         }
         let kept: Option<Vec<&Latents>> = examples.iter().map(|e| e.latents.as_ref()).collect();
@@ -264,28 +282,6 @@ impl StageTask {
     }
 }
 
-/// The autoencoder's fingerprint if some samples have latents of it, and what should be known of those that
-/// have none while others do, or have other ones.
-fn kept_latents(
-    samples: &Samples,
-    autoencoder: &LatentCodec,
-) -> Result<(Option<String>, Option<String>)> {
-    let (counts, all) = samples.latent_counts();
-    if counts.is_empty() {
-        return Ok((None, None));
-    }
-    let own = fingerprint(autoencoder)?;
-    let usable = counts.get(own.as_str()).copied().unwrap_or(0);
-    let notice = (usable < all).then(|| {
-        let others = counts.values().sum::<usize>() - usable;
-        format!(
-            "{usable} of {all} samples have latents of this autoencoder, {others} have those of another one: \
-             samples without the right ones are encoded in each step"
-        )
-    });
-    Ok(((usable > 0).then_some(own), notice))
-}
-
 fn in_range(value: f32, start: f32, length: f32) -> bool {
     (start..start + length).contains(&value)
 }
@@ -295,7 +291,16 @@ impl Task for StageTask {
     type Batch = StageBatch;
 
     fn fresh(&self, device: &Device) -> Result<Network> {
+        if let Some(root) = &self.root {
+            let own = root.join(self.config.kind.name());
+            return Ok(folders::read_stage(&own, root, FloatType::F32, device)?.network);
+        }
         Network::new(&mut Init::new(self.run.seed, device), &self.config, &self.tokenizer)
+    }
+
+    /// CLIP's weights are not a stage's own.
+    fn is_trained(&self, parameter: &str) -> bool {
+        self.root.is_none() || !parameter.starts_with("text.")
     }
 
     fn notice(&self) -> Option<String> {
@@ -364,54 +369,13 @@ impl Task for StageTask {
     fn export(&self, network: Network) -> Result<Vec<u8>> {
         write_stage(&self.model(&network.no_grad()))
     }
-}
 
-impl StageTask {
-    /// What the model makes of each example's conditions, put in the place of the truth.
-    fn generate(&self, model: &StageModel, examples: &[Example]) -> Result<Vec<Sample>> {
-        let sampling = &self.training.sampling;
-        let mut made: Vec<Sample> = examples.iter().map(|e| e.sample.clone()).collect();
-        if self.config.kind == StageKind::Motion {
-            let firsts = examples
-                .iter()
-                .map(|Example { sample: s, .. }| {
-                    MaskSet::new(s.masks.frames()[0].clone(), s.masks.objects())
-                })
-                .collect::<thrumask_core::Result<Vec<_>>>()?;
-            let requests: Vec<MotionRequest<'_>> = examples
-                .iter()
-                .zip(&firsts)
-                .enumerate()
-                .map(|(i, (Example { sample: s, .. }, masks))| MotionRequest {
-                    picture: &s.clip.frames()[0],
-                    masks,
-                    plan: &s.plan,
-                    given: None,
-                    seed: i as u64,
-                    fps: s.clip.fps(),
-                })
-                .collect();
-            let autoencoder = &self.autoencoder;
-            let masks =
-                generate_trajectories(model, autoencoder, &requests, sampling, &mut Silent)?;
-            made.iter_mut().zip(masks).for_each(|(m, t)| m.masks = t);
-        } else {
-            let requests: Vec<VideoRequest<'_>> = examples
-                .iter()
-                .enumerate()
-                .map(|(i, Example { sample: s, flow, .. })| VideoRequest {
-                    picture: &s.clip.frames()[0],
-                    trajectory: Some(&s.masks),
-                    flow: flow.as_deref(),
-                    plan: &s.plan,
-                    seed: i as u64,
-                    fps: s.clip.fps(),
-                })
-                .collect();
-            let clips =
-                generate_videos(model, &self.autoencoder, &requests, sampling, &mut Silent)?;
-            made.iter_mut().zip(clips).for_each(|(m, c)| m.clip = c);
+    fn write(&self, network: Network, path: &Path) -> Result<()> {
+        match network.no_grad() {
+            Network { denoiser: Backbone::Unet(unet), .. } if self.root.is_some() => {
+                folders::write_stage(path, &self.config, &unet, FloatType::F16, &mut Silent)
+            }
+            network => Ok(write_atomic(path, &self.export(network)?)?),
         }
-        Ok(made)
     }
 }

@@ -25,7 +25,7 @@ Examples:
   thrumask models assemble ttm --from sd15 --motion animatediff-v3
   thrumask animate photo.jpg \"A dog runs.\" -o dog.mp4 --backbone unet --models ttm --steps 25")]
 pub struct Assemble {
-    /// The folder to write: motion/, video/, vae/, text_encoder/ and tokenizer/ in it.
+    /// The folder to write: motion/, video/ (with --ti2v, ti2v/), vae/, text_encoder/ and tokenizer/ in it.
     #[arg(value_name = "DIR")]
     out: PathBuf,
     /// Stable Diffusion: a folder, a known name or ORG/NAME, with unet/, vae/, text_encoder/, tokenizer/.
@@ -34,6 +34,9 @@ pub struct Assemble {
     /// Motion modules: a file, a folder, a known name or ORG/NAME; not when unet/ has them.
     #[arg(long, value_name = "PATH|NAME")]
     motion: Option<String>,
+    /// Also write the start of the baseline without a trajectory, of as many parameters as stage 2.
+    #[arg(long)]
+    ti2v: bool,
     /// Rows and columns of the videos, in pixels.
     #[arg(long, default_value_t = 256)]
     size: usize,
@@ -57,6 +60,7 @@ impl Assemble {
         let assembly = Assembly {
             from: locate(&self.from, &cache)?,
             motion: self.motion.as_ref().map(|name| locate(name, &cache)).transpose()?,
+            ti2v: self.ti2v,
             video: VideoShape { size: self.size, frames: self.frames },
             seed: self.seed,
             float: self.dtype.float(),

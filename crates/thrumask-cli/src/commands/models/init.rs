@@ -95,6 +95,8 @@ enum Part {
     Motion,
     /// Stage 2 on the U-Net.
     Video,
+    /// The baseline without a trajectory on the U-Net.
+    Ti2v,
     /// Grounding DINO, which finds names as boxes.
     Detector,
     /// SAM 2.1, which cuts objects out of boxes and points, and follows them through videos.
@@ -110,6 +112,7 @@ impl Part {
             Self::Tokenizer => Component::Tokenizer,
             Self::Motion => Component::Motion,
             Self::Video => Component::Video,
+            Self::Ti2v => Component::Ti2v,
             Self::Detector => Component::Detector,
             Self::Masker => Component::Masker(masker),
         }
