@@ -145,6 +145,22 @@ fn a_run_can_be_made_longer_but_not_another() {
     assert!(error.contains("run.steps: expected at least 8, the steps taken, got 7"), "{error}");
 }
 
+#[test]
+fn batches_that_are_passed_over_are_those_at_the_beginning() {
+    let place = place();
+    let losses = |run: &str, more: &[&str]| {
+        let args = ["train", "motion.toml", "--out", run, "--quiet"];
+        let still = ["--set", "optimizer.rate=0", "--set", "optimizer.matrix_rate=0"];
+        place.ok(&[&args[..], &still, more].concat());
+        let losses = log(&place, run).into_iter().filter_map(|entry| entry["loss"].as_f64());
+        losses.collect::<Vec<_>>()
+    };
+    let all = losses("all", &[]);
+    let later = losses("later", &["--set", "run.skip=3", "--set", "run.steps=5"]);
+    assert_eq!(later, all[3..]);
+    assert!(all[0] != all[3]);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_to_stop_writes_a_checkpoint_first() {

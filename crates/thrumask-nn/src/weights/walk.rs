@@ -197,3 +197,32 @@ pub fn with_values<M: Module>(
 ) -> M {
     module.map(&mut Replace { path: Path::default(), index: 0, value })
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[derive(Module, Debug)]
+    struct Pair {
+        kept: Param<Tensor<1>>,
+        learned: Param<Tensor<1>>,
+    }
+
+    #[test]
+    fn what_is_frozen_has_no_gradient_and_the_rest_has_its_own() {
+        let of = |values: [f32; 2]| {
+            Param::from_tensor(Tensor::from_data(TensorData::from(values), &Device::flex()))
+        };
+        let pair = || Pair { kept: of([2.0, 3.0]), learned: of([5.0, 7.0]) };
+        let found = |pair: Pair| {
+            let product = pair.kept.val() * pair.learned.val();
+            gradients(&pair, product.sum().backward())
+        };
+        let free = found(pair().train());
+        assert_eq!(free, [Some(vec![5.0, 7.0]), Some(vec![2.0, 3.0])]);
+        let half = found(frozen(pair().train(), |name| name == "kept"));
+        assert_eq!(half, [None, Some(vec![2.0, 3.0])]);
+    }
+}

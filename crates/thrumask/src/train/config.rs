@@ -111,7 +111,15 @@ pub struct RunConfig {
     /// A model file, or a checkpoint of another run (its averaged parameters), that the first parameters
     /// are taken from; fresh ones when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start: Option<std::path::PathBuf>,
+    pub start: Option<PathBuf>,
+    /// Batches that are passed over at the beginning: those that the model of `start` has learned from. None when left
+    /// out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skip: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn one() -> u64 {

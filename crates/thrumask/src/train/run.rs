@@ -14,8 +14,8 @@ use thrumask_core::{
 use thrumask_nn::weights::{Parameter, frozen, gradients, parameters, visit_shapes, with_values};
 
 use super::{
-    AutoencoderTask, ClassifierTask, Optimizer, SegmenterTask, StageTask, TaskName, TrackerTask,
-    TrainConfig, batches::with_batches, checkpoint, log::Log,
+    AutoencoderTask, ClassifierTask, Optimizer, RunConfig, SegmenterTask, StageTask, TaskName,
+    TrackerTask, TrainConfig, batches::with_batches, checkpoint, log::Log,
 };
 use crate::Result;
 
@@ -257,7 +257,7 @@ pub fn train<T: Task>(
     if let Some(words) = task.notice() {
         report(Report::Notice(words));
     }
-    let (steps, parts) = (config.run.steps, config.run.accumulate);
+    let RunConfig { steps, accumulate: parts, skip, .. } = config.run;
     let trained = |optimizer: &Optimizer| {
         let network = learned.put(fresh.clone(), |slot| optimizer.slots[slot].values.clone());
         frozen(network.train(), |name| !task.is_trained(name))
@@ -267,8 +267,8 @@ pub fn train<T: Task>(
     };
 
     with_batches(
-        optimizer.step * parts,
-        steps * parts,
+        skip + optimizer.step * parts,
+        skip + steps * parts,
         |step| task.batch(step),
         |batches| {
             while optimizer.step < steps {
