@@ -70,7 +70,7 @@ impl Sampling {
     pub fn nano(backbone: BackboneKind) -> Self {
         let (steps, schedule) = match backbone {
             BackboneKind::Dit => (4, Method::Flow(Schedule::Shifted { shift: 16.0 })),
-            // It has hardly learned to remove little noise: what further steps leave is noise.
+            // Two are no better, and more are worse: it has hardly learned to remove little noise.
             BackboneKind::Unet => (1, Method::PAPER_UNET),
         };
         Self { steps, schedule, guidance: Guidance::OFF, guidance_rescale: 0.0 }

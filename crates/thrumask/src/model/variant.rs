@@ -186,13 +186,14 @@ impl Nano {
     }
 
     /// On every latent, where full resolution goes without attention, as its tokens would be most of the work; or
-    /// on patches, a third of the work.
+    /// on patches, which are fewer and hold more values each: wider, and halved once.
     fn unet(&self, variant: &Variant) -> Result<UnetConfig> {
-        let (width, layers, heads) = (64, 1, 2);
+        let (layers, head) = (1, 32);
         let (channels, attention) = match variant.patched {
-            true => (vec![width; 3], vec![true; 3]),
-            false => (vec![width / 2, width, width], vec![false, true, true]),
+            true => (vec![96; 2], vec![true; 2]),
+            false => (vec![32, 64, 64], vec![false, true, true]),
         };
+        let heads = channels[channels.len() - 1] / head;
         let blocks = layers * attention.iter().filter(|&&with| with).count();
         Ok(UnetConfig {
             latent_channels: self.channels,
@@ -206,7 +207,7 @@ impl Nano {
             attention,
             layers,
             heads,
-            rotary: Some(Rotary::even(width / heads)),
+            rotary: Some(Rotary::even(head)),
             norm_groups: 8,
             text_width: self.text_width,
             motion: Some(MotionModules { heads: 4, max_frames: 32, middle: false }),
