@@ -271,8 +271,8 @@ pub struct StageTraining {
     /// for `unet` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
-    /// Without `model`: whether a U-Net stands on the transformer's patches of latents; on every latent when left
-    /// out, as the paper's, at three (stage 2) to seven times (stage 1) the operations.
+    /// Without `model`: whether a U-Net stands on the transformer's patches of latents, with fewer places and more
+    /// channels; on every latent when left out, as the paper's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub patched: bool,
     /// Without `model`: whether a U-Net's prediction adds to the first frame, as the transformer's does, and mixes in
