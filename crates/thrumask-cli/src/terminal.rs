@@ -61,7 +61,7 @@ pub fn guarded(run: impl FnOnce() -> Result<()>) -> ExitCode {
         Ok(Err(e)) => {
             // What clap cannot see by itself is an error of usage as well.
             let usage = e.downcast_ref::<clap::Error>().is_some();
-            let words = if usage { e.to_string() } else { format!("error: {e:#}") };
+            let words = if usage { e.to_string() } else { format!("error: {}", told(&e)) };
             (words.trim().replace('\n', " "), if usage { 2 } else { 1 })
         }
         Err(_) => {
@@ -72,6 +72,19 @@ pub fn guarded(run: impl FnOnce() -> Result<()>) -> ExitCode {
     };
     say(&line);
     ExitCode::from(code)
+}
+
+/// An error and what caused it, without causes that it tells itself.
+fn told(e: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in e.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }
 
 /// Whether an error says that the person asked to stop.

@@ -35,6 +35,7 @@ fn pictures_that_cannot_be_read() {
     }
     let e = place.fails(1, &["animate", "none.png", CAPTION, "-o", "out.mp4"]);
     assert!(e.contains("reading none.png"), "{e}");
+    assert_eq!(e.matches("os error").count(), 1, "told once: {e}");
     place.fails(1, &["animate", ".", CAPTION, "-o", "out.mp4"]);
     assert!(!place.at("out.run").exists(), "nothing is left behind");
 }
