@@ -18,7 +18,8 @@ use crate::{
 ///
 /// The folder receives config.json, checkpoint.safetensors (the whole state), log.jsonl (a line for
 /// each step and each validation), sheet-*.png (samples to look at) and model.safetensors (averaged
-/// parameters, for --models); a stage of public classes (stage.folder) gives the folder motion, video or ti2v instead. Ctrl-C or SIGTERM writes a checkpoint and leaves; the same command goes
+/// parameters, for --models); a stage of public classes (stage.folder) gives the folder motion, video or ti2v
+/// instead. Ctrl-C or SIGTERM writes a checkpoint and leaves; the same command goes
 /// on from it, also after a crash, to the same bytes as an uninterrupted run, or with another run.steps to more or
 /// fewer of them.
 #[derive(Debug, Args)]

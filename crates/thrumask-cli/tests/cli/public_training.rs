@@ -198,6 +198,9 @@ fn what_does_not_fit_is_named_before_anything_is_begun() {
         assert!(words.iter().all(|word| error.contains(word)), "{set}: {error}");
         assert!(!place.at("run").exists(), "{set}");
     }
+    let error = place.fails(1, &["train", "motion.toml", "--out", "models", "--quiet"]);
+    assert!(error.contains("written over"), "{error}");
+    assert!(!place.at("models/checkpoint.safetensors").exists());
     fs::remove_dir_all(place.at("models/tokenizer")).unwrap();
     let error = place.fails(1, &["train", "motion.toml", "--out", "run", "--quiet"]);
     assert!(error.contains("vocab.json"), "{error}");

@@ -181,7 +181,8 @@ pub enum Report {
 /// Trains what a configuration names; paths in it are relative to `base`. See [`train`].
 ///
 /// # Errors
-/// As [`train`], and when the configuration does not fit its task.
+/// As [`train`], when the configuration does not fit its task, and [`Error::Invalid`] when `folder` is that of
+/// the stage that is trained further, which would be written over.
 pub fn train_configured(
     config: &TrainConfig,
     base: &Path,
@@ -190,6 +191,15 @@ pub fn train_configured(
     stop: &dyn Fn() -> bool,
     report: &mut dyn FnMut(Report),
 ) -> Result<Outcome> {
+    if let Some(root) = config.stage.as_ref().and_then(|stage| stage.folder.as_ref())
+        && let (Ok(from), Ok(to)) = (base.join(root).canonicalize(), folder.canonicalize())
+        && from == to
+    {
+        let reason = "expected another folder than stage.folder, whose stage would be written over";
+        return Err(
+            Error::invalid(format!("folder of the run {}", folder.display()), reason).into()
+        );
+    }
     match config.task {
         TaskName::Autoencoder => train(
             &AutoencoderTask::new(config, base, device)?,
