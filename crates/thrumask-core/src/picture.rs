@@ -53,4 +53,13 @@ impl Picture {
         let i = (y * self.size.width + x) * 3;
         self.rgb[i..i + 3].copy_from_slice(&color);
     }
+
+    /// The picture blurred by a Gaussian of standard deviation `sigma` pixels, above 0.
+    #[must_use]
+    pub fn blurred(&self, sigma: f32) -> Self {
+        let Size { width, height } = self.size;
+        let raw = image::RgbImage::from_raw(width as u32, height as u32, self.rgb.clone());
+        let rgb = raw.map(|raw| image::imageops::blur(&raw, sigma).into_raw());
+        Self { size: self.size, rgb: rgb.unwrap_or_else(|| self.rgb.clone()) }
+    }
 }

@@ -2,27 +2,28 @@
 
 mod adherence;
 mod classifier;
+mod collage;
+mod judged;
 mod motion;
 mod plan;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
-use serde::Deserialize;
 use serde_json::Value;
 use thrumask::{
-    eval::{Crowd, EvalConfig, Part, Subjects, run},
-    models, pipeline,
+    eval::{Crowd, EvalConfig, Part, run},
+    pipeline,
     progress::Progress,
     world::Split,
 };
-use thrumask_nn::backbone::BackboneKind;
 
 use crate::{
-    options::{DeviceOption, TalkOptions, assignment, start_threads},
+    options::{TalkOptions, assignment, start_threads},
     terminal,
 };
+use judged::Judged;
 
 /// Measure models.
 #[derive(Debug, Args)]
@@ -36,6 +37,7 @@ enum What {
     World(Box<World>),
     Adherence(adherence::AdherenceOf),
     Classifier(classifier::Classifier),
+    Collage(Box<collage::CollageOf>),
     Motion(motion::Motion),
     Plan(plan::Plan),
 }
@@ -54,36 +56,8 @@ Examples:
   thrumask eval world --models train/out --scenes 24 --parts motion --splits test
   thrumask eval world --motion train/motion/model.safetensors --parts motion")]
 struct World {
-    /// Folder of models to judge (autoencoder.safetensors, motion.safetensors, video.safetensors,
-    /// ti2v.safetensors, segmenter.safetensors, tracker.safetensors; those that are there), in place of the built-in ones;
-    /// or vae/, motion/, video/ and ti2v/ as diffusers lays them out, with text_encoder/ and tokenizer/.
-    #[arg(long, value_name = "DIR")]
-    models: Option<PathBuf>,
-    /// Whose built-in stages, where none are named: those of the diffusion transformer or of the U-Net.
-    #[arg(long, value_parser = ["dit", "unet"], default_value = "dit")]
-    backbone: String,
-    /// One autoencoder in place of the others.
-    #[arg(long, value_name = "FILE_OR_DIR")]
-    autoencoder: Option<PathBuf>,
-    /// One model of stage 1 in place of the others.
-    #[arg(long, value_name = "FILE_OR_DIR")]
-    motion: Option<PathBuf>,
-    /// One model of stage 2 in place of the others.
-    #[arg(long, value_name = "FILE_OR_DIR")]
-    video: Option<PathBuf>,
-    /// A model without trajectories, to compare with.
-    #[arg(long, value_name = "FILE_OR_DIR")]
-    ti2v: Option<PathBuf>,
-    /// One segmenter in place of the others.
-    #[arg(long, value_name = "FILE")]
-    segmenter: Option<PathBuf>,
-    /// One tracker in place of the others: finds the objects of videos again (J and F of the tracker).
-    #[arg(long, value_name = "FILE")]
-    tracker: Option<PathBuf>,
-    /// Public weights of LPIPS with SqueezeNet (PyTorch checkpoints, or a folder of them): also
-    /// measures how different the videos of stage 2 look from the true ones.
-    #[arg(long, value_name = "DIR_OR_FILES", value_delimiter = ',')]
-    lpips: Vec<PathBuf>,
+    #[command(flatten)]
+    judged: Judged,
     /// Folder for the report, the contact sheets and those of the worst scenes.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -115,8 +89,6 @@ struct World {
     /// Threads to work with [default: all].
     #[arg(long)]
     threads: Option<usize>,
-    #[command(flatten)]
-    device: DeviceOption,
     #[command(flatten)]
     talk: TalkOptions,
 }
@@ -158,6 +130,7 @@ impl Eval {
             What::World(world) => world.run(),
             What::Adherence(adherence) => adherence.run(),
             What::Classifier(classifier) => classifier.run(),
+            What::Collage(collage) => collage.run(),
             What::Motion(motion) => motion.run(),
             What::Plan(plan) => plan.run(),
         }
@@ -169,7 +142,7 @@ impl World {
         if let Some(threads) = self.threads {
             start_threads(threads)?;
         }
-        let subjects = self.subjects()?;
+        let subjects = self.judged.subjects()?;
         let [motion, video] = subjects.sampling();
         let mut config = EvalConfig {
             motion,
@@ -196,49 +169,6 @@ impl World {
             return terminal::print_json(&report);
         }
         terminal::print(&report.to_markdown())
-    }
-
-    /// The models to judge: those named one by one, else those of the folder, else the built-in ones
-    /// (when no folder is given).
-    fn subjects(&self) -> Result<Subjects> {
-        let device = self.device.open()?;
-        let mut files = match &self.models {
-            Some(folder) => {
-                let files = Subjects::files_in(folder)?;
-                if files.is_empty() {
-                    bail!("--models: expected model files in {}, got none", folder.display());
-                }
-                files
-            }
-            None => BTreeMap::new(),
-        };
-        let named = [
-            ("autoencoder", &self.autoencoder),
-            ("motion", &self.motion),
-            ("video", &self.video),
-            ("ti2v", &self.ti2v),
-            ("segmenter", &self.segmenter),
-            ("tracker", &self.tracker),
-        ];
-        for (role, file) in named {
-            if let Some(file) = file {
-                files.insert(role.to_owned(), file.clone());
-            }
-        }
-        let mut subjects = Subjects::read(&files, self.models.as_deref(), &device)?;
-        if self.models.is_none() {
-            let backbone = BackboneKind::deserialize(Value::from(self.backbone.as_str()))?;
-            let models = models::Models::embedded().with_backbone(backbone);
-            let built_in = models::NAMES.iter().chain([&models::TRACKER]);
-            for role in built_in.filter(|role| !files.contains_key(**role)) {
-                let bytes = models.bytes(role)?;
-                subjects.add(role, &format!("built-in {role}"), &bytes, &device)?;
-            }
-        }
-        if !self.lpips.is_empty() {
-            subjects.add_lpips(&self.lpips, &device)?;
-        }
-        Ok(subjects)
     }
 }
 

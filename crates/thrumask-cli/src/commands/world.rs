@@ -50,6 +50,10 @@ pub struct World {
     /// Exactly so many objects, 1 to 4 [default: all of these].
     #[arg(long)]
     objects: Option<usize>,
+    /// Share of the samples that look like no drawing: random textures, light, focus, grain and a shaking
+    /// camera, 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    looks: f32,
     /// Write the true optical flow of each sample as well.
     #[arg(long)]
     flow: bool,
@@ -83,6 +87,7 @@ impl World {
         let mut config = WorldConfig::default();
         config.size = self.size.unwrap_or(config.size);
         config.frames = self.frames.unwrap_or(config.frames);
+        config.looks = self.looks;
         if let Some(objects) = self.objects {
             config.objects = objects..=objects;
         }

@@ -28,7 +28,7 @@ use crate::{
 };
 
 const WORLD: WorldConfig =
-    WorldConfig { size: 48, frames: 16, fps: 8.0, objects: 1..=2, interactions: 0.0 };
+    WorldConfig { size: 48, frames: 16, fps: 8.0, objects: 1..=2, interactions: 0.0, looks: 0.0 };
 
 pub(crate) fn config() -> PrepareConfig {
     let mut config =

@@ -94,7 +94,7 @@ impl Selection {
             let index = index as u64;
             let scene = world::scene(&world, self.split, index)?;
             let truth = scene.sample(world.size)?;
-            let background = scene.backdrop.picture(world.size)?;
+            let background = scene.background(world.size)?;
             let (first, masks) = (&truth.clip.frames()[0], &truth.masks.frames()[0]);
             let resegmenter = Resegmenter::new(&background, first, masks, scene.objects.len())?;
             let ceiling = resegmenter.masks(&truth.clip)?;

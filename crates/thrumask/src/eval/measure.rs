@@ -143,12 +143,15 @@ impl Scores {
         let size = found.size();
         let speck = (SPECK * size.area() as f32).round() as usize;
         let seen = |frame: &LabelMap, id: u8| frame.area_of(id) as f32 >= SEEN * size.area() as f32;
-        for (i, object) in truth.objects.iter().enumerate() {
+        for i in 0..truth.masks.objects() {
             let id = i as u8 + 1;
-            let right = judge::is_right(judged.get(i).and_then(Option::as_ref), object);
-            let right = f32::from(u8::from(right));
-            self.add(Measure::Actions, right);
-            self.actions.entry(object.action).or_default().add(right);
+            // Of a collage, nothing is known but where things are.
+            if let Some(object) = truth.objects.get(i) {
+                let right = judge::is_right(judged.get(i).and_then(Option::as_ref), object);
+                let right = f32::from(u8::from(right));
+                self.add(Measure::Actions, right);
+                self.actions.entry(object.action).or_default().add(right);
+            }
             let iou = mean_region(found, &truth.masks, id);
             self.add_some(Measure::Iou, iou);
             self.add_some(Measure::Half, iou.map(|v| f32::from(u8::from(v >= 0.5))));
@@ -228,7 +231,7 @@ impl Scores {
         self.add_some(Measure::SecondPsnr, pairs().next().map(|(a, b)| psnr(a, b)));
         self.add_some(Measure::Psnr, mean(pairs().map(|(a, b)| psnr(a, b))));
         let least = (SEEN * clip.size().area() as f32).ceil() as usize;
-        for id in 1..=truth.objects.len() as u8 {
+        for id in 1..=truth.masks.objects() as u8 {
             let first = (&truth.clip.frames()[0], &truth.masks.frames()[0]);
             let Some(first) = Colors::of(first.0, first.1, id, 1) else { continue };
             let frames = clip.frames().iter().zip(found.frames()).skip(1);

@@ -10,6 +10,7 @@
 //! - [`resegment`]: finds objects again in videos; [`metrics`]: measures of masks and pictures.
 //! - [`measure`], `score`: a scene's scores; [`bootstrap`]: intervals.
 //! - [`displacement`]: how much moves in any video; [`adherence`]: how well any follows a trajectory.
+//! - [`collage`]: stage 2 on pictures of other worlds.
 //! - [`plans`]: planners against plans written by hand.
 //! - [`words`]: the same scenes in opposite words, and in those of people.
 //! - [`report`], [`sheets`], [`worst`]: what a person reads and looks at.
@@ -18,6 +19,7 @@ pub mod adherence;
 pub mod bootstrap;
 pub mod cases;
 pub mod classifier;
+pub mod collage;
 pub mod displacement;
 pub mod frechet;
 pub(crate) mod generate;
@@ -35,7 +37,7 @@ mod watch;
 pub mod words;
 pub mod worst;
 
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -54,6 +56,7 @@ pub use measure::Measure;
 pub use report::{Candidate, Group, Part, Report, Row};
 pub use subjects::{ROLES, Subjects};
 
+use cases::Case;
 use report::SceneScores;
 use sheets::Exhibit;
 use worst::Worst;
@@ -183,7 +186,8 @@ pub fn run(
                 report.groups.push(Group::new(split, of, &fewer, &config));
             }
             if let Some(folder) = out {
-                write_sheets(folder, split, crowd, &exhibits, worst)?;
+                let group = format!("{split:?}-{crowd:?}").to_lowercase();
+                write_sheets(folder, &group, &exhibits, worst)?;
                 fsio::write_json(folder.join(REPORT), &report)?;
             }
         }
@@ -227,11 +231,27 @@ fn judge(
     let (world, scenes, seed) = (config.world.clone(), config.scenes, config.seed);
     let selection = Selection { world, split, crowd, scenes, seed };
     let stage = format!("{split:?}, {}", crowd.words());
+    judge_cases(config, subjects, &stage, &|indices| selection.cases(indices), progress)
+}
+
+/// Makes cases by their indices.
+type Cases<'a> = dyn Fn(Range<usize>) -> thrumask_core::Result<Vec<Case>> + 'a;
+
+/// Scores of `config.scenes` cases, what is shown of the first of them, and the worst; `stage` tells of them in the
+/// progress.
+fn judge_cases(
+    config: &EvalConfig,
+    subjects: &Subjects,
+    stage: &str,
+    cases: &Cases<'_>,
+    progress: &mut dyn Progress,
+) -> Result<(Vec<SceneScores>, Vec<Exhibit>, Worst)> {
+    let scenes = config.scenes;
     let (mut scores, mut exhibits, mut worst) = (Vec::new(), Vec::new(), Worst::default());
     for start in (0..scenes).step_by(config.batch) {
-        progress.step(&stage, start, scenes)?;
-        let cases = selection.cases(start..(start + config.batch).min(scenes))?;
-        let mut within = Within { outer: progress, stage: &stage, done: start, total: scenes };
+        progress.step(stage, start, scenes)?;
+        let cases = cases(start..(start + config.batch).min(scenes))?;
+        let mut within = Within { outer: progress, stage, done: start, total: scenes };
         let made = generate::make(subjects, &cases, config, &mut within)?;
         let judged = cases
             .par_iter()
@@ -246,19 +266,12 @@ fn judge(
             }
         }
     }
-    progress.step(&stage, scenes, scenes)?;
+    progress.step(stage, scenes, scenes)?;
     Ok((scores, exhibits, worst))
 }
 
 /// Writes the contact sheet of a group, still and moving, and those of its worst scenes.
-fn write_sheets(
-    folder: &Path,
-    split: Split,
-    crowd: Crowd,
-    exhibits: &[Exhibit],
-    worst: Worst,
-) -> Result<()> {
-    let group = format!("{split:?}-{crowd:?}").to_lowercase();
+fn write_sheets(folder: &Path, group: &str, exhibits: &[Exhibit], worst: Worst) -> Result<()> {
     if !exhibits.is_empty() {
         sheets::sheet(exhibits, 2)?.write_png(folder.join(format!("sheet-{group}.png")))?;
         let moving = sheets::moving_sheet(exhibits, 4, MOVING_FPS)?;

@@ -173,37 +173,36 @@ pub struct Group {
 /// The scores of one scene: its number of objects, and the scores of each part and candidate.
 pub type SceneScores = (usize, BTreeMap<(Part, Candidate), Scores>);
 
+/// The figures of all candidates in all parts, with intervals over scenes.
+pub(super) fn rows(scenes: &[SceneScores], config: &EvalConfig) -> Vec<Row> {
+    let resamples = Resamples::new(scenes.len(), config.resamples, config.seed);
+    let mut keys: Vec<(Part, Candidate)> =
+        scenes.iter().flat_map(|s| s.1.keys().copied()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let row = |key: (Part, Candidate)| {
+        let scores: Vec<Option<&Scores>> = scenes.iter().map(|s| s.1.get(&key)).collect();
+        let estimate = |of: &dyn Fn(&Scores) -> Option<Tally>| {
+            let tally = |s: &Option<&Scores>| s.and_then(of).unwrap_or_default();
+            resamples.estimate(&scores.iter().map(tally).collect::<Vec<_>>())
+        };
+        let figures = Measure::ALL
+            .iter()
+            .filter_map(|&m| Some((m, estimate(&|s| s.figures.get(&m).copied())?)));
+        let actions = Action::ALL
+            .iter()
+            .filter_map(|&a| Some((a, estimate(&|s| s.actions.get(&a).copied())?)));
+        let (part, candidate) = key;
+        Row { part, candidate, figures: figures.collect(), actions: actions.collect() }
+    };
+    keys.into_iter().map(row).collect()
+}
+
 impl Group {
     /// The figures of some scenes.
     pub fn new(split: Split, crowd: Crowd, scenes: &[SceneScores], config: &EvalConfig) -> Self {
-        let resamples = Resamples::new(scenes.len(), config.resamples, config.seed);
-        let mut keys: Vec<(Part, Candidate)> =
-            scenes.iter().flat_map(|s| s.1.keys().copied()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let row = |key: (Part, Candidate)| {
-            let scores: Vec<Option<&Scores>> = scenes.iter().map(|s| s.1.get(&key)).collect();
-            let estimate = |of: &dyn Fn(&Scores) -> Option<Tally>| {
-                let tally = |s: &Option<&Scores>| s.and_then(of).unwrap_or_default();
-                resamples.estimate(&scores.iter().map(tally).collect::<Vec<_>>())
-            };
-            let figures = Measure::ALL
-                .iter()
-                .filter_map(|&m| Some((m, estimate(&|s| s.figures.get(&m).copied())?)));
-            let actions = Action::ALL
-                .iter()
-                .filter_map(|&a| Some((a, estimate(&|s| s.actions.get(&a).copied())?)));
-            let (part, candidate) = key;
-            Row { part, candidate, figures: figures.collect(), actions: actions.collect() }
-        };
         let objects = scenes.iter().map(|s| s.0).sum();
-        Self {
-            split,
-            crowd,
-            scenes: scenes.len(),
-            objects,
-            rows: keys.into_iter().map(row).collect(),
-        }
+        Self { split, crowd, scenes: scenes.len(), objects, rows: rows(scenes, config) }
     }
 
     /// The row of a candidate in a part.
@@ -270,7 +269,7 @@ impl Report {
 }
 
 /// One table, and below it the accuracy by action.
-fn table(page: &mut Page, part: Part, rows: &[&Row]) {
+pub(super) fn table(page: &mut Page, part: Part, rows: &[&Row]) {
     let shown = |m: &&Measure| rows.iter().any(|r| r.figures.contains_key(*m));
     let columns: Vec<Measure> = part.columns().iter().filter(shown).copied().collect();
     page.heading(3, part.title());

@@ -139,7 +139,7 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
         }
     }
     let exhibit = Exhibit { caption: truth.plan.caption.clone(), strips };
-    Ok(((truth.objects.len(), table), exhibit))
+    Ok(((truth.masks.objects(), table), exhibit))
 }
 
 /// Scores what was made of other words.
@@ -234,10 +234,13 @@ fn video_strip(part: Option<Part>, label: &str, clip: &Clip) -> Strip {
     Strip { part, label: label.into(), frames: clip.frames().to_vec() }
 }
 
-/// A label with how many objects do what they should.
+/// A label with how many objects do what they should, where that is known.
 fn told(name: &str, case: &Case, masks: &Trajectory) -> String {
-    let judged = judge::judge_all(masks);
     let objects = &case.truth.objects;
+    if objects.is_empty() {
+        return name.to_owned();
+    }
+    let judged = judge::judge_all(masks);
     let pairs = objects.iter().enumerate();
     let right =
         pairs.filter(|(i, o)| judge::is_right(judged.get(*i).and_then(Option::as_ref), o)).count();

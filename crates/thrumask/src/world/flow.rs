@@ -10,10 +10,13 @@ pub(super) fn flow(scene: &Scene, size: usize) -> Result<Vec<FlowField>> {
     let masks = scene.masks(size)?;
     let pairs = masks.frames().iter().take(masks.frames().len() - 1).enumerate();
     let field = |(t, labels): (usize, &thrumask_core::LabelMap)| {
-        let moves: Vec<Move> =
-            scene.objects.iter().map(|o| Move::new(&o.poses[t], &o.poses[t + 1])).collect();
+        let moves: Vec<Move> = (0..scene.objects.len())
+            .map(|i| Move::new(&scene.seen(i, t), &scene.seen(i, t + 1)))
+            .collect();
+        let shake = |t: usize| scene.look.as_ref().map_or([0.0; 2], |look| look.shake(t));
+        let behind = [0, 1].map(|axis| (shake(t + 1)[axis] - shake(t)[axis]) * size as f32);
         let vector = |(i, &id): (usize, &u8)| match id.checked_sub(1) {
-            None => [0.0; 2],
+            None => behind,
             Some(index) => moves[usize::from(index)].displacement([i % size, i / size], size),
         };
         let vectors = labels.ids().iter().enumerate().map(vector);

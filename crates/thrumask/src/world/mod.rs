@@ -12,6 +12,7 @@ mod flow;
 pub(crate) mod font;
 pub mod judge;
 mod layout;
+mod looks;
 mod manner;
 mod motion;
 mod redraw;
@@ -34,9 +35,11 @@ use serde::{Deserialize, Serialize};
 use thrumask_core::{Clip, Error, PromptPlan, Result, Trajectory};
 
 pub use backdrop::{Backdrop, Family};
+pub use looks::Look;
 pub use scene::{Pose, Scene, SceneObject};
 pub use sheet::contact_sheet;
 pub(crate) use sheet::paste;
+pub(crate) use sprites::{Fill, Pen};
 pub use vocabulary::{
     Action, Color, Kind, SizeClass, Texture, can_do, held_out, held_out_color, held_out_kind,
 };
@@ -62,11 +65,14 @@ pub struct WorldConfig {
     pub objects: RangeInclusive<usize>,
     /// Share of the scenes of two and more objects in which two of them interact, 0 to 1.
     pub interactions: f32,
+    /// Share of the scenes that look like no drawing: random textures, light, focus, grain and a shaking
+    /// camera, 0 to 1; see [`Look`].
+    pub looks: f32,
 }
 
 impl Default for WorldConfig {
     fn default() -> Self {
-        Self { size: 96, frames: 12, fps: 8.0, objects: 1..=4, interactions: 0.35 }
+        Self { size: 96, frames: 12, fps: 8.0, objects: 1..=4, interactions: 0.35, looks: 0.0 }
     }
 }
 
@@ -87,8 +93,10 @@ impl WorldConfig {
         check(fps_fits, "fps", "a positive number", self.fps.to_string())?;
         let objects_fit = 1 <= low && low <= high && high <= 4;
         check(objects_fit, "objects", "a range within 1 to 4", format!("{low} to {high}"))?;
-        let share = self.interactions;
-        check((0.0..=1.0).contains(&share), "interactions", "0 to 1", share.to_string())
+        for (share, field) in [(self.interactions, "interactions"), (self.looks, "looks")] {
+            check((0.0..=1.0).contains(&share), field, "0 to 1", share.to_string())?;
+        }
+        Ok(())
     }
 }
 
@@ -207,7 +215,10 @@ fn drawn(config: &WorldConfig, split: Split, index: u64) -> Result<Drawn> {
         let backdrop = Backdrop { family: look.pick(Family::ALL), seed: look.bits() };
         let plan = caption::write(&roles, &objects, backdrop.family, &[], &mut stream(3));
         let (frames, fps) = (config.frames, config.fps);
-        let scene = Scene { frames, fps, backdrop, objects, plan, rejected };
+        let mut filming = stream(4);
+        let random = filming.chance(config.looks);
+        let look = random.then(|| Look::random(frames, &mut filming));
+        let scene = Scene { frames, fps, backdrop, look, objects, plan, rejected };
         if readable(&scene)? {
             return Ok(Drawn { scene, roles, words: stream(3) });
         }

@@ -6,6 +6,7 @@
 use thrumask_core::{Clip, LabelMap, Picture, Result, Size, Trajectory};
 use tiny_skia::{FillRule, Mask, Paint, Pixmap, Transform};
 
+use super::looks::{Coat, Look};
 use super::scene::{Pose, Scene, SceneObject};
 use super::skin::Skin;
 use super::sprites;
@@ -77,9 +78,9 @@ fn masks_of(scene: &Scene, size: usize, wanted: impl Fn(usize) -> bool) -> Resul
     let frames = (0..scene.frames).map(|t| {
         let mut labels = LabelMap::empty(Size::new(size, size));
         for &i in order.iter().filter(|&&i| wanted(i)) {
-            let (object, pose) = (&scene.objects[i], &scene.objects[i].poses[t]);
-            let window = Window::new(object, pose, size);
-            if let Some(mask) = coverage(object, pose, &window) {
+            let (object, pose) = (&scene.objects[i], scene.seen(i, t));
+            let window = Window::new(object, &pose, size);
+            if let Some(mask) = coverage(object, &pose, &window) {
                 let (ids, seen) = (labels.ids_mut(), mask.data());
                 window.for_each_inside(size, |to, from| {
                     if seen[from] >= HALF {
@@ -105,28 +106,68 @@ pub(super) fn amodal(scene: &Scene, index: usize, size: usize) -> Result<Traject
 
 /// All frames in colour at `size` × `size` pixels.
 pub(super) fn clip(scene: &Scene, size: usize) -> Result<Clip> {
-    let backdrop = scene.backdrop.picture(size)?;
-    let skins: Vec<Skin> = scene.objects.iter().map(|o| Skin::new(o, size)).collect();
-    let frames = (0..scene.frames).map(|t| frame(scene, &skins, &backdrop, t));
-    Clip::new(frames.collect(), scene.fps)
+    let studio = Studio::new(scene, size)?;
+    Clip::new((0..scene.frames).map(|t| studio.frame(t)).collect(), scene.fps)
 }
 
 /// The first frame in colour at `size` × `size` pixels.
 pub(super) fn first_frame(scene: &Scene, size: usize) -> Result<Picture> {
-    let skins: Vec<Skin> = scene.objects.iter().map(|o| Skin::new(o, size)).collect();
-    Ok(frame(scene, &skins, &scene.backdrop.picture(size)?, 0))
+    Ok(Studio::new(scene, size)?.frame(0))
 }
 
-fn frame(scene: &Scene, skins: &[Skin], backdrop: &Picture, t: usize) -> Picture {
-    let mut picture = backdrop.clone();
-    for i in back_to_front(&scene.objects) {
-        draw(&mut picture, &scene.objects[i], &scene.objects[i].poses[t], &skins[i]);
+/// What the first frame would be without objects and grain, at `size` × `size` pixels.
+pub(super) fn background(scene: &Scene, size: usize) -> Result<Picture> {
+    let backdrop = scene.backdrop.picture(size)?;
+    Ok(match &scene.look {
+        None => backdrop,
+        Some(look) => look.exposed(look.painted(backdrop)),
+    })
+}
+
+/// What is made once for all frames of a scene.
+struct Studio<'a> {
+    scene: &'a Scene,
+    backdrop: Picture,
+    skins: Vec<Skin>,
+    coats: Vec<Option<Coat>>,
+}
+
+impl<'a> Studio<'a> {
+    fn new(scene: &'a Scene, size: usize) -> Result<Self> {
+        let drawn = scene.backdrop.picture(size)?;
+        let look: Option<&Look> = scene.look.as_ref();
+        let backdrop = if let Some(look) = look { look.painted(drawn) } else { drawn };
+        let skins = scene.objects.iter().map(|o| Skin::new(o, size)).collect();
+        let coat = |(i, o): (usize, &SceneObject)| look.map(|look| look.coat(i, o.color.rgb()));
+        let coats = scene.objects.iter().enumerate().map(coat).collect();
+        Ok(Self { scene, backdrop, skins, coats })
     }
-    picture
+
+    fn frame(&self, t: usize) -> Picture {
+        let look = self.scene.look.as_ref();
+        let mut picture = match look {
+            None => self.backdrop.clone(),
+            Some(look) => look.behind(&self.backdrop, t),
+        };
+        for i in back_to_front(&self.scene.objects) {
+            let (object, pose) = (&self.scene.objects[i], self.scene.seen(i, t));
+            draw(&mut picture, object, &pose, &self.skins[i], self.coats[i].as_ref());
+        }
+        match look {
+            None => picture,
+            Some(look) => look.filmed(picture, t),
+        }
+    }
 }
 
 /// Paints one object over the picture.
-fn draw(picture: &mut Picture, object: &SceneObject, pose: &Pose, skin: &Skin) {
+fn draw(
+    picture: &mut Picture,
+    object: &SceneObject,
+    pose: &Pose,
+    skin: &Skin,
+    coat: Option<&Coat>,
+) {
     let size = picture.size().width;
     let window = Window::new(object, pose, size);
     let Some(mut layer) = Pixmap::new(window.side, window.side) else { return };
@@ -141,6 +182,8 @@ fn draw(picture: &mut Picture, object: &SceneObject, pose: &Pose, skin: &Skin) {
     let stroke = (size / 96).max(1);
     let middle = side as f32 / 2.0;
     let reach = pose.scale * size as f32 / 2.0;
+    let (dark, slope) = coat.map_or((0.72, 0.16), |coat| (coat.rim, coat.light));
+    let into_sprite = window.transform.invert().unwrap_or_default();
     let rgb = picture.rgb_mut();
     window.for_each_inside(size, |to, from| {
         let alpha = pixels[from * 4 + 3];
@@ -157,13 +200,18 @@ fn draw(picture: &mut Picture, object: &SceneObject, pose: &Pose, skin: &Skin) {
             let (up, down) = (y.saturating_sub(d), (y + d).min(side - 1));
             inner = inner.min(at(left, y)).min(at(right, y)).min(at(x, up)).min(at(x, down));
         }
-        let edge = 0.72 * (1.0 - f32::from(inner) / 255.0);
+        let edge = dark * (1.0 - f32::from(inner) / 255.0);
         // Light falls from above.
-        let light = 1.06 - 0.16 * ((y as f32 - middle) / reach).clamp(-1.0, 1.0);
+        let light = 1.06 - slope * ((y as f32 - middle) / reach).clamp(-1.0, 1.0);
         let cover = f32::from(alpha) / 255.0;
+        let mut own = [0, 1, 2].map(|c| f32::from(pixels[from * 4 + c]) / cover);
+        if let Some(coat) = coat {
+            let mut at = tiny_skia::Point::from_xy(x as f32 + 0.5, y as f32 + 0.5);
+            into_sprite.map_point(&mut at);
+            own = coat.over(own, [at.x, at.y]);
+        }
         for c in 0..3 {
-            let own = f32::from(pixels[from * 4 + c]) / cover;
-            let lit = (own * light).min(255.0);
+            let lit = (own[c] * light).min(255.0);
             let seen = lit + (rim[c] - lit) * edge;
             let under = f32::from(rgb[to * 3 + c]);
             rgb[to * 3 + c] = (under + (seen - under) * cover + 0.5) as u8;

@@ -4,6 +4,7 @@ use thrumask_core::{Clip, FlowField, Picture, PromptPlan, Result, Trajectory};
 
 use super::backdrop::Backdrop;
 use super::flow;
+use super::looks::Look;
 use super::render;
 use super::vocabulary::{Action, Color, Kind, SizeClass, Texture};
 
@@ -56,6 +57,8 @@ pub struct Scene {
     pub fps: f32,
     /// The background.
     pub backdrop: Backdrop,
+    /// How it is painted and filmed; `None` as a drawing.
+    pub look: Option<Look>,
     /// Objects in the order in which the caption mentions them; index `i` has id `i + 1`.
     pub objects: Vec<SceneObject>,
     /// Caption, motion prompt and object prompts.
@@ -66,6 +69,21 @@ pub struct Scene {
 }
 
 impl Scene {
+    /// Where the object at `index` is seen in frame `t`: its pose, moved by a shaking camera.
+    pub(super) fn seen(&self, index: usize, t: usize) -> Pose {
+        let pose = self.objects[index].poses[t];
+        let by = self.look.as_ref().map_or([0.0; 2], |look| look.shake(t));
+        Pose { at: [0, 1].map(|axis| pose.at[axis] + by[axis]), ..pose }
+    }
+
+    /// What the first frame would be without objects and grain, at `size` × `size` pixels.
+    ///
+    /// # Errors
+    /// As [`Scene::clip`].
+    pub fn background(&self, size: usize) -> Result<Picture> {
+        render::background(self, size)
+    }
+
     /// Exact visible masks at `size` × `size` pixels.
     ///
     /// # Errors
@@ -83,7 +101,7 @@ impl Scene {
     }
 
     /// The true optical flow of what is seen, of each frame to the next: one field fewer than frames.
-    /// The background does not move, and a point of an object moves by the change of its pose; that
+    /// The background moves with the camera, and a point of an object moves by the change of its pose; that
     /// wheels, legs, wings, tails, sails and flames move of themselves is left out.
     ///
     /// # Errors

@@ -5,10 +5,9 @@ mod pen;
 mod things;
 mod vehicles;
 
-pub(crate) use pen::{Fill, Part};
+pub(crate) use pen::{Fill, Part, Pen};
 
 use super::vocabulary::Kind;
-use pen::Pen;
 
 /// Parts of `kind` from back to front.
 ///
