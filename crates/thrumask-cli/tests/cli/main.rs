@@ -6,6 +6,7 @@
 mod adherence;
 mod bad_input;
 mod bench;
+mod collage;
 mod common;
 mod control;
 mod data;

@@ -7,6 +7,8 @@
 //! grain, and a hand that shakes the camera). A word of colour may then no longer fit.
 
 mod film;
+#[cfg(test)]
+mod tests;
 mod weave;
 
 use thrumask_core::Picture;
