@@ -2,7 +2,8 @@
 //! against any text at all.
 //!
 //! Suite `developed` is what the rules were developed on; its first run came to 126 of 148 plans
-//! exact and an object F1 of 0.90. The captions of `held-out` were written before the
+//! exact and an object F1 of 0.90; its last twelve captions are of the development half of the world's paraphrases and
+//! of the like, all of which the rules misread before. The captions of `held-out` were written before the
 //! planner had seen them: the first run came to 28 of 40 exact and F1 0.76 (0.83 without one caption
 //! of seven ducklings), which is what to expect of captions from elsewhere. Its failures were used
 //! afterwards (and one expectation that broke the canonical form was put right), so that its figure
@@ -33,7 +34,7 @@ fn judged(suite: &str) -> Score {
 #[test]
 fn agrees_with_plans_written_by_hand() {
     let score = judged("developed");
-    assert!(score.plans >= 130 && score.exact_share() >= 0.97, "{score}");
+    assert!(score.plans >= 160 && score.exact_share() >= 0.97, "{score}");
     assert!(score.objects.f1() >= 0.98 && score.prompts.f1() >= 0.98, "{score}");
 }
 

@@ -1,9 +1,11 @@
 //! Reading clauses: what joins them, what stands before the subject, subjects and predicates.
 
+use super::company::{actors_in_phrases, companions};
+use super::complement::is_moving;
 use super::lexicon::{Form, LEXICON, NounClass};
 use super::reader::Reader;
 use super::token::Token;
-use super::tree::{Action, Clause, Link, Noun, Pronoun};
+use super::tree::{Action, Clause, Link, Noun, Part, Phrase, Pronoun};
 use super::verb_phrase::Said;
 
 /// Conjunctions between clauses.
@@ -97,6 +99,11 @@ impl Reader<'_> {
         for subject in &mut subjects {
             subject.side = subject.side.or(lead.side);
         }
+        // "A bird and a boat both hurry down"
+        if subjects.len() > 1 && matches!(self.peek(0), "both" | "all") && self.verb_at(1).is_some()
+        {
+            self.at += 1;
+        }
         let mut said = Said::default();
         if self.predicate_starts(0, there) || self.helper_at(0) {
             self.predicates(&mut said);
@@ -109,12 +116,19 @@ impl Reader<'_> {
             subject.modifiers.extend(said.modifiers.iter().cloned());
         }
         lead_actions.append(&mut said.actions);
+        if let (Some(place), Some(action)) = (lead.phrases.pop(), lead_actions.last_mut()) {
+            let traits = LEXICON.traits(action.head.lemma());
+            let moving = is_moving(&place.preposition, &place.noun, traits);
+            action.parts.push(Part::Phrase(Phrase { moving, ..place }));
+        }
+        let company = companions(&mut lead_actions);
         let opens = clauses.is_empty() || link.starts_with(['.', ';']);
         let fronted =
             opens && SUBORDINATE.iter().any(|word| link.split(' ').any(|part| part == *word));
         let with = actors_in_phrases(&mut subjects);
         clauses.push(Clause { link, before, subjects, actions: lead_actions, fronted });
         clauses.extend(with);
+        clauses.extend(company);
         true
     }
 
@@ -126,6 +140,10 @@ impl Reader<'_> {
             &["we", "can", "see"],
             &["we", "see"],
             &["look", "at"],
+            &["watch", "how"],
+            &["see", "how"],
+            &["notice", "how"],
+            &["watch"],
         ] {
             if self.take(words) {
                 return;
@@ -190,6 +208,9 @@ impl Reader<'_> {
                 self.at += 1;
                 continue;
             }
+            if self.lead_place(lead) {
+                continue;
+            }
             let preposition = self.preposition().map(|(_, length)| length);
             let conjunction = SUBORDINATE.contains(&word).then_some(1);
             if let Some(length) = preposition.or(conjunction) {
@@ -216,6 +237,25 @@ impl Reader<'_> {
             }
             return;
         }
+    }
+
+    /// "Behind a truck that isn't moving, a fish swims": where the verb to come goes.
+    fn lead_place(&mut self, lead: &mut Said) -> bool {
+        let start = self.at;
+        let Some((preposition, length)) = self.preposition() else { return false };
+        if lead.phrases.is_empty() && preposition == "behind" {
+            self.at += length;
+            if let Some(noun) = self.subject()
+                && matches!(noun.class, NounClass::Person | NounClass::Animal | NounClass::Thing)
+                && self.take(&[","])
+                && self.noun_then_verb()
+            {
+                lead.phrases.push(Phrase { preposition, noun, moving: true });
+                return true;
+            }
+        }
+        self.at = start;
+        false
     }
 
     /// "Wagging its tail, the dog runs"
@@ -351,21 +391,4 @@ impl Reader<'_> {
             }
         }
     }
-}
-
-/// Clauses for the nouns in phrases of the subjects that do something themselves: "a man with a
-/// dog running beside him".
-fn actors_in_phrases(subjects: &mut [Noun]) -> Vec<Clause> {
-    let mut clauses = Vec::new();
-    for phrase in subjects.iter_mut().flat_map(|noun| &mut noun.phrases) {
-        if phrase.noun.actions.is_empty() {
-            continue;
-        }
-        let actions = std::mem::take(&mut phrase.noun.actions);
-        let determiner = Some("the".to_string());
-        let subjects = vec![Noun { determiner, ..phrase.noun.clone() }];
-        let (link, before) = (" while".to_string(), Vec::new());
-        clauses.push(Clause { link, before, subjects, actions, fronted: false });
-    }
-    clauses
 }

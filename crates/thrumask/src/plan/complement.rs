@@ -15,7 +15,7 @@ impl Reader<'_> {
         loop {
             let word = self.peek(0);
             if word == "," {
-                if self.aside(action) || self.set_off(action) {
+                if self.aside(action) || self.set_off(action) || self.afterthought(action) {
                     continue;
                 }
                 return;
@@ -144,6 +144,18 @@ impl Reader<'_> {
         }
         self.at = start;
         false
+    }
+
+    /// ", counterclockwise" at the end of a clause.
+    fn afterthought(&mut self, action: &mut Action) -> bool {
+        let (word, end) = (self.peek(1), self.peek(2));
+        let ends = matches!(end, "" | "." | ";" | "," | "!" | "while" | "as" | "and");
+        let last = LEXICON.is("manner", word) && ends && LEXICON.verb_forms(word).is_empty();
+        if last {
+            self.at += 1;
+            self.words(action, 1);
+        }
+        last
     }
 
     /// ", which runs away" after an object.
@@ -328,6 +340,19 @@ impl Reader<'_> {
                 return true;
             }
             let moving = is_moving(&preposition, &noun, traits);
+            let mut noun = noun;
+            // "drives left with a truck following it": the truck follows.
+            let mover =
+                matches!(noun.class, NounClass::Person | NounClass::Animal | NounClass::Thing);
+            if preposition == "with"
+                && mover
+                && self.verb_at(0).is_some_and(|verb| verb.form == Form::Ing)
+            {
+                let mut inner = Said::default();
+                if self.predicate(Link::And, &mut inner) {
+                    noun.actions.append(&mut inner.actions);
+                }
+            }
             action.parts.push(Part::Phrase(Phrase { preposition, noun, moving }));
             return true;
         }
@@ -365,7 +390,7 @@ impl Reader<'_> {
 }
 
 /// Whether the motion prompt keeps a phrase because it says how or where to something moves.
-fn is_moving(preposition: &str, noun: &super::tree::Noun, traits: VerbTraits) -> bool {
+pub(super) fn is_moving(preposition: &str, noun: &super::tree::Noun, traits: VerbTraits) -> bool {
     if noun.class == NounClass::Manner {
         return true;
     }

@@ -5,7 +5,7 @@
 //! [`RulePlanner`] does it by rules, for English, without a model and without state. It reads from left to
 //! right through small files:
 //!
-//! caption → `token` words → `noun_phrase`, `noun_head`, `verb_phrase`, `complement`, `clause` a
+//! caption → `token` words → `recast` in plainer ones → `noun_phrase`, `noun_head`, `verb_phrase`, `complement`, `clause`, `company` a
 //! small tree (`tree`, read with the cursor in `reader`) → `resolve`, `reference` who is who →
 //! `name` what to call them → `assemble`, `writer` prompts. What is known of words is in `lexicon/`.
 //! Before a model reads a prompt, `plain` says in its words what it does not know.
@@ -31,6 +31,7 @@
 
 mod assemble;
 mod clause;
+mod company;
 mod complement;
 mod inflect;
 mod lexicon;
@@ -40,6 +41,7 @@ mod noun_head;
 mod noun_phrase;
 mod plain;
 mod reader;
+mod recast;
 mod reference;
 mod resolve;
 mod token;
@@ -141,7 +143,7 @@ impl Planner for RulePlanner {
 
     fn plan(&self, caption: &str) -> Result<PromptPlan> {
         check_caption(caption)?;
-        let mut clauses = clause::parse(&token::tokenize(caption));
+        let mut clauses = clause::parse(&recast::recast(token::tokenize(caption)));
         let scene = resolve::resolve(&mut clauses);
         if scene.entities.len() > MAX_OBJECTS {
             return Err(Error::invalid(

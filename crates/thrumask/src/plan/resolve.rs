@@ -142,7 +142,22 @@ impl Scene {
             {
                 for inner in &mut noun.actions {
                     self.action(inner);
+                    self.not_itself(inner, &noun.refs);
                 }
+            }
+        }
+    }
+
+    /// "drives away with a truck following it": who follows is not who is followed.
+    fn not_itself(&self, action: &mut Action, own: &[usize]) {
+        for part in &mut action.parts {
+            if let Part::Object(noun) | Part::Phrase(Phrase { noun, .. }) = part
+                && matches!(noun.pronoun, Some(Pronoun::It | Pronoun::He | Pronoun::She))
+                && !noun.text.ends_with("self")
+                && noun.refs == own
+                && !self.subjects.is_empty()
+            {
+                noun.refs.clone_from(&self.subjects);
             }
         }
     }

@@ -10,7 +10,7 @@ pub(super) struct Token {
 }
 
 impl Token {
-    fn new(text: &str) -> Self {
+    pub fn new(text: &str) -> Self {
         Self { text: text.to_string(), lower: text.to_lowercase() }
     }
 

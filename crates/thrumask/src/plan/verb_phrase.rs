@@ -79,6 +79,9 @@ impl Reader<'_> {
         } else if let Some((_, one, many)) = NEGATED.iter().find(|(name, ..)| *name == word) {
             self.at += 1;
             return self.negated(one, many, link, before, said);
+        } else if word == "never" && self.verb_at(1).is_some() {
+            self.at += 1;
+            return self.negated("doesn't", "don't", link, before, said);
         } else if MODALS.contains(&word)
             || (matches!(word, "do" | "does" | "did")
                 && (self.peek(1) == "not" || self.verb_at(1).is_some()))

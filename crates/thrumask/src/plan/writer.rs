@@ -123,7 +123,7 @@ impl Writer<'_> {
         let mut words: Vec<String> = noun
             .modifiers
             .iter()
-            .filter(|m| self.of.is_some() || m.moving)
+            .filter(|m| self.of.is_some() || m.moving || noun.class == NounClass::Manner)
             .map(|m| m.text.clone())
             .collect();
         words.extend(noun.side.filter(|_| noun.side_first).map(String::from));

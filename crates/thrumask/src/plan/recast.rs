@@ -1,0 +1,233 @@
+//! What is said in a roundabout way, said plainly, before a caption is read: "does one clockwise
+//! spin" as "spins once clockwise", "in a clockwise circle" as "in a circle clockwise", and the phrases
+//! of `lexicon/recast.txt`.
+
+use std::sync::LazyLock;
+
+use super::{
+    inflect::{with_ing, with_s},
+    lexicon::{Form, LEXICON, lines},
+    token::Token,
+};
+
+/// Verbs that say nothing without the noun after them.
+const LIGHT: [&str; 7] = ["make", "do", "give", "take", "perform", "execute", "complete"];
+/// Which way round.
+const WAYS: [&str; 5] =
+    ["clockwise", "counterclockwise", "anticlockwise", "counter-clockwise", "anti-clockwise"];
+/// Nouns of motions, and their verbs.
+const MOTIONS: [(&str, &str); 12] = [
+    ("turn", "turn"),
+    ("spin", "spin"),
+    ("rotation", "rotate"),
+    ("revolution", "rotate"),
+    ("twirl", "twirl"),
+    ("whirl", "whirl"),
+    ("hop", "hop"),
+    ("jump", "jump"),
+    ("leap", "leap"),
+    ("bounce", "bounce"),
+    ("circle", "circle"),
+    ("loop", "circle"),
+];
+
+/// The caption's words, said plainly.
+pub(super) fn recast(tokens: Vec<Token>) -> Vec<Token> {
+    let mut out = Vec::with_capacity(tokens.len());
+    let mut rest = tokens.as_slice();
+    while let Some(first) = rest.first() {
+        let found = phrase(rest).or_else(|| motion(rest)).or_else(|| circle(rest));
+        match found {
+            Some((length, words)) => {
+                out.extend(words.iter().map(|word| Token::new(word)));
+                rest = &rest[length..];
+            }
+            None => {
+                out.push(first.clone());
+                rest = &rest[1..];
+            }
+        }
+    }
+    out
+}
+
+/// How many tokens are replaced, and by what.
+type Said = Option<(usize, Vec<String>)>;
+
+/// The form of a verb: its text by the lemma.
+fn inflected(lemma: &str, form: Form) -> String {
+    match form {
+        Form::Base => lemma.to_owned(),
+        // Prompts are in the present.
+        Form::ThirdPerson | Form::Past => with_s(lemma),
+        Form::Ing => with_ing(lemma),
+        Form::Participle => LEXICON.participle(lemma),
+    }
+}
+
+/// In which forms a word is one of `lemma`.
+fn form_of(word: &str, lemma: &str) -> Option<Form> {
+    match (lemma, word) {
+        ("be", "is" | "are" | "was" | "were") => {
+            Some(if matches!(word, "is" | "was") { Form::ThirdPerson } else { Form::Base })
+        }
+        _ => LEXICON.verb_forms(word).iter().find(|v| v.lemma == lemma).map(|v| v.form),
+    }
+}
+
+/// A phrase of the list.
+fn phrase(rest: &[Token]) -> Said {
+    static PHRASES: LazyLock<Vec<(Vec<&str>, Vec<&str>)>> = LazyLock::new(|| {
+        let parts =
+            lines(include_str!("lexicon/recast.txt")).filter_map(|(_, l)| l.split_once('='));
+        parts
+            .map(|(from, to)| (from.split_whitespace().collect(), to.split_whitespace().collect()))
+            .collect()
+    });
+    PHRASES.iter().find_map(|(from, to)| {
+        let mut form = None;
+        let fits = rest.len() >= from.len()
+            && from.iter().zip(rest).all(|(word, token)| match word.strip_prefix('~') {
+                Some(lemma) => {
+                    form = form_of(&token.lower, lemma);
+                    form.is_some()
+                }
+                None => *word == token.lower,
+            });
+        let say = |word: &&str| match word.strip_prefix('~') {
+            Some(lemma) => inflected(lemma, form.unwrap_or(Form::ThirdPerson)),
+            None => (*word).to_owned(),
+        };
+        fits.then(|| (from.len(), to.iter().map(say).collect()))
+    })
+}
+
+/// "makes half a clockwise turn", "takes a high leap".
+fn motion(rest: &[Token]) -> Said {
+    let word = |i: usize| rest.get(i).map_or("", |t: &Token| t.lower.as_str());
+    let form = LIGHT.iter().find_map(|lemma| form_of(word(0), lemma))?;
+    let mut at = 1;
+    let (mut half, mut number) = (false, "");
+    if word(at) == "half" {
+        (half, at) = (true, at + 1);
+    }
+    match word(at) {
+        "a" | "an" | "another" | "the" => at += 1,
+        "one" => (number, at) = ("once", at + 1),
+        "two" => (number, at) = ("twice", at + 1),
+        _ if half => {}
+        _ => return None,
+    }
+    let mut manner = Vec::new();
+    let mut full = false;
+    let noun = loop {
+        let next = word(at);
+        let singular =
+            if number == "twice" { next.strip_suffix('s').unwrap_or(next) } else { next };
+        let found = MOTIONS.iter().find(|(noun, _)| *noun == singular);
+        at += 1;
+        if let Some((noun, verb)) = found {
+            break (*noun, *verb);
+        }
+        match next {
+            "full" | "complete" | "whole" => full = true,
+            "single" => number = "once",
+            "half" => half = true,
+            "little" | "small" | "tiny" | "short" | "slight" => manner.push("a little"),
+            "low" => manner.push("low"),
+            "high" | "big" | "huge" | "great" | "large" | "mighty" => manner.push("high"),
+            "quick" | "fast" | "rapid" | "swift" => manner.push("quickly"),
+            "slow" | "leisurely" | "unhurried" => manner.push("slowly"),
+            way if WAYS.contains(&way) => manner.push(way),
+            _ => return None,
+        }
+    };
+    // "takes a turn", "makes a circle around the house": not plain enough without more.
+    let turns = matches!(noun.1, "turn" | "spin" | "rotate" | "twirl" | "whirl");
+    if (noun.0 == "turn" || noun.1 == "circle")
+        && !half
+        && !full
+        && manner.is_empty()
+        && number.is_empty()
+    {
+        return None;
+    }
+    let mut said = vec![inflected(noun.1, form)];
+    said.extend(manner.iter().flat_map(|m| m.split(' ')).map(str::to_owned));
+    let amount = match (half && turns, full && turns) {
+        (true, _) => "half a turn",
+        (_, true) => "a full turn",
+        _ => number,
+    };
+    said.extend(amount.split_whitespace().map(str::to_owned));
+    Some((at, said))
+}
+
+/// "a wide clockwise circle", "counterclockwise loops": which way round stands after it, how wide is left out.
+fn circle(rest: &[Token]) -> Said {
+    const WIDTHS: [&str; 7] = ["wide", "large", "big", "small", "little", "tight", "great"];
+    let word = |i: usize| rest.get(i).map_or("", |t: &Token| t.lower.as_str());
+    let one = word(0) == "a";
+    let first = usize::from(one);
+    let wide = usize::from(WIDTHS.contains(&word(first)));
+    let way = Some(word(first + wide)).filter(|way| WAYS.contains(way));
+    let last = first + wide + usize::from(way.is_some());
+    let round = match one {
+        true => matches!(word(last), "circle" | "loop" | "ring"),
+        false => matches!(word(last), "circles" | "loops"),
+    };
+    // "a circle" alone is plain; "a large ring" without a way round is a thing.
+    if !round || (way.is_none() && (wide == 0 || word(last) != "circle")) {
+        return None;
+    }
+    let said = if one { vec!["a", "circle"] } else { vec!["circles"] };
+    Some((last + 1, said.into_iter().chain(way).map(str::to_owned).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::token::tokenize, recast};
+
+    fn said(caption: &str) -> String {
+        let words: Vec<String> = recast(tokenize(caption)).into_iter().map(|t| t.text).collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn light_verbs_give_way_to_their_nouns() {
+        for (caption, plain) in [
+            (
+                "The plane does one counterclockwise spin.",
+                "The plane spins counterclockwise once .",
+            ),
+            ("A fish made half a clockwise turn", "A fish turns clockwise half a turn"),
+            ("making a full counterclockwise turn", "turning counterclockwise a full turn"),
+            ("It takes a high leap.", "It leaps high ."),
+            ("They give two little hops", "They hop a little twice"),
+            ("to make a quick spin", "to spin quickly"),
+            ("goes in a clockwise circle", "goes in a circle clockwise"),
+            ("gallops in a wide circle", "gallops in a circle"),
+            ("flies in a large clockwise circle", "flies in a circle clockwise"),
+            ("runs in counterclockwise loops", "runs in circles counterclockwise"),
+            ("is hot on the heels of a dog", "chases a dog"),
+            ("stars tracing a ring", "stars moving in a circle"),
+        ] {
+            assert_eq!(said(caption), plain);
+        }
+    }
+
+    #[test]
+    fn what_is_plain_stays() {
+        for caption in [
+            "The boy takes a turn",
+            "She makes a cake",
+            "He gives a ball to the dog",
+            "The dog does a backflip",
+            "the car turns a full turn clockwise",
+            "A large ring rolls away",
+            "small circles and large loops",
+        ] {
+            assert_eq!(said(caption), caption);
+        }
+    }
+}
