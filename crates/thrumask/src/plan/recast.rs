@@ -36,7 +36,10 @@ pub(super) fn recast(tokens: Vec<Token>) -> Vec<Token> {
     let mut out = Vec::with_capacity(tokens.len());
     let mut rest = tokens.as_slice();
     while let Some(first) = rest.first() {
-        let found = phrase(rest).or_else(|| motion(rest)).or_else(|| circle(rest));
+        let found = phrase(rest)
+            .or_else(|| motion(rest))
+            .or_else(|| circle(rest))
+            .or_else(|| neither(rest));
         match found {
             Some((length, words)) => {
                 out.extend(words.iter().map(|word| Token::new(word)));
@@ -184,6 +187,21 @@ fn circle(rest: &[Token]) -> Said {
     Some((last + 1, said.into_iter().chain(way).map(str::to_owned).collect()))
 }
 
+/// "Neither the car nor the bus moves": the car and the bus don't.
+fn neither(rest: &[Token]) -> Said {
+    const FAR: usize = 12;
+    let words: Vec<&str> = rest.iter().take(FAR).map(|t| t.lower.as_str()).collect();
+    let nor = words.iter().position(|word| *word == "nor").filter(|_| words[0] == "neither")?;
+    let third = |word: &str| {
+        let forms = LEXICON.verb_forms(word).iter();
+        forms.filter(|v| v.form == Form::ThirdPerson).map(|v| v.lemma.clone()).next()
+    };
+    // A noun may look like a verb: the first word of each name is passed over, its article too.
+    let (at, lemma) = (nor + 3..words.len()).find_map(|i| Some((i, third(words[i])?)))?;
+    let said = words[1..nor].iter().chain(&["and"]).chain(&words[nor + 1..at]).chain(&["don't"]);
+    Some((at + 1, said.map(|word| (*word).to_owned()).chain([lemma]).collect()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::token::tokenize, recast};
@@ -210,6 +228,7 @@ mod tests {
             ("flies in a large clockwise circle", "flies in a circle clockwise"),
             ("runs in counterclockwise loops", "runs in circles counterclockwise"),
             ("is hot on the heels of a dog", "chases a dog"),
+            ("Neither the car nor the bus moves.", "the car and the bus don't move ."),
             ("stars tracing a ring", "stars moving in a circle"),
         ] {
             assert_eq!(said(caption), plain);
