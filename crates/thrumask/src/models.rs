@@ -46,7 +46,7 @@ pub const AUTOENCODER: &str = "autoencoder";
 pub const MOTION: &str = "motion";
 /// The model of stage 2.
 pub const VIDEO: &str = "video";
-/// The baseline without a trajectory; no run needs it.
+/// The baseline without a trajectory, to be judged beside stage 2; no run needs it. Of the U-Net alone one is built in.
 pub const TI2V: &str = "ti2v";
 /// The model that finds named objects.
 pub const SEGMENTER: &str = "segmenter";
@@ -138,7 +138,7 @@ impl Models {
 
     fn built_in(&self, name: &str) -> Result<Place> {
         let own = match self.backbone {
-            BackboneKind::Unet if [MOTION, VIDEO].contains(&name) => format!("unet-{name}"),
+            BackboneKind::Unet if [MOTION, VIDEO, TI2V].contains(&name) => format!("unet-{name}"),
             _ => name.to_owned(),
         };
         match BuiltIn::ALL.iter().find(|model| model.name == own) {

@@ -27,13 +27,14 @@ pub struct BuiltIn {
 }
 
 /// A static, for a constant would lie in the program once for each part that is compiled on its own and names it.
-static EMBEDDED: [BuiltIn; 7] = embedded![
+static EMBEDDED: [BuiltIn; 8] = embedded![
     "autoencoder",
     "motion",
     "video",
     "segmenter",
     "tracker",
     "unet-motion",
+    "unet-ti2v",
     "unet-video",
 ];
 

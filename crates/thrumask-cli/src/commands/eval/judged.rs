@@ -80,7 +80,8 @@ impl Judged {
         if self.models.is_none() {
             let backbone = BackboneKind::deserialize(Value::from(self.backbone.as_str()))?;
             let models = models::Models::embedded().with_backbone(backbone);
-            let built_in = models::NAMES.iter().chain([&models::TRACKER]);
+            let baseline = (backbone == BackboneKind::Unet).then_some(&models::TI2V);
+            let built_in = models::NAMES.iter().chain([&models::TRACKER]).chain(baseline);
             for role in built_in.filter(|role| !files.contains_key(**role)) {
                 let bytes = models.bytes(role)?;
                 subjects.add(role, &format!("built-in {role}"), &bytes, &device)?;
