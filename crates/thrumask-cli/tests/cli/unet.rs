@@ -126,4 +126,6 @@ fn the_main_job_runs_on_the_built_in_u_net() {
         row["figures"]["tracked_j"]["mean"].as_f64().unwrap()
     };
     assert!(tracked("truth") > tracked("static_picture"), "{rows:?}");
+    // The baseline without a trajectory is judged beside it; the transformer has none.
+    assert!(report["models"]["ti2v"].is_string() && tracked("ti2v") >= 0.0);
 }
