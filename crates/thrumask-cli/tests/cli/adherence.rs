@@ -25,8 +25,11 @@ fn a_run_and_a_video_with_its_trajectory_are_measured_alike() {
         measured(&["a.run/video.mp4", "--trajectory", "a.run/trajectory.json", "--threads", "1"]);
     assert_eq!(alone["videos"][0]["objects"], video["objects"]);
     assert_eq!(alone["tracker"], of_run["tracker"]);
-    // The same masks are found again, so that they follow themselves.
-    let itself = measured(&["a.run/video.mp4", "--trajectory", "found.json"]);
+    // In a true video something is found, and found again, so that it follows itself.
+    place.ok(&["world", "--out", "w", "--count", "1", "--objects", "1", "--quiet"]);
+    let truth = "w/test-000000.mp4";
+    measured(&[truth, "--trajectory", "w/test-000000.trajectory.json", "--found", "found.json"]);
+    let itself = measured(&[truth, "--trajectory", "found.json"]);
     assert_eq!(itself["videos"][0]["j"].as_f64(), Some(1.0));
     let table = place.ok(&["eval", "adherence", "a.run", "a.run", "--quiet"]).out;
     assert_eq!(table.lines().count(), 6, "{table}");

@@ -5,7 +5,7 @@ use super::complement::is_moving;
 use super::lexicon::{Form, LEXICON, NounClass};
 use super::reader::Reader;
 use super::token::Token;
-use super::tree::{Action, Clause, Link, Noun, Part, Phrase, Pronoun};
+use super::tree::{Action, Clause, Link, Noun, Phrase, Pronoun};
 use super::verb_phrase::Said;
 
 /// Conjunctions between clauses.
@@ -116,17 +116,17 @@ impl Reader<'_> {
             subject.modifiers.extend(said.modifiers.iter().cloned());
         }
         lead_actions.append(&mut said.actions);
-        if let (Some(place), Some(action)) = (lead.phrases.pop(), lead_actions.last_mut()) {
+        let place = lead.phrases.pop().zip(lead_actions.last()).map(|(place, action)| {
             let traits = LEXICON.traits(action.head.lemma());
             let moving = is_moving(&place.preposition, &place.noun, traits);
-            action.parts.push(Part::Phrase(Phrase { moving, ..place }));
-        }
+            Phrase { moving, ..place }
+        });
         let company = companions(&mut lead_actions);
         let opens = clauses.is_empty() || link.starts_with(['.', ';']);
         let fronted =
             opens && SUBORDINATE.iter().any(|word| link.split(' ').any(|part| part == *word));
         let with = actors_in_phrases(&mut subjects);
-        clauses.push(Clause { link, before, subjects, actions: lead_actions, fronted });
+        clauses.push(Clause { link, before, place, subjects, actions: lead_actions, fronted });
         clauses.extend(with);
         clauses.extend(company);
         true

@@ -23,7 +23,7 @@ pub(super) fn companions(actions: &mut [Action]) -> Vec<Clause> {
 /// A clause of its own for a noun that does something in another one.
 fn clause_of(noun: Noun, actions: Vec<Action>) -> Clause {
     let (link, before) = (" while".to_string(), Vec::new());
-    Clause { link, before, subjects: vec![noun], actions, fronted: false }
+    Clause { link, before, place: None, subjects: vec![noun], actions, fronted: false }
 }
 
 /// Clauses for the nouns in phrases of the subjects that do something themselves: "a man with a

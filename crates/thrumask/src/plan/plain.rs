@@ -123,7 +123,7 @@ mod tests {
             ("Two automobiles glide upward.", "two cars move upwards ."),
             // Known words that no model has read together.
             ("The fish swims behind the truck.", "the fish passes behind the truck ."),
-            ("The kitten turns half a turn clockwise.", "the kitten turns clockwise half a turn ."),
+            ("The kitten spins in a clockwise direction.", "the kitten spins clockwise ."),
             ("The car descends slightly.", "the car moves down a bit ."),
             ("The robot doesn't budge.", "the robot does not move ."),
             // Nothing is known of a zebra; how gracefully it runs may be left out.

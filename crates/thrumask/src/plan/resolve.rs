@@ -59,6 +59,10 @@ pub(super) fn resolve(clauses: &mut Vec<Clause>) -> Scene {
             })
         };
         let clause_moves = moves(&clause.actions);
+        let mut place = clause.place.take();
+        if let Some(place) = &mut place {
+            scene.noun(&mut place.noun, Role::Oblique);
+        }
         let mut subjects = Vec::new();
         for subject in &mut clause.subjects {
             let moves = clause_moves || moves(&subject.actions);
@@ -76,6 +80,10 @@ pub(super) fn resolve(clauses: &mut Vec<Clause>) -> Scene {
         }
         for action in &mut clause.actions {
             scene.action(action);
+        }
+        if let (Some(mut place), Some(action)) = (place, clause.actions.last_mut()) {
+            place.noun.actions.iter_mut().for_each(|inner| scene.action(inner));
+            action.parts.push(Part::Phrase(place));
         }
         if scene.subjects.is_empty() {
             scene.subjects = scene.before.clone();

@@ -160,6 +160,9 @@ pub(super) struct Clause {
     pub link: String,
     /// Adverbs before the subject.
     pub before: Vec<String>,
+    /// "Behind a truck, a fish swims": spoken of before the subjects, until it is known who is who; then a part of
+    /// the last action.
+    pub place: Option<Phrase>,
     pub subjects: Vec<Noun>,
     pub actions: Vec<Action>,
     /// The sentence begins with this clause's conjunction ("While the lion roars, ...").

@@ -157,7 +157,7 @@ fn every_problem_of_a_model_in_the_cache_is_told() {
     let list = json(&run(&["models", "list", "--json"]).out);
     assert_eq!(list["cached"][0]["repo"], REPO);
     assert_eq!(list["cached"][0]["main"], COMMIT);
-    assert_eq!(list["built_in"].as_array().unwrap().len(), 7);
+    assert_eq!(list["built_in"].as_array().unwrap().len(), 8);
     assert!(list["known"].as_array().unwrap().iter().any(|m| m["name"] == "sd15"));
     let text = run(&["models", "list"]).out;
     assert!(text.contains("animatediff-v3") && text.contains("segmenter"), "{text}");
@@ -209,5 +209,5 @@ fn each_built_in_model_is_in_the_program_once() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 7);
+    assert_eq!(seen, 8);
 }
