@@ -60,7 +60,7 @@ fn what_is_wrong_in_a_collage_is_named() {
     let place = Place::new();
     let error = place.fails(1, &["eval", "collage", "none.toml"]);
     assert!(error.contains("none.toml"), "{error}");
-    place.write("bad.toml", &ONE.replace("scale = 0.3", "scale = -1"));
+    place.write("bad.toml", ONE.replace("scale = 0.3", "scale = -1"));
     let error = place.fails(1, &["eval", "collage", "bad.toml"]);
     assert!(error.contains("object square, scale") && error.contains("got -1"), "{error}");
     let photo = ONE.replace(
