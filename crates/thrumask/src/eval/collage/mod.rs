@@ -1,7 +1,7 @@
 //! Stage 2 on pictures of other worlds: cut-outs, drawn by hand or out of photographs, that move over
 //! backgrounds as a file says ([`Collages`]), so that the true video and the true masks are known.
 //!
-//! Each collage is measured as a scene of the world is ([`super::score`]), but for what only the world's
+//! Each collage is measured as a scene of the world is, but for what only the world's
 //! rule can read: whether an action is the one that the words name.
 
 mod cutout;
