@@ -122,7 +122,11 @@ impl Album {
 fn crop(picture: &Picture, corner: [usize; 2], size: Size) -> Result<Picture> {
     let whole = picture.size();
     let [x, y] = corner;
-    if size.area() == 0 || x + size.width > whole.width || y + size.height > whole.height {
+    // Numbers of a file may be of any size.
+    let fits = |from: usize, count: usize, of: usize| {
+        count > 0 && from.checked_add(count).is_some_and(|end| end <= of)
+    };
+    if !(fits(x, size.width, whole.width) && fits(y, size.height, whole.height)) {
         let got = format!("{} x {} pixels at {x}, {y}", size.width, size.height);
         let reason = format!("expected one within {} x {}, got {got}", whole.width, whole.height);
         return Err(Error::invalid("part of a picture", reason));

@@ -24,7 +24,6 @@ use self::{
 };
 use super::{
     EvalConfig, Measure, Part, Row, Subjects,
-    bootstrap::Estimate,
     cases::Case,
     judge_cases,
     report::{Candidate, SceneScores, measure_heads, rows, table},
@@ -178,11 +177,6 @@ fn measured(collage: &Collage, (_, scores): &SceneScores) -> Measured {
 }
 
 impl CollageReport {
-    /// The figures of a candidate, by measure.
-    pub fn figure(&self, candidate: Candidate, measure: Measure) -> Option<&Estimate> {
-        self.rows.iter().find(|r| r.candidate == candidate)?.figures.get(&measure)
-    }
-
     /// The report in Markdown.
     pub fn to_markdown(&self) -> String {
         let mut page = Page::default();

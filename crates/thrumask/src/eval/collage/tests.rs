@@ -103,6 +103,8 @@ cut = { file = "p.png", outline = [[10, 5], [20, 5], [20, 15], [10, 15]] }
     let outside = text.replace("[25, 0, 10, 10]", "[35, 0, 10, 10]");
     let e = scene(&outside, folder.path()).err().unwrap().to_string();
     assert!(e.contains("within 40 x 20") && e.contains("10 x 10 pixels at 35, 0"), "{e}");
+    let far = text.replace("[25, 0, 10, 10]", "[25, 0, 1e30, 10]");
+    assert!(scene(&far, folder.path()).err().unwrap().to_string().contains("within 40 x 20"));
     let later = text.replace("\"p.png\", window", "\"p.png\", frame = 3, window");
     let e = scene(&later, folder.path()).err().unwrap().to_string();
     assert!(e.contains("expected one of 1, got 3"), "{e}");
