@@ -1,6 +1,6 @@
 #!/bin/sh
 # One denoising step of the full-size U-Net, ours and diffusers', on 2 threads of this machine: the same
-# random weights and inputs, outputs compared. Prints a line of JSON each. Takes 2.6 GB of disk, 8.2 GB of
+# random weights and inputs, outputs compared. Prints a line of JSON each. Takes 7.7 GB of disk, 8.2 GB of
 # memory and, with its weights made, several minutes on two fast cores.
 #
 #     python3 -m venv venv && venv/bin/pip install -r benches/requirements.txt
@@ -18,7 +18,7 @@ ours="${CARGO_TARGET_DIR:-target}/release/examples/compare_unet"
 export RAYON_NUM_THREADS=2 OMP_NUM_THREADS=2
 "$ours" "$folder" plain "$frames" "$side"
 "$ours" "$folder" objects "$frames" "$side"
-for mode in f16 chunks f16+chunks; do
+for mode in f16 chunks f16+chunks mapped f16+mapped; do
     "$ours" "$folder" "$mode" "$frames" "$side"
 done
 # With the allocator settings that ours makes itself, which are its fastest.

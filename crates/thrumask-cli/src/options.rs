@@ -181,6 +181,11 @@ pub struct SettingOptions {
     /// f16 or bf16 hold; the arithmetic is in 32 bits [default: f32].
     #[arg(long, value_name = "TYPE", value_parser = ["f32", "f16", "bf16"])]
     weights: Option<String>,
+    /// Map the files of networks in folders instead of reading them: weights that have the type of --weights
+    /// there stay where they lie, shared with other programs, and the system may take their memory back. The
+    /// results are the same to the byte; the files must not change meanwhile.
+    #[arg(long)]
+    map_weights: bool,
     /// Folder of models to use in place of the built-in ones: files as `thrumask train` writes them, or
     /// folders as diffusers has them (docs/full-size.md). Without a segmenter, the built-in one is used; one with
     /// nothing but grounding_dino/ and sam2/ (docs/seeing.md) leaves the rest to the built-in models.
@@ -255,6 +260,7 @@ impl SettingOptions {
             ("threads".to_owned(), self.threads.map(Value::from)),
             ("frame_chunk".to_owned(), self.frame_chunk.map(|v| json!(v))),
             ("weights".to_owned(), self.weights.as_ref().map(|v| json!(v))),
+            ("map_weights".to_owned(), self.map_weights.then_some(Value::Bool(true))),
             ("models".to_owned(), self.models.as_ref().map(absolute)),
             ("device".to_owned(), self.device.map(|v| json!(v))),
             ("backbone".to_owned(), self.backbone.as_ref().map(|v| json!(v))),

@@ -5,12 +5,13 @@ use std::fmt::Debug;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::{
     Autodiff, Backend, Dispatch, DispatchTensor, Flex, backend_extension, tensor::FloatTensor,
 };
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
 
-use crate::host::{FlexTensor, Host};
+use crate::host::{FlexTensor, Host, is_turned};
 
 /// A differentiable operator of `N` tensors on CPU memory.
 pub(crate) trait FusedOp<const N: usize>: Clone + Debug + Send + Sync + 'static {
@@ -20,6 +21,8 @@ pub(crate) trait FusedOp<const N: usize>: Clone + Debug + Send + Sync + 'static 
     const KEEPS_INPUT: [bool; N];
     /// Whether the backward reads the output.
     const KEEPS_OUTPUT: bool;
+    /// Which inputs may be matrices with their axes exchanged ([`Host::matrix`]).
+    const TAKES_TURNED: [bool; N] = [false; N];
 
     /// The output. Inputs that nothing else refers to may be overwritten.
     fn forward(&self, inputs: [Host; N]) -> (Host, Self::Saved);
@@ -62,6 +65,18 @@ pub(crate) fn apply3<O: FusedOp<3>, const D: usize>(
     Tensor::from_dispatch(<Dispatch as FusedBackend>::fused3(a.into_dispatch(), b, c, op))
 }
 
+/// A tensor of 16-bit numbers in 32 bits; a matrix with its axes exchanged stays so, where memory is the
+/// processor's. Others are returned as they are.
+pub fn widened<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    match x.dtype() {
+        DType::F16 | DType::BF16 if x.device() == Device::flex() => {
+            Tensor::from_dispatch(<Dispatch as FusedBackend>::widened(x.into_dispatch()))
+        }
+        DType::F16 | DType::BF16 => x.cast(FloatDType::F32),
+        _ => x,
+    }
+}
+
 /// Whether the kernels of this crate can take the tensor.
 pub(crate) fn is_fast<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && tensor.device().without_autodiff() == Device::flex()
@@ -86,20 +101,36 @@ pub(crate) trait FusedBackend: Backend {
         c: FloatTensor<Self>,
         op: O,
     ) -> FloatTensor<Self>;
+    fn widened(a: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 impl FusedBackend for Flex {
     fn fused1<O: FusedOp<1>>(a: FlexTensor, op: O) -> FlexTensor {
-        op.forward([a].map(Host::new)).0.into_tensor()
+        op.forward(hosts::<O, 1>([a])).0.into_tensor()
     }
 
     fn fused2<O: FusedOp<2>>(a: FlexTensor, b: FlexTensor, op: O) -> FlexTensor {
-        op.forward([a, b].map(Host::new)).0.into_tensor()
+        op.forward(hosts::<O, 2>([a, b])).0.into_tensor()
     }
 
     fn fused3<O: FusedOp<3>>(a: FlexTensor, b: FlexTensor, c: FlexTensor, op: O) -> FlexTensor {
-        op.forward([a, b, c].map(Host::new)).0.into_tensor()
+        op.forward(hosts::<O, 3>([a, b, c])).0.into_tensor()
     }
+
+    fn widened(a: FlexTensor) -> FlexTensor {
+        let wide = |a| <Flex as FloatTensorOps<Flex>>::float_cast(a, FloatDType::F32);
+        let turn = |a| <Flex as FloatTensorOps<Flex>>::float_swap_dims(a, 0, 1);
+        if is_turned(&a) { turn(wide(turn(a))) } else { wide(a) }
+    }
+}
+
+/// The inputs of an operator.
+fn hosts<O: FusedOp<N>, const N: usize>(inputs: [FlexTensor; N]) -> [Host; N] {
+    let mut takes = O::TAKES_TURNED.into_iter();
+    inputs.map(|input| match takes.next() {
+        Some(true) if is_turned(&input) => Host::turned(input),
+        _ => Host::new(input),
+    })
 }
 
 impl<C: CheckpointStrategy> FusedBackend for Autodiff<Flex, C> {
@@ -123,6 +154,10 @@ impl<C: CheckpointStrategy> FusedBackend for Autodiff<Flex, C> {
     ) -> FloatTensor<Self> {
         tracked::<C, O, 3>([a, b, c], op)
     }
+
+    fn widened(a: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::float_cast(a, FloatDType::F32)
+    }
 }
 
 /// Runs the forward pass and registers the backward pass when an input asks for a gradient.
@@ -132,7 +167,7 @@ fn tracked<C: CheckpointStrategy, O: FusedOp<N>, const N: usize>(
 ) -> FloatTensor<Autodiff<Flex, C>> {
     let nodes = inputs.each_ref().map(|input| input.node());
     // Without the autodiff wrapper an input that only the caller held can be overwritten.
-    let inputs = inputs.map(|input| Host::new(input.into_primitive()));
+    let inputs = hosts::<O, N>(inputs.map(|input| input.into_primitive()));
     match FusedBackward(op.clone()).prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prep) => {
             let kept = std::array::from_fn(|i| O::KEEPS_INPUT[i].then(|| inputs[i].clone()));

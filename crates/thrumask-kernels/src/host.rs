@@ -9,6 +9,7 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, tensor::FloatTensor};
 use burn::tensor::TensorData;
 
+use crate::matrix::View;
 use crate::target::Target;
 use crate::team;
 
@@ -21,6 +22,17 @@ pub(crate) type FlexTensor = FloatTensor<Flex>;
 /// repeated for all (with a distance of 0).
 #[derive(Clone, Debug)]
 pub(crate) struct Host(FlexTensor);
+
+/// Whether a tensor is a matrix whose columns lie one after the other, without gaps, as a view with its two
+/// axes exchanged does.
+pub(crate) fn is_turned(tensor: &FlexTensor) -> bool {
+    let layout = tensor.layout();
+    let (shape, strides) = (layout.shape().to_vec(), layout.strides());
+    match (shape.as_slice(), strides) {
+        (&[rows, columns], &[1, step]) => rows > 1 && columns > 1 && step == rows as isize,
+        _ => false,
+    }
+}
 
 /// Rows of a [`Host`]: row `i` starts at `i * stride`.
 #[derive(Clone, Copy)]
@@ -62,6 +74,11 @@ impl Host {
         Self(<Flex as FloatTensorOps<Flex>>::float_expand(row, shape))
     }
 
+    /// Takes over a matrix of which [`is_turned`] holds. It has no rows, only [`Host::matrix`].
+    pub fn turned(tensor: FlexTensor) -> Self {
+        Self(tensor)
+    }
+
     /// A tensor of values in row-major order.
     pub fn from_vec(values: Vec<f32>, dims: &[usize]) -> Self {
         Self(FlexTensor::from_data(TensorData::new(values, dims.to_vec())))
@@ -82,6 +99,11 @@ impl Host {
         self.0.layout().num_elements()
     }
 
+    /// The same values in row-major order, copied when there are gaps; a turned matrix as it is.
+    pub fn dense(self) -> Self {
+        if is_turned(&self.0) { self } else { self.contiguous() }
+    }
+
     /// The same values in row-major order, copied when there are gaps.
     pub fn contiguous(self) -> Self {
         if self.0.is_contiguous() { self } else { Self(self.0.to_contiguous()) }
@@ -92,6 +114,18 @@ impl Host {
         let layout = self.0.layout();
         assert!(layout.is_contiguous(), "values of a tensor with gaps");
         &self.0.storage::<f32>()[layout.start_offset()..][..layout.num_elements()]
+    }
+
+    /// A matrix, contiguous ([`Host::contiguous`]) or with its axes exchanged.
+    pub fn matrix(&self) -> View<'_> {
+        let (layout, dims) = (self.0.layout(), self.dims());
+        let [rows, columns] = [dims[0], dims[1]];
+        let data = &self.0.storage::<f32>()[layout.start_offset()..][..rows * columns];
+        if is_turned(&self.0) {
+            return View { data, row: 1, column: rows };
+        }
+        assert!(layout.is_contiguous(), "a matrix with gaps");
+        View { data, row: columns, column: 1 }
     }
 
     /// The rows along the last axis.

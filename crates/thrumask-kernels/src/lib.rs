@@ -40,6 +40,7 @@ pub use activation::{gelu, gelu_tanh, sigmoid, silu, tanh};
 pub use attention::{
     PromptVisibility, TokenGroups, attention, grouped_attention, grouped_cross_attention,
 };
+pub use bridge::widened;
 pub use convolution::{ConvolutionOptions, conv2d, conv2d_same, temporal_conv};
 pub use deformable::deformable_attention;
 pub use linear::linear;

@@ -8,7 +8,8 @@ use crate::matrix::{Panels, Product, Right, Start, View};
 use crate::reference;
 use crate::team;
 
-/// `x w + b` over the last axis.
+/// `x w + b` over the last axis. Weights whose columns lie one after the other (the transpose of a matrix, as
+/// PyTorch keeps affine maps) are taken as they are.
 ///
 /// # Shapes
 /// `x` `[.., K]`, `w` `[K, M]`, `b` `[M]` give `[.., M]`.
@@ -45,6 +46,7 @@ impl FusedOp<2> for Linear {
     type Saved = ();
     const KEEPS_INPUT: [bool; 2] = [true, true];
     const KEEPS_OUTPUT: bool = false;
+    const TAKES_TURNED: [bool; 2] = [false, true];
 
     fn forward(&self, [x, w]: [Host; 2]) -> (Host, ()) {
         (forward(&x, w, None), ())
@@ -70,6 +72,7 @@ impl FusedOp<3> for Linear {
     type Saved = ();
     const KEEPS_INPUT: [bool; 3] = [true, true, false];
     const KEEPS_OUTPUT: bool = false;
+    const TAKES_TURNED: [bool; 3] = [false, true, false];
 
     fn forward(&self, [x, w, b]: [Host; 3]) -> (Host, ()) {
         (forward(&x, w, Some(b)), ())
@@ -93,16 +96,15 @@ impl FusedOp<3> for Linear {
 }
 
 fn forward(x: &Host, w: Host, b: Option<Host>) -> Host {
-    let w = w.contiguous();
+    let w = w.dense();
     let b = b.map(Host::contiguous);
     let mut dims = x.dims();
     let ([inputs, outputs], x) = (sizes(&w), x.rows());
     let axis = dims.len() - 1;
     dims[axis] = outputs;
     let count = dims[..axis].iter().product();
-    let w = View { data: w.values(), row: outputs, column: 1 };
     let start = b.as_ref().map_or(Start::Zeros, |b| Start::Row(b.values()));
-    let out = rows_times(x, w, start, [count, outputs, inputs]);
+    let out = rows_times(x, w.matrix(), start, [count, outputs, inputs]);
     Host::from_vec(out, &dims)
 }
 
@@ -129,13 +131,13 @@ fn grad_rows(
     want_x: bool,
     want_b: bool,
 ) -> (Option<Vec<f32>>, Option<Vec<f32>>) {
-    let w = w.contiguous();
+    let w = w.dense();
     let [inputs, outputs] = sizes(&w);
     // Rows without columns count too: their gradient of `x` is zero.
     let count = grad.dims().iter().rev().skip(1).product::<usize>();
     let grad = grad.rows();
-    let turned = View { data: w.values(), row: outputs, column: 1 }.turned();
-    let dx = want_x.then(|| rows_times(grad, turned, Start::Zeros, [count, inputs, outputs]));
+    let dx = want_x
+        .then(|| rows_times(grad, w.matrix().turned(), Start::Zeros, [count, inputs, outputs]));
     let db = want_b.then(|| {
         let partials = build(count.div_ceil(BLOCK) * outputs, outputs, |at, sums| {
             let first = at / outputs * BLOCK;

@@ -5,7 +5,7 @@
 
 mod common;
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use common::*;
 use proptest::prelude::*;
 use thrumask_kernels::{self as fast, RopeTable, reference};
@@ -228,6 +228,45 @@ fn linear_takes_slices_and_turned_weights() {
         vec![out, gradient(&x, &grads), gradient(&w, &grads)]
     };
     agree("slices", &run(fast::linear), &run(reference::linear));
+}
+
+#[test]
+fn turned_weights_give_the_same_bits_as_a_copy_of_them() {
+    for [inputs, outputs] in [[32, 48], [33, 70], [1, 5], [5, 1], [130, 257]] {
+        let x = input(&noise(3 * 50 * inputs, 66), [3, 50, inputs]);
+        let (turned, b) = (noise(inputs * outputs, 67), input(&noise(outputs, 68), [outputs]));
+        let transposed = |v: &[f32]| -> Vec<f32> {
+            (0..inputs * outputs).map(|i| v[i % outputs * inputs + i / outputs]).collect()
+        };
+        let copy = input(&transposed(&turned), [inputs, outputs]);
+        let turned = input(&turned, [outputs, inputs]);
+        let run = |w: Tensor<2>| {
+            let out = fast::linear(x.clone(), w, Some(b.clone()));
+            let (values, grads) = backward_of(&out);
+            (values, gradient(&x, &grads), gradient(&b, &grads), grads)
+        };
+        let (a, c) = (run(turned.clone().transpose()), run(copy.clone()));
+        assert_eq!((&a.0, &a.1, &a.2), (&c.0, &c.1, &c.2));
+        assert_eq!(transposed(&gradient(&turned, &a.3)), gradient(&copy, &c.3));
+    }
+}
+
+#[test]
+fn sixteen_bits_are_widened_however_they_lie() {
+    let values_of = |x: Tensor<2>| x.into_data().convert::<f32>().try_to_vec::<f32>().unwrap();
+    let x = Tensor::<2>::from_data(TensorData::new(noise(35, 69), [5, 7]), &Device::flex());
+    for kind in [FloatDType::F16, FloatDType::BF16] {
+        let narrow = x.clone().cast(kind);
+        for (found, expected) in [
+            (fast::widened(narrow.clone()), narrow.clone()),
+            (fast::widened(narrow.clone().transpose()), narrow.clone().transpose()),
+            (fast::widened(narrow.clone().narrow(1, 2, 3)), narrow.clone().narrow(1, 2, 3)),
+        ] {
+            assert_eq!((found.dtype(), found.dims()), (DType::F32, expected.dims()));
+            assert_eq!(values_of(found), values_of(expected));
+        }
+    }
+    assert_eq!(values_of(fast::widened(x.clone())), values_of(x));
 }
 
 #[test]

@@ -1,18 +1,22 @@
 //! Our side of `benches/unet.sh`: one denoising step of the full-size U-Net, with and without the object
 //! layers of stage 2. Prints a line of JSON for each: `{"name", "load_s", "forward": [ms], "extra_mib",
-//! "peak_mib"}`. Random weights, inputs and the output without object layers go into a folder, for
+//! "peak_mib", "own_mib"}`, the last what is no part of a file when all is done. Random weights, inputs and the output without object layers go into a folder, for
 //! `benches/peers/unet.py` to do the same with and to compare.
 //!
 //! `cargo run --release -p thrumask --example compare_unet -- FOLDER KIND [FRAMES SIDE]`, the side
-//! in latents. KIND is `plain`, `objects`, or of the memory modes `f16`, `chunks` (of 4 frames) or `f16+chunks`,
-//! whose output must be that of `plain`, made before, to the bit.
+//! in latents. KIND is `plain`, `objects`, or of the memory modes `f16`, `chunks` (of 4 frames), `f16+chunks`,
+//! `mapped` (of a file in 32 bits) or `f16+mapped`, whose output must be that of `plain`, made before, to the bit.
 
 // Helpers of tests and examples may unwrap as the tests themselves do.
 #![allow(clippy::unwrap_used)]
 
 mod comparison;
 
-use std::{num::NonZeroUsize, path::Path, time::Instant};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use burn::tensor::{Device, Tensor};
 use comparison::{Memory, insert, time};
@@ -26,7 +30,10 @@ use thrumask_nn::{
     diffusion::noise::Noise,
     layers::{Context, Init, KeyMask},
     pixels::host_values,
-    weights::{Checkpoint, FloatType, FreshTensors, WeightFile, public_shapes},
+    weights::{
+        Checkpoint, Conversion, FloatType, FreshTensors, Keeping, WeightFile, convert,
+        public_shapes,
+    },
 };
 
 /// Tokens of the text.
@@ -66,21 +73,29 @@ fn bench() {
         fresh.write(&weights, FloatType::F16, &mut |_, _| Ok(())).unwrap();
     }
 
+    let mapped = kind.contains("mapped");
+    let float = if kind.contains("f16") { FloatType::F16 } else { FloatType::F32 };
+    let weights = match mapped && float == FloatType::F32 {
+        true => in_32_bits(&weights),
+        false => weights,
+    };
+
     let memory = Memory::new();
     let start = Instant::now();
-    let checkpoint = Checkpoint::open(&weights).unwrap();
-    let network = match kind.contains("f16") {
-        true => {
-            let init = Init::new(1, &device).keeping(FloatType::F16);
+    let checkpoint = Keeping { float, mapped }.open(&weights).unwrap();
+    let network = match kind {
+        // Object layers are in no file.
+        "objects" => Unet::load_public("unet", &[&checkpoint], &config, 1, &device).unwrap(),
+        _ => {
+            let init = Init::new(1, &device).keeping(float);
             Unet::load_stage("unet", &checkpoint, &config, init).unwrap()
         }
-        false => Unet::load_public("unet", &[&checkpoint], &config, 1, &device).unwrap(),
     };
     let network = network.in_chunks(kind.contains("chunks").then_some(CHUNK));
     let load = start.elapsed().as_secs_f64();
     let input = input(&network, &config);
     let output = network.predict(&input).unwrap();
-    if kind.contains("f16") || kind.contains("chunks") {
+    if !["plain", "objects"].contains(&kind) {
         let what = folder.join("io.safetensors");
         let plain = WeightFile::read("plain", &std::fs::read(what).unwrap()).unwrap();
         assert!(host_values(output) == plain.tensors["output"].1, "{kind} changes the output");
@@ -102,9 +117,19 @@ fn bench() {
     };
     let line = serde_json::json!({
         "name": format!("{name}, {frames} frames of {side}x{side} latents"), "load_s": load,
-        "forward": forward, "extra_mib": memory.extra(), "peak_mib": memory.peak(),
+        "forward": forward, "extra_mib": memory.extra(), "peak_mib": memory.peak(), "own_mib": memory.own(),
     });
     println!("{line}");
+}
+
+/// The same weights in 32 bits, in a file beside the other.
+fn in_32_bits(weights: &Path) -> PathBuf {
+    let wide = weights.with_file_name("unet-f32.safetensors");
+    if !wide.exists() {
+        let how = Conversion { float: Some(FloatType::F32), ..Conversion::default() };
+        convert(&Checkpoint::open(weights).unwrap(), &wide, how, &mut |_, _| Ok(())).unwrap();
+    }
+    wide
 }
 
 fn input(network: &Unet, config: &UnetConfig) -> DenoiserInput {

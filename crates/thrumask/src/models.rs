@@ -22,7 +22,7 @@ use thrumask_nn::{
     autoencoder::{LatentCodec, LatentCodecConfig},
     backbone::BackboneKind,
     perception::grounding_dino::GroundedDetector,
-    weights::{Checkpoint, FloatType},
+    weights::{Checkpoint, Keeping},
 };
 
 use crate::{
@@ -69,7 +69,7 @@ pub struct Models {
     device: DeviceName,
     frame_chunk: Option<NonZeroUsize>,
     /// How networks in folders keep their weights.
-    kept: FloatType,
+    kept: Keeping,
 }
 
 /// Where one model lies.
@@ -101,14 +101,16 @@ impl Models {
 
     /// The models that settings name.
     pub fn from_settings(settings: &Settings) -> Self {
-        let Settings { models, masker, backbone, device, frame_chunk, weights, .. } = settings;
+        let Settings {
+            models, masker, backbone, device, frame_chunk, weights, map_weights, ..
+        } = settings;
         Self {
             folder: models.clone(),
             masker: masker.clone(),
             backbone: *backbone,
             device: *device,
             frame_chunk: *frame_chunk,
-            kept: *weights,
+            kept: Keeping { float: *weights, mapped: *map_weights },
         }
     }
 
@@ -208,7 +210,7 @@ impl Models {
             let opened = Checkpoint::open(&folder)?;
             values += opened.infos().map(|(_, info)| info.values() as u64).sum::<u64>();
         }
-        Ok(self.kept.number().width() as u64 * values)
+        Ok(self.kept.float.number().width() as u64 * values)
     }
 
     /// What a file of ours says of its model.

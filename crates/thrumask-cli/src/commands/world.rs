@@ -54,6 +54,9 @@ pub struct World {
     /// camera, 0 to 1.
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     looks: f32,
+    /// Share of the samples whose objects start anywhere, so that some leave the picture, 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    leaving: f32,
     /// Write the true optical flow of each sample as well.
     #[arg(long)]
     flow: bool,
@@ -88,6 +91,7 @@ impl World {
         config.size = self.size.unwrap_or(config.size);
         config.frames = self.frames.unwrap_or(config.frames);
         config.looks = self.looks;
+        config.leaving = self.leaving;
         if let Some(objects) = self.objects {
             config.objects = objects..=objects;
         }

@@ -85,6 +85,25 @@ fn frames_in_chunks_give_the_same_bytes() {
 }
 
 #[test]
+fn weights_may_stay_where_they_lie_in_their_files() {
+    let place = pipeline();
+    let boxes = ["--boxes", "1:2,2,42,42"];
+    let video = |out: &str, more: &[&str]| {
+        place.ok(&animate(WORDS, &format!("{out}.mp4"), &[&boxes[..], more].concat()));
+        place.read(&format!("{out}.run/video.mp4"))
+    };
+    let whole = video("a", &[]);
+    // Half precision in the files: what stays in 16 bits stays there, what is kept in 32 is widened.
+    assert!(video("b", &["--map-weights", "--weights", "f16"]) == whole);
+    assert!(video("c", &["--map-weights"]) == whole);
+    let rounded = ["--set", "map_weights=true", "--weights", "bf16"];
+    assert!(video("d", &rounded) == video("e", &rounded[2..]));
+    // How weights are read is no part of what was asked for.
+    let told = place.ok(&animate(WORDS, "a.mp4", &[&boxes[..], &["--map-weights"]].concat()));
+    assert!(told.of("motion").contains("kept") && told.of("video").contains("kept"));
+}
+
+#[test]
 fn weights_may_be_kept_in_16_bits() {
     let place = pipeline();
     let boxes = ["--boxes", "1:2,2,42,42"];

@@ -49,6 +49,11 @@ impl Memory {
         resident_mib("VmHWM:") - self.start - (resident_mib("RssFile:") - self.code)
     }
 
+    /// What the whole process holds now that is no part of a file.
+    pub fn own(&self) -> f64 {
+        resident_mib("RssAnon:")
+    }
+
     /// The most that the whole process held at any time.
     pub fn peak(&self) -> f64 {
         self.earlier.max(resident_mib("VmHWM:"))

@@ -2,7 +2,7 @@
 
 use burn::{
     module::{Param, ParamId},
-    tensor::{DType, Device, FloatDType, Tensor, TensorData},
+    tensor::{Device, Tensor, TensorData},
 };
 
 use crate::{diffusion::noise::Noise, weights::FloatType};
@@ -81,7 +81,9 @@ impl Init {
             let tensor = Tensor::from_data(TensorData::new(values(), shape), device);
             tensor.set_require_grad(require_grad)
         };
+        // What is read may lie in 16 bits in its file.
         Param::uninitialized(ParamId::new(), make, self.device.clone(), true, shape.into())
+            .load_mapper(in_32_bits)
     }
 }
 
@@ -92,8 +94,5 @@ pub fn wide<const D: usize>(parameter: &Param<Tensor<D>>) -> Tensor<D> {
 
 /// A tensor in 32 bits.
 pub fn in_32_bits<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    match x.dtype() {
-        DType::F16 | DType::BF16 => x.cast(FloatDType::F32),
-        _ => x,
-    }
+    thrumask_kernels::widened(x)
 }

@@ -14,9 +14,11 @@ pub(super) type Reason<T> = std::result::Result<T, String>;
 /// A slice, or an open file and its length.
 pub(super) enum Bytes<'a> {
     Memory(&'a [u8]),
-    // Read by position under a lock: tensors are large, so that nothing is gained by a mapping, which
-    // would need `unsafe` and dies of a file that is cut meanwhile.
+    // Read by position under a lock: a mapping dies of a file that is cut meanwhile, and what is converted
+    // while it is read gains nothing from one.
     File(Mutex<File>, u64),
+    /// A mapped file, whose tensors can stay where they are.
+    Mapped(::bytes::Bytes),
 }
 
 impl<'a> Bytes<'a> {
@@ -30,11 +32,26 @@ impl<'a> Bytes<'a> {
         Ok(Self::File(Mutex::new(file), meta.len()))
     }
 
+    /// Maps a file.
+    pub(super) fn map(path: &Path) -> std::io::Result<Self> {
+        super::mapped::map(path).map(Self::Mapped)
+    }
+
+    /// `count` bytes of a mapped file from `at` on; `None` where nothing is mapped, or not so many.
+    pub(super) fn mapped(&self, at: u64, count: u64) -> Option<::bytes::Bytes> {
+        let end = at.checked_add(count).filter(|&end| end <= self.len())?;
+        match self {
+            Self::Mapped(bytes) => Some(bytes.slice(at as usize..end as usize)),
+            Self::Memory(_) | Self::File(..) => None,
+        }
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::File(_, length) => *length,
+            Self::Mapped(bytes) => bytes.len() as u64,
         }
     }
 
@@ -46,6 +63,7 @@ impl<'a> Bytes<'a> {
         })?;
         match self {
             Self::Memory(bytes) => Ok(Cow::Borrowed(&bytes[at as usize..end as usize])),
+            Self::Mapped(bytes) => Ok(Cow::Borrowed(&bytes[at as usize..end as usize])),
             Self::File(file, _) => {
                 let mut file = file.lock().map_err(|_| "the file is locked for good".to_owned())?;
                 let mut bytes = vec![0; count as usize];

@@ -11,7 +11,7 @@ use std::{
 use serde::Deserialize;
 use thrumask_core::fsio;
 
-use super::{Format, TensorFile, TensorInfo, TensorSource};
+use super::{Format, Mapped, TensorFile, TensorInfo, TensorSource};
 use crate::{Error, Result};
 
 /// What the weights of a folder are called, before the variant and the ending.
@@ -53,7 +53,20 @@ impl Checkpoint {
     /// when a folder holds no weights or several that nothing tells apart (all are named), and when an
     /// index and its shards disagree.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let opened = Self::open_lenient(path)?;
+        Self::open_as(path.as_ref(), false)?.strict()
+    }
+
+    /// As [`Checkpoint::open`], with all files mapped: see [`TensorFile::open_mapped`].
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open_mapped(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_as(path.as_ref(), true)?.strict()
+    }
+
+    /// Refuses what index and shards disagree about.
+    fn strict(self) -> Result<Self> {
+        let opened = self;
         match opened.problems.as_slice() {
             [] => Ok(opened),
             [first, rest @ ..] => {
@@ -72,21 +85,24 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::open`] otherwise.
     pub fn open_lenient(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
+        Self::open_as(path.as_ref(), false)
+    }
+
+    fn open_as(path: &Path, mapped: bool) -> Result<Self> {
         let file = match path.is_dir() {
             true => weights_in(path)?,
             false => path.to_path_buf(),
         };
         let what = file.display().to_string();
         if is_index(&file) {
-            return Self::sharded(what, &file);
+            return Self::sharded(what, &file, mapped);
         }
-        let part = TensorFile::open(&file)?;
+        let part = part_of(&file, mapped)?;
         let tensors = part.infos().map(|(n, info)| (n.to_owned(), (0, info.clone()))).collect();
         Ok(Self { what, parts: vec![(file, part)], tensors, problems: Vec::new() })
     }
 
-    fn sharded(what: String, path: &Path) -> Result<Self> {
+    fn sharded(what: String, path: &Path, mapped: bool) -> Result<Self> {
         let text = fsio::read_text_limited(path, MAX_INDEX)?;
         let index: Index = serde_json::from_str(&text)
             .map_err(|e| Error::weights(&what, format!("expected an index of shards: {e}")))?;
@@ -104,7 +120,7 @@ impl Checkpoint {
                 problems.push(format!("shard {name} is missing"));
                 continue;
             }
-            let part = TensorFile::open(&shard)?;
+            let part = part_of(&shard, mapped)?;
             for (tensor, info) in part.infos() {
                 match index.weight_map.get(tensor) {
                     None => problems.push(format!("{tensor} of {name} is not in the index")),
@@ -179,6 +195,15 @@ impl TensorSource for Checkpoint {
     fn values(&self, name: &str) -> Result<Vec<f32>> {
         self.part(name)?.values(name)
     }
+
+    fn mapped(&self, name: &str) -> Option<Mapped> {
+        self.part(name).ok()?.mapped(name)
+    }
+}
+
+/// One of the files, to be read or mapped.
+fn part_of(path: &Path, mapped: bool) -> Result<TensorFile<'static>> {
+    if mapped { TensorFile::open_mapped(path) } else { TensorFile::open(path) }
 }
 
 /// Whether a file is an index of shards: `NAME.safetensors.index.json`.

@@ -7,6 +7,7 @@ mod convert;
 mod file;
 mod fresh;
 mod gguf;
+mod mapped;
 mod number;
 mod public;
 mod recognise;
@@ -22,7 +23,8 @@ pub use convert::{Conversion, convert};
 pub use file::{LoadReport, WeightFile, weights_hash};
 pub use fresh::FreshTensors;
 pub use gguf::Blocks;
-pub use number::{FloatType, Number};
+pub use mapped::Mapped;
+pub use number::{FloatType, Keeping, Number};
 pub use public::{
     TensorSource, load_public, public_check, public_report, public_shapes, public_tensors,
 };

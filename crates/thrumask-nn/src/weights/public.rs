@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use burn::module::Module;
 
-use super::{LoadReport, Parameter, WeightFile, with_values};
+use super::{
+    LoadReport, Mapped, Parameter, WeightFile,
+    walk::{New, replaced},
+};
 use crate::{Error, Result};
 
 /// Named tensors, wherever they lie.
@@ -21,6 +24,12 @@ pub trait TensorSource {
     /// # Errors
     /// [`Error::Weights`] when there is no such tensor or it cannot be read.
     fn values(&self, name: &str) -> Result<Vec<f32>>;
+
+    /// The numbers of a tensor where they lie, for networks that keep them there; `None` when they have to be
+    /// read as values.
+    fn mapped(&self, _name: &str) -> Option<Mapped> {
+        None
+    }
 }
 
 impl TensorSource for WeightFile {
@@ -65,6 +74,14 @@ fn public(path: &str, rank: usize, rename: &dyn Fn(&str) -> String) -> (String, 
 }
 
 impl Layout {
+    /// A parameter of shape `ours` in a mapped file; `None` when the sizes do not fit.
+    fn in_place(self, mapped: Mapped, ours: &[usize]) -> Option<New> {
+        let turned = self != Self::Same && ours.len() == 2;
+        let shape = if turned { vec![ours[1], ours[0]] } else { ours.to_vec() };
+        let (data, dtype) = mapped.into_data(&shape)?;
+        Some(New::InPlace { data, dtype, turned })
+    }
+
     /// The public shape of a parameter.
     fn public_shape(self, ours: &[usize]) -> Vec<usize> {
         match (self, ours) {
@@ -219,19 +236,24 @@ pub fn public_report<M: Module>(
     rename: impl Fn(&str) -> String,
 ) -> Result<(M, LoadReport)> {
     let (mut found, mut failure) = (Match::with(source), None);
-    let module = with_values(module, |_, path, shape| {
+    let module = replaced(module, |_, path, shape| {
         let (name, layout) = found.find(path, shape, &rename)?;
+        // What has one axis is small, and often changed on its way into a network.
+        let mapped = (shape.len() > 1).then(|| source.mapped(&name)).flatten();
+        if let Some(new) = mapped.and_then(|mapped| layout.in_place(mapped, shape)) {
+            return Some(new);
+        }
         match source.values(&name) {
             Err(error) => {
                 failure = failure.take().or(Some(error));
                 None
             }
-            Ok(values) => Some(match (layout, shape) {
+            Ok(values) => Some(New::Values(match (layout, shape) {
                 (Layout::Transposed | Layout::Pointwise, &[inputs, outputs]) => {
                     transposed(&values, outputs, inputs)
                 }
                 _ => values,
-            }),
+            })),
         }
     });
     match failure {

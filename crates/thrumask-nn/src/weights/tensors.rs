@@ -11,6 +11,7 @@ use super::{
     TensorSource,
     bytes::{Bytes, Reason},
     gguf::{self, Blocks},
+    mapped::Mapped,
     number::Number,
     safetensors, torch,
 };
@@ -127,6 +128,18 @@ impl TensorFile<'static> {
         let path = path.as_ref();
         let failed = |e| thrumask_core::Error::io("reading", path, e);
         Self::of(&path.display().to_string(), Bytes::open(path).map_err(failed)?)
+    }
+
+    /// As [`TensorFile::open`], but the file becomes a part of the process's memory, which the system fills
+    /// when it is read and takes back when it needs the space: [`TensorSource::mapped`] gives tensors where
+    /// they lie. It must not be changed or cut while they are in use.
+    ///
+    /// # Errors
+    /// As [`TensorFile::open`].
+    pub fn open_mapped(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let failed = |e| thrumask_core::Error::io("mapping", path, e);
+        Self::of(&path.display().to_string(), Bytes::map(path).map_err(failed)?)
     }
 }
 
@@ -268,6 +281,16 @@ impl TensorSource for TensorFile<'_> {
                 Err(self.refuse(name, &format!("values of type {other} are not supported")))
             }
             None => Err(self.refuse(name, "no tensor of this name")),
+        }
+    }
+
+    fn mapped(&self, name: &str) -> Option<Mapped> {
+        // Storages have check sums, which reading them as values compares.
+        match self.contents.tensors.get(name)? {
+            (TensorInfo { kind: Kind::Numbers(number), bytes, .. }, Place::At(at)) => {
+                Mapped::new(self.bytes.mapped(*at, *bytes)?, *number)
+            }
+            _ => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::TensorSource;
+use super::{Mapped, TensorSource};
 use crate::{Error, Result};
 
 /// A source whose tensors have other names, or of which only some are seen.
@@ -77,6 +77,10 @@ impl TensorSource for Renamed<'_> {
             None => Err(Error::weights(name, "no tensor of this name")),
         }
     }
+
+    fn mapped(&self, name: &str) -> Option<Mapped> {
+        self.source.mapped(&self.tensors.get(name)?.0)
+    }
 }
 
 /// A source of which some tensors are several under one name.
@@ -134,6 +138,11 @@ impl TensorSource for Parted<'_> {
         let len = shape.iter().product::<usize>();
         let own = all.get(part * len..(part + 1) * len).map(<[f32]>::to_vec);
         own.ok_or_else(|| Error::weights(old, format!("expected {} values", count * len)))
+    }
+
+    fn mapped(&self, name: &str) -> Option<Mapped> {
+        let (old, part, _) = self.tensors.get(name)?;
+        self.source.mapped(old)?.part(*part)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
-    tensor::{Gradients, Tensor, TensorData, Transaction},
+    tensor::{DType, Gradients, Tensor, TensorData, Transaction},
 };
 
 use crate::pixels::{host_data, host_values};
@@ -164,7 +164,15 @@ struct Replace<F> {
     value: F,
 }
 
-impl<F: FnMut(usize, &str, &[usize]) -> Option<Vec<f32>>> ModuleMapper for Replace<F> {
+/// What a parameter is replaced by.
+pub(super) enum New {
+    /// As many values as its shape holds, row-major.
+    Values(Vec<f32>),
+    /// A tensor of its shape, or, `turned`, a matrix with its axes exchanged, of any type with a fraction.
+    InPlace { data: TensorData, dtype: DType, turned: bool },
+}
+
+impl<F: FnMut(usize, &str, &[usize]) -> Option<New>> ModuleMapper for Replace<F> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.enter(name, container);
     }
@@ -175,17 +183,21 @@ impl<F: FnMut(usize, &str, &[usize]) -> Option<Vec<f32>>> ModuleMapper for Repla
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let shape = param.lazy_shape().to_vec();
-        let values = (self.value)(self.index, &self.path.name(), &shape);
+        let new = (self.value)(self.index, &self.path.name(), &shape);
         self.index += 1;
-        match values {
-            Some(values) => {
-                // The old values may never have been made, and are not made for this.
-                let new = Tensor::from_data(TensorData::new(values, shape), &param.lazy_device());
-                let id = param.id;
-                param.transform_for_load(new, id)
+        // The old values may never have been made, and are not made for this.
+        let (id, device) = (param.id, param.lazy_device());
+        let new: Tensor<D> = match new {
+            Some(New::Values(values)) => Tensor::from_data(TensorData::new(values, shape), &device),
+            Some(New::InPlace { data, dtype, turned: false }) => {
+                Tensor::from_data(data, (&device, dtype))
             }
-            None => param,
-        }
+            Some(New::InPlace { data, dtype, turned: true }) => {
+                Tensor::from_data(data, (&device, dtype)).swap_dims(0, 1)
+            }
+            None => return param,
+        };
+        param.transform_for_load(new, id)
     }
 }
 
@@ -193,7 +205,15 @@ impl<F: FnMut(usize, &str, &[usize]) -> Option<Vec<f32>>> ModuleMapper for Repla
 /// the order of [`parameters`], and gives as many values as the shape holds, or `None` to keep it.
 pub fn with_values<M: Module>(
     module: M,
-    value: impl FnMut(usize, &str, &[usize]) -> Option<Vec<f32>>,
+    mut value: impl FnMut(usize, &str, &[usize]) -> Option<Vec<f32>>,
+) -> M {
+    replaced(module, |index, name, shape| value(index, name, shape).map(New::Values))
+}
+
+/// As [`with_values`], with tensors in place too.
+pub(super) fn replaced<M: Module>(
+    module: M,
+    value: impl FnMut(usize, &str, &[usize]) -> Option<New>,
 ) -> M {
     module.map(&mut Replace { path: Path::default(), index: 0, value })
 }

@@ -27,8 +27,15 @@ use crate::{
     world::{self, Split, WorldConfig},
 };
 
-const WORLD: WorldConfig =
-    WorldConfig { size: 48, frames: 16, fps: 8.0, objects: 1..=2, interactions: 0.0, looks: 0.0 };
+const WORLD: WorldConfig = WorldConfig {
+    size: 48,
+    frames: 16,
+    objects: 1..=2,
+    interactions: 0.0,
+    looks: 0.0,
+    leaving: 0.0,
+    fps: 8.0,
+};
 
 pub(crate) fn config() -> PrepareConfig {
     let mut config =

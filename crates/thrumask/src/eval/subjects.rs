@@ -10,7 +10,7 @@ use thrumask_core::{Error, fingerprint::sha256_hex};
 use thrumask_nn::{
     autoencoder::LatentCodec,
     perception::lpips::{Lpips, LpipsConfig, merged},
-    weights::{FloatType, WeightFile},
+    weights::{Keeping, WeightFile},
 };
 
 use crate::{
@@ -106,10 +106,10 @@ impl Subjects {
     ) -> Result<()> {
         let root = root.or(own.parent()).unwrap_or(own);
         let read =
-            |kind| fitting(kind, own, folders::read_stage(own, root, FloatType::F32, device)?);
+            |kind| fitting(kind, own, folders::read_stage(own, root, Keeping::default(), device)?);
         match role {
             "autoencoder" => {
-                self.autoencoder = Some(folders::read_codec(own, FloatType::F32, device)?);
+                self.autoencoder = Some(folders::read_codec(own, Keeping::default(), device)?);
             }
             "motion" => self.motion = Some(read(StageKind::Motion)?),
             "video" => self.video = Some(read(StageKind::Video)?),

@@ -10,7 +10,7 @@ use thrumask_nn::{
     autoencoder::{Autoencoder, AutoencoderConfig, LatentCodec},
     layers::Init,
     text::{PromptEncoderConfig, Vocabulary},
-    weights::{FloatType, WeightFile},
+    weights::{Keeping, WeightFile},
 };
 
 use super::{Network, StageConfig, StageModel, folders};
@@ -113,7 +113,7 @@ pub fn read_autoencoder(what: &str, bytes: &[u8], device: &Device) -> Result<Aut
 /// As [`read_bytes`], [`read_autoencoder`] and [`folders::read_codec`].
 pub fn open_autoencoder(path: &Path, device: &Device) -> Result<LatentCodec> {
     match path.is_dir() {
-        true => folders::read_codec(path, FloatType::F32, device),
+        true => folders::read_codec(path, Keeping::default(), device),
         false => {
             let (what, bytes) = (path.display().to_string(), read_bytes(path)?);
             Ok(read_autoencoder(&what, &bytes, device)?.into())

@@ -33,7 +33,7 @@ use thrumask_nn::{
         PromptEncoder, PromptEncoderConfig, Tokenizer,
         clip::{ClipText, ClipTextConfig, ClipTokenizer},
     },
-    weights::{Checkpoint, FloatType, write_public},
+    weights::{Checkpoint, FloatType, Keeping, write_public},
 };
 
 use super::{Network, StageConfig, StageModel};
@@ -103,19 +103,19 @@ pub fn open_sam2(path: &Path) -> Result<(Checkpoint, Sam2Config)> {
     Ok((weights, config))
 }
 
-/// Parameters to be read, whose weights stay in memory in the type `kept`.
-fn blank(kept: FloatType, device: &Device) -> Init {
-    Init::from(device).keeping(kept)
+/// Parameters to be read, whose weights stay in memory in the type that `kept` says.
+fn blank(kept: Keeping, device: &Device) -> Init {
+    Init::from(device).keeping(kept.float)
 }
 
-/// The autoencoder of a `vae` folder, its weights kept in 32 or, unless it is a small one for previews, in
-/// 16 bits.
+/// The autoencoder of a `vae` folder, its weights kept as `kept` says or, of a small one for previews, in
+/// 32 bits.
 ///
 /// # Errors
 /// As [`codec_config`], and [`Error::Weights`] unless every parameter is there and fits.
-pub fn read_codec(folder: &Path, kept: FloatType, device: &Device) -> Result<LatentCodec> {
+pub fn read_codec(folder: &Path, kept: Keeping, device: &Device) -> Result<LatentCodec> {
     let (what, config) = (folder.display().to_string(), codec_config(folder)?);
-    let source = Checkpoint::open(folder)?;
+    let source = kept.open(folder)?;
     Ok(match config {
         LatentCodecConfig::Kl(config) => {
             AutoencoderKl::load(&what, &source, &config, blank(kept, device))?.into()
@@ -199,7 +199,8 @@ pub fn check_stage(folder: &Path, root: &Path, config: &StageConfig) -> Result<(
     read_tokenizer(&root.join(TOKENIZER)).map(drop)
 }
 
-/// The stage in `folder`, whose text encoder and tokenizer lie in `root`, its weights kept in 32 or 16 bits.
+/// The stage in `folder`, whose text encoder and tokenizer lie in `root`, its weights kept as `kept`
+/// says.
 ///
 /// # Errors
 /// [`CoreError::Io`] when a file is missing or cannot be read; [`Error::Weights`] unless every parameter is
@@ -207,17 +208,17 @@ pub fn check_stage(folder: &Path, root: &Path, config: &StageConfig) -> Result<(
 pub fn read_stage(
     folder: &Path,
     root: &Path,
-    kept: FloatType,
+    kept: Keeping,
     device: &Device,
 ) -> Result<StageModel> {
     let config = stage_config(folder)?;
     check_stage(folder, root, &config)?;
     let Parts { unet, clip } = parts(folder, &config)?;
     let text = root.join(TEXT_ENCODER);
-    let words = Checkpoint::open(&text)?;
+    let words = kept.open(&text)?;
     let words = ClipText::load(&text.display().to_string(), &words, clip, blank(kept, device))?;
     let tokenizer = Tokenizer::from(read_tokenizer(&root.join(TOKENIZER))?);
-    let source = Checkpoint::open(folder)?;
+    let source = kept.open(folder)?;
     let what = folder.display().to_string();
     let unet = Unet::load_stage(&what, &source, unet, blank(kept, device))?;
     let network = Network { text: PromptEncoder::Clip(words), denoiser: Backbone::Unet(unet) };

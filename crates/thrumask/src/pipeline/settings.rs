@@ -61,6 +61,9 @@ pub struct Settings {
     pub frame_chunk: Option<NonZeroUsize>,
     /// How networks in folders keep their weights in memory; they compute in 32 bits all the same.
     pub weights: FloatType,
+    /// Whether weights of folders stay where they lie in their files, mapped, where those have the type in
+    /// which they are kept. The results are the same; the files must not change meanwhile.
+    pub map_weights: bool,
     /// Folder of the models; those built into the program when open.
     pub models: Option<PathBuf>,
     /// A SAM 2 that cuts objects out of boxes and points: a folder as transformers has it, or a file of its authors;
@@ -94,6 +97,7 @@ impl Default for Settings {
             threads: None,
             frame_chunk: None,
             weights: FloatType::F32,
+            map_weights: false,
             models: None,
             masker: None,
             missing: Missing::default(),
@@ -302,6 +306,7 @@ impl Config {
             threads: None,
             frame_chunk: None,
             weights: self.weights,
+            map_weights: false,
             models: self.models.clone(),
             masker: self.masker.clone(),
             missing: self.missing,

@@ -21,7 +21,7 @@ use thrumask_nn::{
     layers::Init,
     pixels::pixels_from_frames,
     text::Tokenizer,
-    weights::FloatType,
+    weights::{FloatType, Keeping},
 };
 
 use fit::{check_fit, kept_latents};
@@ -293,7 +293,7 @@ impl Task for StageTask {
     fn fresh(&self, device: &Device) -> Result<Network> {
         if let Some(root) = &self.root {
             let own = root.join(self.config.kind.name());
-            return Ok(folders::read_stage(&own, root, FloatType::F32, device)?.network);
+            return Ok(folders::read_stage(&own, root, Keeping::default(), device)?.network);
         }
         Network::new(&mut Init::new(self.run.seed, device), &self.config, &self.tokenizer)
     }

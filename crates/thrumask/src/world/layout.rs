@@ -1,4 +1,4 @@
-//! Where the objects of a cast start and how they move, so that actions can be told apart, stay in
+//! Where the objects of a cast start and how they move, so that actions can be told apart, mostly stay in
 //! view, and mostly do not hide each other.
 
 use super::cast::Role;
@@ -33,7 +33,7 @@ pub(super) struct Actor {
 pub(super) type Box4 = [f32; 4];
 
 /// Least distance of boxes from the picture's edge.
-pub(super) const MARGIN: f32 = 0.015;
+const MARGIN: f32 = 0.015;
 
 impl Actor {
     /// The box at one moment, around the group's origin.
@@ -55,8 +55,14 @@ pub(super) struct Placed {
     pub boxes: Vec<Box4>,
 }
 
-/// Objects with poses for a cast, or `None` when no layout was found.
-pub(super) fn stage(roles: &[Role], frames: usize, rng: &mut Rng) -> Option<Vec<SceneObject>> {
+/// Objects with poses for a cast, or `None` when no layout was found. With `leaving`, objects that no
+/// other is involved with start anywhere, wherever their motion then takes them.
+pub(super) fn stage(
+    roles: &[Role],
+    frames: usize,
+    leaving: bool,
+    rng: &mut Rng,
+) -> Option<Vec<SceneObject>> {
     // Some scenes let objects pass before each other.
     let crowded = rng.chance(0.12);
     for attempt in 0..ATTEMPTS {
@@ -68,7 +74,7 @@ pub(super) fn stage(roles: &[Role], frames: usize, rng: &mut Rng) -> Option<Vec<
         };
         let mut sizes = sizes(roles, attempt, rng);
         let groups = groups(roles, &mut sizes, rng);
-        if let Some(mut placed) = place(&groups, frames, tolerance, rng) {
+        if let Some(mut placed) = place(&groups, frames, leaving, tolerance, rng) {
             placed.sort_by_key(|p| p.actor.index);
             if sides_are_clear(roles, &placed) {
                 return Some(finish(roles, &sizes, &placed, frames, rng));
@@ -174,10 +180,12 @@ fn pair(index: [usize; 2], roles: [&Role; 2], scales: [f32; 2], rng: &mut Rng) -
     vec![actor(0, start), actor(1, [0.0, 0.0])]
 }
 
-/// Places groups one after the other where they stay in view and out of each other's way.
+/// Places groups one after the other where they stay in view, or with `leaving` begin in view, and out of
+/// each other's way.
 fn place(
     groups: &[Vec<Actor>],
     frames: usize,
+    leaving: bool,
     tolerance: f32,
     rng: &mut Rng,
 ) -> Option<Vec<Placed>> {
@@ -187,7 +195,9 @@ fn place(
             .iter()
             .map(|a| a.motion.offsets(frames).iter().map(|o| a.extent(o)).collect())
             .collect();
-        let all = boxes.iter().flatten().fold([f32::MAX, f32::MIN, f32::MAX, f32::MIN], |u, b| {
+        let within = if leaving && group.len() == 1 { 1 } else { frames };
+        let seen = boxes.iter().flat_map(|list| &list[..within]);
+        let all = seen.fold([f32::MAX, f32::MIN, f32::MAX, f32::MIN], |u, b| {
             [u[0].min(b[0]), u[1].max(b[1]), u[2].min(b[2]), u[3].max(b[3])]
         });
         let room = [MARGIN - all[0], 1.0 - MARGIN - all[1], MARGIN - all[2], 1.0 - MARGIN - all[3]];
@@ -209,6 +219,22 @@ fn place(
         placed.extend(new.map(|(&actor, boxes)| Placed { actor, origin, boxes }));
     }
     Some(placed)
+}
+
+/// The boxes that an object has in its scene.
+pub(super) fn boxes_of(object: &SceneObject, role: &Role) -> Vec<Box4> {
+    let half = half(role);
+    let extent = |p: &Pose| {
+        let motion = Motion::Still;
+        let actor = Actor { index: 0, scale: p.scale, motion, start: p.at, half };
+        actor.extent(&Offset { shift: [0.0, 0.0], scale: 1.0, angle: p.angle })
+    };
+    object.poses.iter().map(extent).collect()
+}
+
+/// Whether a box keeps clear of the picture's edge.
+pub(super) fn in_view(b: &Box4) -> bool {
+    b[0] >= MARGIN && b[1] <= 1.0 - MARGIN && b[2] >= MARGIN && b[3] <= 1.0 - MARGIN
 }
 
 pub(super) fn shifted(b: &Box4, by: [f32; 2]) -> Box4 {

@@ -68,11 +68,22 @@ pub struct WorldConfig {
     /// Share of the scenes that look like no drawing: random textures, light, focus, grain and a shaking
     /// camera, 0 to 1; see [`Look`].
     pub looks: f32,
+    /// Share of the scenes whose objects, but for those that involve each other, start anywhere, so that
+    /// some go on over the picture's edge, 0 to 1. In the others all stay in view.
+    pub leaving: f32,
 }
 
 impl Default for WorldConfig {
     fn default() -> Self {
-        Self { size: 96, frames: 12, fps: 8.0, objects: 1..=4, interactions: 0.35, looks: 0.0 }
+        Self {
+            size: 96,
+            frames: 12,
+            fps: 8.0,
+            objects: 1..=4,
+            interactions: 0.35,
+            looks: 0.0,
+            leaving: 0.0,
+        }
     }
 }
 
@@ -93,7 +104,9 @@ impl WorldConfig {
         check(fps_fits, "fps", "a positive number", self.fps.to_string())?;
         let objects_fit = 1 <= low && low <= high && high <= 4;
         check(objects_fit, "objects", "a range within 1 to 4", format!("{low} to {high}"))?;
-        for (share, field) in [(self.interactions, "interactions"), (self.looks, "looks")] {
+        let shares =
+            [(self.interactions, "interactions"), (self.looks, "looks"), (self.leaving, "leaving")];
+        for (share, field) in shares {
             check((0.0..=1.0).contains(&share), field, "0 to 1", share.to_string())?;
         }
         Ok(())
@@ -189,7 +202,8 @@ impl Scene {
 /// nothing but how it is drawn.
 ///
 /// A scene in whose true masks the written rule of [`judge`] would misjudge an action is thrown
-/// away and drawn again from the next random stream; [`Scene::rejected`] counts that.
+/// away and drawn again from the next random stream; [`Scene::rejected`] counts that. Objects that leave
+/// the picture ([`WorldConfig::leaving`]) may be misjudged: too little may be seen of them.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a configuration out of range.
@@ -197,10 +211,12 @@ pub fn scene(config: &WorldConfig, split: Split, index: u64) -> Result<Scene> {
     drawn(config, split, index).map(|drawn| drawn.scene)
 }
 
-/// A scene, the cast it was staged from, and the stream that its words came from.
+/// A scene, the cast it was staged from, whether its objects may leave the picture, and the stream that its
+/// words came from.
 struct Drawn {
     scene: Scene,
     roles: Vec<cast::Role>,
+    leaving: bool,
     words: Rng,
 }
 
@@ -210,7 +226,9 @@ fn drawn(config: &WorldConfig, split: Split, index: u64) -> Result<Drawn> {
     for attempt in 0.. {
         let stream = |purpose: u64| Rng::keyed(&[split as u64, index, attempt, purpose]);
         let roles = cast::cast(config, split, &mut stream(0));
-        let Some(objects) = layout::stage(&roles, config.frames, &mut stream(1)) else { continue };
+        let leaving = stream(5).chance(config.leaving);
+        let staged = layout::stage(&roles, config.frames, leaving, &mut stream(1));
+        let Some(objects) = staged else { continue };
         let mut look = stream(2);
         let backdrop = Backdrop { family: look.pick(Family::ALL), seed: look.bits() };
         let plan = caption::write(&roles, &objects, backdrop.family, &[], &mut stream(3));
@@ -219,18 +237,24 @@ fn drawn(config: &WorldConfig, split: Split, index: u64) -> Result<Drawn> {
         let random = filming.chance(config.looks);
         let look = random.then(|| Look::random(frames, &mut filming));
         let scene = Scene { frames, fps, backdrop, look, objects, plan, rejected };
-        if readable(&scene)? {
-            return Ok(Drawn { scene, roles, words: stream(3) });
+        if readable(&scene, &roles, leaving)? {
+            return Ok(Drawn { scene, roles, leaving, words: stream(3) });
         }
         rejected += 1;
     }
     unreachable!("the loop ends only by returning")
 }
 
-/// Whether the written rule reads every action off the true masks.
-fn readable(scene: &Scene) -> Result<bool> {
+/// Whether the written rule reads every action off the true masks; with `leaving`, that of every object which
+/// stays in view.
+fn readable(scene: &Scene, roles: &[cast::Role], leaving: bool) -> Result<bool> {
+    let stays = |(o, role)| !leaving || layout::boxes_of(o, role).iter().all(layout::in_view);
+    let stay: Vec<bool> = scene.objects.iter().zip(roles).map(stays).collect();
+    let truth = scene.truth();
     for size in CHECK_SIZES {
-        if !judge::agrees(&scene.masks(size)?, &scene.truth()) {
+        let judged = judge::judge_all(&scene.masks(size)?);
+        let right = |i: usize| !stay[i] || judge::is_right(judged[i].as_ref(), &truth[i]);
+        if !(0..truth.len()).all(right) {
             return Ok(false);
         }
     }
@@ -251,11 +275,11 @@ pub fn another_draw(config: &WorldConfig, split: Split, index: u64, seed: u64) -
     const ATTEMPTS: u64 = 20;
     /// Tells these streams from those of [`drawn`].
     const PURPOSE: u64 = 16;
-    let Drawn { scene, roles, .. } = drawn(config, split, index)?;
+    let Drawn { scene, roles, leaving, .. } = drawn(config, split, index)?;
     for attempt in 0..ATTEMPTS {
         let mut rng = Rng::keyed(&[split as u64, index, attempt, PURPOSE, seed]);
-        let again = redraw::redraw(&scene, &roles, &mut rng);
-        if readable(&again)? {
+        let again = redraw::redraw(&scene, &roles, leaving, &mut rng);
+        if readable(&again, &roles, leaving)? {
             return Ok(again);
         }
     }
@@ -274,7 +298,7 @@ pub fn opposite_words(
     split: Split,
     index: u64,
 ) -> Result<(PromptPlan, Vec<Option<Action>>)> {
-    let Drawn { scene, roles, mut words } = drawn(config, split, index)?;
+    let Drawn { scene, roles, mut words, .. } = drawn(config, split, index)?;
     let opposite = |i: usize| match roles[i].action {
         _ if roles.iter().any(|r| r.other == Some(i)) => None,
         Action::MoveLeft => Some(Action::MoveRight),

@@ -3,11 +3,11 @@
 //! truth is what a model that understood every word would score.
 
 use super::cast::Role;
-use super::layout::{self, Actor, Box4, MARGIN, Placed};
+use super::layout::{self, Actor, Box4, Placed};
 use super::manner::{self, Manner};
 use super::motion::{Motion, Offset};
 use super::rng::Rng;
-use super::scene::{Scene, SceneObject};
+use super::scene::Scene;
 
 /// Draws of the motion of one object, or of two that interact.
 const DRAWS: usize = 60;
@@ -15,17 +15,18 @@ const DRAWS: usize = 60;
 const TOLERANCE: f32 = 0.3;
 
 /// The scene with every motion drawn anew for its words. Where no draw stays in view and
-/// out of the others' way, an object keeps its motion.
-pub(super) fn redraw(scene: &Scene, roles: &[Role], rng: &mut Rng) -> Scene {
+/// out of the others' way, an object keeps its motion; with `leaving`, one alone need not stay in view.
+pub(super) fn redraw(scene: &Scene, roles: &[Role], leaving: bool, rng: &mut Rng) -> Scene {
     let mut again = scene.clone();
-    let kept = |i: usize| boxes_of(&scene.objects[i], &roles[i]);
+    let kept = |i: usize| layout::boxes_of(&scene.objects[i], &roles[i]);
     let mut boxes: Vec<Vec<Box4>> = (0..roles.len()).map(kept).collect();
     for group in groups(roles) {
         let others: Vec<usize> = (0..roles.len()).filter(|i| !group.contains(i)).collect();
         let drawn = (0..DRAWS).find_map(|_| {
             let placed = draw(scene, roles, &group, rng);
             let fits = |p: &Placed| {
-                p.boxes.iter().all(in_view)
+                let free = leaving && group.len() == 1;
+                (free || p.boxes.iter().all(layout::in_view))
                     && others.iter().all(|&o| layout::apart(&p.boxes, &boxes[o], TOLERANCE))
             };
             placed.iter().all(fits).then_some(placed)
@@ -85,19 +86,4 @@ fn draw(scene: &Scene, roles: &[Role], group: &[usize], rng: &mut Rng) -> Vec<Pl
         Placed { actor, origin: pose.at, boxes }
     };
     group.iter().zip(motions).map(placed).collect()
-}
-
-/// The boxes that an object has in its scene.
-fn boxes_of(object: &SceneObject, role: &Role) -> Vec<Box4> {
-    let half = layout::half(role);
-    let extent = |p: &super::Pose| {
-        let motion = Motion::Still;
-        let actor = Actor { index: 0, scale: p.scale, motion, start: p.at, half };
-        actor.extent(&Offset { shift: [0.0, 0.0], scale: 1.0, angle: p.angle })
-    };
-    object.poses.iter().map(extent).collect()
-}
-
-fn in_view(b: &Box4) -> bool {
-    b[0] >= MARGIN && b[1] <= 1.0 - MARGIN && b[2] >= MARGIN && b[3] <= 1.0 - MARGIN
 }

@@ -10,7 +10,8 @@ use crate::{
     Error, Result,
     layers::Init,
     weights::{
-        LoadReport, Renamed, TensorSource, load_public, public_check, public_report, renamed,
+        LoadReport, Mapped, Renamed, TensorSource, load_public, public_check, public_report,
+        renamed,
     },
 };
 
@@ -108,6 +109,12 @@ impl TensorSource for Joined<'_> {
         let rows = wide.chunks_exact_mut(shape[1] * taps).zip(values.chunks_exact(inputs * taps));
         rows.for_each(|(wide, row)| wide[..row.len()].copy_from_slice(row));
         Ok(wide)
+    }
+
+    fn mapped(&self, name: &str) -> Option<Mapped> {
+        let Entry { source, name: own, .. } = self.entries.get(name)?;
+        let widened = self.widened.as_ref().is_some_and(|(widened, _)| widened == name);
+        if widened { None } else { source.mapped(own) }
     }
 }
 

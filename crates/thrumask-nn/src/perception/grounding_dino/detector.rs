@@ -12,7 +12,7 @@ use crate::{
     Error, Result,
     layers::Init,
     text::bert::WordPieces,
-    weights::{Checkpoint, FloatType},
+    weights::{Checkpoint, Keeping},
 };
 
 /// The longest file beside the weights, in bytes.
@@ -37,7 +37,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn open(folder: &Path) -> Result<Self> {
+    fn open(folder: &Path, kept: Keeping) -> Result<Self> {
         let beside = |name: &str| -> Result<Option<String>> {
             let file = folder.join(name);
             match file.is_file() {
@@ -45,7 +45,7 @@ impl Parts {
                 false => Ok(None),
             }
         };
-        let weights = Checkpoint::open(folder)?;
+        let weights = kept.open(folder)?;
         let what = folder.display().to_string();
         let config = match beside("config.json")? {
             Some(text) => GroundingDinoConfig::from_transformers(&text)?,
@@ -98,14 +98,15 @@ impl GroundedDetector {
 
     /// The detector in a folder: `config.json`, weights, `vocab.txt` or `tokenizer.json`, and
     /// `preprocessor_config.json` if there is one. Without a `config.json`, as beside files of the original
-    /// implementation, the public size that the weights have. Weights are kept rounded to `kept`.
+    /// implementation, the public size that the weights have. Weights are kept as `kept`
+    /// says.
     ///
     /// # Errors
     /// [`thrumask_core::Error`] when a file cannot be read; as [`GroundingDino::load`], [`WordPieces`] and
     /// [`PictureSettings::from_transformers`] otherwise.
-    pub fn open(folder: &Path, kept: FloatType, device: &Device) -> Result<Self> {
-        let Parts { what, weights, config, pieces, settings } = Parts::open(folder)?;
-        let init = Init::from(device).keeping(kept);
+    pub fn open(folder: &Path, kept: Keeping, device: &Device) -> Result<Self> {
+        let Parts { what, weights, config, pieces, settings } = Parts::open(folder, kept)?;
+        let init = Init::from(device).keeping(kept.float);
         let network = GroundingDino::load(&what, &weights, &config, init)?;
         Self::new(network, pieces, settings, device)
     }
@@ -115,7 +116,7 @@ impl GroundedDetector {
     /// # Errors
     /// As [`GroundedDetector::open`].
     pub fn check(folder: &Path) -> Result<()> {
-        let Parts { what, weights, config, pieces, .. } = Parts::open(folder)?;
+        let Parts { what, weights, config, pieces, .. } = Parts::open(folder, Keeping::default())?;
         check_pieces(&pieces, &config)?;
         let report = GroundingDino::check(&weights, &config, &Device::flex())?;
         match report.is_complete() {

@@ -6,7 +6,7 @@ use super::{GroundingDino, GroundingDinoConfig, names};
 use crate::{
     Error, Result,
     layers::Init,
-    weights::{LoadReport, Parted, TensorSource, load_public, parted, public_check},
+    weights::{LoadReport, Mapped, Parted, TensorSource, load_public, parted, public_check},
 };
 
 /// Where the tensors of the original implementation may lie.
@@ -67,6 +67,10 @@ impl TensorSource for WithoutCopies<'_> {
 
     fn values(&self, name: &str) -> Result<Vec<f32>> {
         self.source.values(name)
+    }
+
+    fn mapped(&self, name: &str) -> Option<Mapped> {
+        self.source.mapped(name)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Sam2Config;
 use crate::{
     Error, Result,
-    weights::{TensorSource, of_any_prefix},
+    weights::{Mapped, TensorSource, of_any_prefix},
 };
 
 /// One of the ways in which weights of this network are published.
@@ -259,6 +259,13 @@ impl TensorSource for Part<'_> {
         let (names, _) = found.ok_or_else(|| Error::weights(name, "no tensor of this name"))?;
         let values: Result<Vec<Vec<f32>>> = names.iter().map(|n| self.source.values(n)).collect();
         Ok(values?.concat())
+    }
+
+    fn mapped(&self, name: &str) -> Option<Mapped> {
+        match self.tensors.get(name)?.0.as_slice() {
+            [one] => self.source.mapped(one),
+            _ => None,
+        }
     }
 }
 
