@@ -6,6 +6,8 @@ use thrumask_core::{LabelMap, Size};
 use super::*;
 use crate::plan::{Planner, RulePlanner};
 
+mod leaving;
+
 const SPLITS: [Split; 4] = [Split::Train, Split::Validation, Split::Test, Split::Compositional];
 
 fn config() -> WorldConfig {
@@ -326,6 +328,7 @@ fn configurations_out_of_range_are_refused_by_name() {
         ("objects", WorldConfig { objects: 0..=2, ..config() }),
         ("objects", WorldConfig { objects: 1..=5, ..config() }),
         ("interactions", WorldConfig { interactions: 1.5, ..config() }),
+        ("leaving", WorldConfig { leaving: -0.1, ..config() }),
     ];
     for (field, config) in bad {
         let error = scene(&config, Split::Train, 0).unwrap_err().to_string();
