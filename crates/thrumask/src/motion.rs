@@ -16,6 +16,11 @@ use crate::{
     progress::Progress,
 };
 
+/// Pieces of an object that are smaller than this share of its largest one are none of it: what the network
+/// paints beside an object, or in the wrong colour. What really lies in pieces, as behind another object,
+/// has larger ones.
+pub const STRAY: f32 = 0.1;
+
 /// What stage 1 needs, all at the model's size.
 #[derive(Debug, Clone, Copy)]
 pub struct MotionRequest<'a> {
@@ -147,14 +152,16 @@ fn sampled(
 }
 
 impl MotionRequest<'_> {
-    /// The trajectory in a mask video: each pixel snapped to the palette, frame 0 and objects with
-    /// given motion as they were given.
+    /// The trajectory in a mask video: each pixel snapped to the palette, [stray pieces](STRAY) dropped, frame
+    /// 0 and objects with given motion as they were given.
     ///
     /// # Errors
     /// When the video is not of the request's size.
     pub fn trajectory_from(&self, clip: &Clip) -> Result<Trajectory> {
         let objects = self.masks.objects;
-        let mut frames = Trajectory::from_clip(clip, objects)?.frames().to_vec();
+        let snapped = Trajectory::from_clip(clip, objects)?;
+        let mut frames: Vec<LabelMap> =
+            snapped.frames().iter().map(|frame| frame.without_strays(STRAY)).collect();
         if let Some(first) = frames.first_mut() {
             *first = self.masks.labels.clone();
         }
@@ -212,6 +219,8 @@ fn pinned(
 
 #[cfg(test)]
 mod tests {
+    use thrumask_core::labels::Joined;
+
     use super::*;
     use crate::{
         model::StageKind,
@@ -255,6 +264,54 @@ mod tests {
         assert!(exact > 0.85 && colored > exact - 0.04, "{sums:?}");
         // The built-in autoencoder never saw such pictures, and pales them.
         assert!(decoded > 0.45, "{sums:?}");
+    }
+
+    #[test]
+    fn strays_of_the_network_are_dropped_and_what_was_given_is_kept() {
+        let sample = scene(&WorldConfig::default(), Split::Test, 0).unwrap().sample(96).unwrap();
+        let (truth, objects) = (sample.masks.frames(), sample.masks.objects());
+        let speck = |frame: &LabelMap| {
+            let mut frame = frame.clone();
+            let free = |i: &usize| {
+                let near = Joined::Corners.neighbours(*i, frame.size());
+                near.chain([*i]).all(|n| frame.ids()[n] == 0)
+            };
+            let at = (0..frame.ids().len()).find(free).unwrap();
+            frame.ids_mut()[at] = 1;
+            frame
+        };
+        let specked: Vec<LabelMap> = truth.iter().map(speck).collect();
+        let specked = Trajectory::new(specked, objects, 8.0).unwrap();
+        let masks = MaskSet::new(truth[0].clone(), objects).unwrap();
+        let request = |given| MotionRequest {
+            picture: &sample.clip.frames()[0],
+            masks: &masks,
+            plan: &sample.plan,
+            given,
+            seed: 0,
+            fps: 8.0,
+        };
+        let video = specked.to_clip().unwrap();
+        let cleaned = request(None).trajectory_from(&video).unwrap();
+        assert_eq!(cleaned.frames(), truth);
+        // What a person drew may have specks.
+        let kept = request(Some(&specked)).trajectory_from(&video).unwrap();
+        assert_eq!(kept.frames()[1..], specked.frames()[1..]);
+    }
+
+    #[test]
+    fn true_trajectories_hardly_have_strays() {
+        let (mut all, mut changed) = (0, 0);
+        for index in 0..60 {
+            let scene = scene(&WorldConfig::default(), Split::Test, index).unwrap();
+            for frame in scene.masks(96).unwrap().frames() {
+                let cleaned = frame.without_strays(STRAY);
+                let pairs = frame.ids().iter().zip(cleaned.ids());
+                changed += pairs.filter(|(a, b)| a != b).count();
+                all += frame.ids().iter().filter(|&&id| id != 0).count();
+            }
+        }
+        assert!(changed * 1000 < all, "{changed} of {all} pixels");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! A label map: one object id per pixel, 0 for background.
 
+mod pieces;
 pub(crate) mod png;
 mod resize;
 
+pub use self::pieces::{Joined, pieces};
 pub use self::png::ColorMatch;
 
 use crate::{Error, PixelBox, Result, Size};

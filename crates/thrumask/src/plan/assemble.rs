@@ -102,20 +102,19 @@ impl Writer<'_> {
             clause.subjects.len() > 1 || clause.subjects.iter().any(|noun| self.is_plural(noun));
         let mut actions: Vec<&Action> = Vec::new();
         let single = clause.subjects.len() == 1;
+        // "A car driving left and a dog jumping" is two sentences; with a verb, it tells which of several.
+        let sentences =
+            clause.actions.is_empty() && clause.subjects.iter().all(|n| !n.actions.is_empty());
+        let joint = if sentences { "" } else { " that" };
         let mut subjects = Vec::new();
         for noun in &clause.subjects {
             let mut text = self.noun(noun);
             if single {
                 actions.extend(&noun.actions);
             } else if !noun.actions.is_empty() {
-                text =
-                    format!(
-                        "{text} that {}",
-                        list(&self.actions(
-                            &noun.actions.iter().collect::<Vec<_>>(),
-                            self.is_plural(noun)
-                        ))
-                    );
+                let own: Vec<&Action> = noun.actions.iter().collect();
+                let said = list(&self.actions(&own, self.is_plural(noun)));
+                text = format!("{text}{joint} {said}");
             }
             subjects.push((Link::And, text));
         }

@@ -39,6 +39,7 @@ mod llm;
 mod name;
 mod noun_head;
 mod noun_phrase;
+mod opening;
 mod plain;
 mod reader;
 mod recast;
@@ -143,7 +144,8 @@ impl Planner for RulePlanner {
 
     fn plan(&self, caption: &str) -> Result<PromptPlan> {
         check_caption(caption)?;
-        let mut clauses = clause::parse(&recast::recast(token::tokenize(caption)));
+        let mut clauses =
+            clause::parse(&recast::recast(opening::described(&token::tokenize(caption))));
         let scene = resolve::resolve(&mut clauses);
         if scene.entities.len() > MAX_OBJECTS {
             return Err(Error::invalid(

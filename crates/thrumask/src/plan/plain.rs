@@ -12,6 +12,7 @@ use thrumask_nn::text::{Vocabulary, vocabulary::words_of};
 use super::{
     inflect::with_s,
     lexicon::{LEXICON, lines},
+    noun_phrase::ORDINALS,
 };
 
 /// What stands for a phrase.
@@ -65,6 +66,7 @@ pub(crate) fn in_known_words<'a>(text: &'a str, vocabulary: &Vocabulary) -> Cow<
         let is_new = |word: &String| unknown.contains(word);
         let needed = |phrase: &[String], _: &Words| phrase.iter().any(is_new);
         said = replaced(&said, needed).unwrap_or(said);
+        said.iter_mut().filter(|word| is_new(word)).for_each(|word| conjugate(word, vocabulary));
         said.retain(|word| !(is_new(word) && may_go(word)));
     }
     if let Some(plainer) = replaced(&said, |_, words| words.always) {
@@ -98,9 +100,21 @@ fn replaced(words: &[String], wanted: impl Fn(&[String], &Words) -> bool) -> Opt
     changed.then_some(out)
 }
 
-/// Whether a sentence stands without the word: it says how, or what something looks like.
+/// Another form of a verb as its third person, where the model knows that alone: "spin" of several.
+fn conjugate(word: &mut String, vocabulary: &Vocabulary) {
+    let forms = LEXICON.verb_forms(word).iter();
+    let known = |word: &String| vocabulary.unknown_words(word).is_empty();
+    if let Some(third) = forms.map(|v| with_s(&v.lemma)).find(known) {
+        *word = third;
+    }
+}
+
+/// Whether a sentence stands without the word: it says how, what something looks like, or which of several.
 fn may_go(word: &str) -> bool {
-    LEXICON.is_adverb(word) || LEXICON.is("degree", word) || LEXICON.is("look", word)
+    LEXICON.is_adverb(word)
+        || ORDINALS.contains(&word)
+        || LEXICON.is("degree", word)
+        || LEXICON.is("look", word)
 }
 
 #[cfg(test)]
@@ -126,6 +140,14 @@ mod tests {
             ("The kitten spins in a clockwise direction.", "the kitten spins clockwise ."),
             ("The car descends slightly.", "the car moves down a bit ."),
             ("The robot doesn't budge.", "the robot does not move ."),
+            // What joins clauses, verbs of several, which of several.
+            (
+                "The cat stays, but the first dog jumps as the star falls.",
+                "the cat stays , and the dog jumps while the star falls .",
+            ),
+            ("The ball and the star spin.", "the ball and the star spins ."),
+            ("The car that drives left pirouettes.", "the car which drives left spins ."),
+            ("The robot coasts left at high speed.", "the robot rolls left quickly ."),
             // Nothing is known of a zebra; how gracefully it runs may be left out.
             ("The zebra gracefully runs.", "the zebra runs ."),
         ] {

@@ -1,7 +1,10 @@
 //! Scores on a coarse grid, and label maps painted from them at a picture's full size.
 
 use rayon::prelude::*;
-use thrumask_core::{LabelMap, Picture, PixelBox, Result, Size};
+use thrumask_core::{
+    LabelMap, Picture, PixelBox, Result, Size,
+    labels::{self, Joined},
+};
 
 /// Scores of one object on a grid that is laid over a part of the picture: above 0 where the object
 /// is. Beyond the part the object is nowhere.
@@ -226,37 +229,12 @@ pub fn bounds(mask: &[bool], size: Size) -> Option<PixelBox> {
 
 /// The four neighbours of a cell that lie on the grid.
 pub fn neighbours(i: usize, size: Size) -> impl Iterator<Item = usize> {
-    let (x, y) = (i % size.width, i / size.width);
-    let left = (x > 0).then(|| i - 1);
-    let right = (x + 1 < size.width).then(|| i + 1);
-    let up = (y > 0).then(|| i - size.width);
-    let down = (y + 1 < size.height).then(|| i + size.width);
-    [left, right, up, down].into_iter().flatten()
+    Joined::Edges.neighbours(i, size)
 }
 
-/// The connected pieces (over edges) of the set cells, each as its cells, in order of first cell.
+/// The pieces of a mask that hang together over edges, each as its cells, in order of first cell.
 pub fn pieces(mask: &[bool], size: Size) -> Vec<Vec<usize>> {
-    let mut seen = vec![false; mask.len()];
-    let mut found = Vec::new();
-    for start in 0..mask.len() {
-        if !mask[start] || seen[start] {
-            continue;
-        }
-        seen[start] = true;
-        let mut piece = vec![start];
-        let mut next = 0;
-        while next < piece.len() {
-            for n in neighbours(piece[next], size) {
-                if mask[n] && !seen[n] {
-                    seen[n] = true;
-                    piece.push(n);
-                }
-            }
-            next += 1;
-        }
-        found.push(piece);
-    }
-    found
+    labels::pieces(mask, size, Joined::Edges)
 }
 
 /// The mask without pieces smaller than `share` of its largest one.

@@ -1,6 +1,9 @@
 //! Measures of single masks: overlap, pieces, and how far an outline has turned.
 
-use thrumask_core::{LabelMap, Size};
+use thrumask_core::{
+    LabelMap, Size,
+    labels::{self, Joined},
+};
 
 /// Intersection over union of two masks of equal length; 1 when both are empty.
 pub fn iou(a: &[bool], b: &[bool]) -> f32 {
@@ -12,31 +15,8 @@ pub fn iou(a: &[bool], b: &[bool]) -> f32 {
 /// Number of separate pieces (8-connected) of a row-major mask, leaving out specks of fewer than
 /// `speck` pixels.
 pub fn pieces(mask: &[bool], size: Size, speck: usize) -> usize {
-    let (w, h) = (size.width, size.height);
-    let mut left: Vec<bool> = mask.to_vec();
-    let mut count = 0;
-    let mut stack = Vec::new();
-    for start in 0..left.len() {
-        if !left[start] {
-            continue;
-        }
-        let mut area = 0;
-        left[start] = false;
-        stack.push(start);
-        while let Some(i) = stack.pop() {
-            area += 1;
-            let (x, y) = (i % w, i / w);
-            for ny in y.saturating_sub(1)..(y + 2).min(h) {
-                for nx in x.saturating_sub(1)..(x + 2).min(w) {
-                    if std::mem::take(&mut left[ny * w + nx]) {
-                        stack.push(ny * w + nx);
-                    }
-                }
-            }
-        }
-        count += usize::from(area >= speck.max(1));
-    }
-    count
+    let all = labels::pieces(mask, size, Joined::Corners);
+    all.iter().filter(|piece| piece.len() >= speck).count()
 }
 
 /// A mask as pixel centres around its own centre, for comparing outlines.
