@@ -13,11 +13,11 @@ use burn::{
     module::Module,
     tensor::{DType, Device, Tensor},
 };
-use common::{bits, normal, tensor, values};
+use common::{SIDE, TEXT, bits, normal, tensor, unet_config, values};
 use thrumask_nn::{
     backbone::{
-        Denoiser, DenoiserInput, FirstFrame, ObjectLayers,
-        unet::{MotionModules, Unet, UnetConfig, names},
+        Denoiser, DenoiserInput, ObjectLayers,
+        unet::{Unet, names},
     },
     layers::{Context, Convolution, Init, KeyMask, Linear},
     weights::{
@@ -25,30 +25,6 @@ use thrumask_nn::{
         write_public,
     },
 };
-
-const SIDE: usize = 8;
-const TEXT: usize = 6;
-
-fn config() -> UnetConfig {
-    UnetConfig {
-        latent_channels: 2,
-        condition_channels: 2,
-        latent_size: [3, SIDE, SIDE],
-        patch: [1; 3],
-        first_frame: FirstFrame::None,
-        first_frame_channel: 0,
-        mixed: false,
-        channels: vec![4, 8],
-        attention: vec![true, false],
-        layers: 1,
-        heads: 2,
-        rotary: None,
-        norm_groups: 2,
-        text_width: TEXT,
-        motion: Some(MotionModules { heads: 2, max_frames: 4, middle: false }),
-        object_layers: ObjectLayers::NONE,
-    }
-}
 
 fn input() -> DenoiserInput {
     let noise = |name: &str| {
@@ -78,7 +54,7 @@ fn written<M: Module>(
 
 #[test]
 fn a_network_of_mapped_weights_gives_the_same_bits() {
-    let (config, folder) = (config(), tempfile::tempdir().unwrap());
+    let (config, folder) = (unet_config(ObjectLayers::NONE), tempfile::tempdir().unwrap());
     let network = Unet::new(&mut Init::new(5, &Device::flex()), &config).unwrap();
     let types = [FloatType::F32, FloatType::F16, FloatType::BF16];
     for stored in types {

@@ -7,7 +7,7 @@ mod common;
 use std::num::NonZeroUsize;
 
 use burn::tensor::{Device, Tensor};
-use common::{bits, normal, slopes, tensor, values};
+use common::{SIDE, TEXT, bits, normal, slopes, tensor, unet_config as config, values};
 use thrumask_core::{LabelMap, Size, Trajectory};
 use thrumask_nn::{
     backbone::{
@@ -19,30 +19,7 @@ use thrumask_nn::{
     weights::{FloatType, WeightFile, parameters, with_values},
 };
 
-const SIDE: usize = 8;
-const TEXT: usize = 6;
 const WORDS: usize = 3;
-
-fn config(object_layers: ObjectLayers) -> UnetConfig {
-    UnetConfig {
-        latent_channels: 2,
-        condition_channels: 2,
-        latent_size: [3, SIDE, SIDE],
-        patch: [1; 3],
-        first_frame: FirstFrame::None,
-        first_frame_channel: 0,
-        mixed: false,
-        channels: vec![4, 8, 8],
-        attention: vec![true, true, false],
-        layers: 1,
-        heads: 2,
-        rotary: None,
-        norm_groups: 2,
-        text_width: TEXT,
-        motion: Some(MotionModules { heads: 2, max_frames: 4, middle: false }),
-        object_layers,
-    }
-}
 
 fn layers(self_attention: ObjectLayer, cross_attention: ObjectLayer) -> ObjectLayers {
     ObjectLayers { blocks: 2, self_attention, cross_attention, gate_start: 0.5 }

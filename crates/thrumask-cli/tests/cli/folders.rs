@@ -85,14 +85,18 @@ fn frames_in_chunks_give_the_same_bytes() {
     assert!(error.contains("frame_chunk"), "{error}");
 }
 
+const BOXES: [&str; 2] = ["--boxes", "1:2,2,42,42"];
+
+/// The video of a run.
+fn video(place: &Place, out: &str, more: &[&str]) -> Vec<u8> {
+    place.ok(&animate(WORDS, &format!("{out}.mp4"), &[&BOXES[..], more].concat()));
+    place.read(&format!("{out}.run/video.mp4"))
+}
+
 #[test]
 fn weights_may_stay_where_they_lie_in_their_files() {
     let place = pipeline();
-    let boxes = ["--boxes", "1:2,2,42,42"];
-    let video = |out: &str, more: &[&str]| {
-        place.ok(&animate(WORDS, &format!("{out}.mp4"), &[&boxes[..], more].concat()));
-        place.read(&format!("{out}.run/video.mp4"))
-    };
+    let video = |out: &str, more: &[&str]| video(&place, out, more);
     let whole = video("a", &[]);
     // Half precision in the files: what stays in 16 bits stays there, what is kept in 32 is widened.
     assert!(video("b", &["--map-weights", "--weights", "f16"]) == whole);
@@ -100,17 +104,13 @@ fn weights_may_stay_where_they_lie_in_their_files() {
     let rounded = ["--set", "map_weights=true", "--weights", "bf16"];
     assert!(video("d", &rounded) == video("e", &rounded[2..]));
     // How weights are read is no part of what was asked for.
-    kept(&place, &[&boxes[..], &["--map-weights"]].concat());
+    kept(&place, &[&BOXES[..], &["--map-weights"]].concat());
 }
 
 #[test]
 fn weights_may_be_kept_in_16_bits() {
     let place = pipeline();
-    let boxes = ["--boxes", "1:2,2,42,42"];
-    let video = |out: &str, more: &[&str]| {
-        place.ok(&animate(WORDS, &format!("{out}.mp4"), &[&boxes[..], more].concat()));
-        place.read(&format!("{out}.run/video.mp4"))
-    };
+    let video = |out: &str, more: &[&str]| video(&place, out, more);
     let whole = video("a", &[]);
     // The files are in half precision, so nothing is rounded.
     assert!(video("b", &["--weights", "f16"]) == whole);

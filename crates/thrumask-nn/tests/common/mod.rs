@@ -10,6 +10,7 @@ use thrumask_nn::{
     backbone::{
         DenoiserInput, FirstFrame, ObjectContext, ObjectLayer, ObjectLayers,
         dit::{Dit, DitConfig},
+        unet::{MotionModules, UnetConfig},
     },
     diffusion::noise::Noise,
     layers::{Context, Init, KeyMask, Rotary},
@@ -39,6 +40,28 @@ pub fn config(object_layers: ObjectLayers) -> DitConfig {
         first_frame: FirstFrame::None,
         first_frame_channel: 0,
         rotary: Some(Rotary::even(6)),
+    }
+}
+
+/// A U-Net of three levels on 3 frames of [`SIDE`] × [`SIDE`] latents.
+pub fn unet_config(object_layers: ObjectLayers) -> UnetConfig {
+    UnetConfig {
+        latent_channels: 2,
+        condition_channels: 2,
+        latent_size: [3, SIDE, SIDE],
+        patch: [1; 3],
+        first_frame: FirstFrame::None,
+        first_frame_channel: 0,
+        mixed: false,
+        channels: vec![4, 8, 8],
+        attention: vec![true, true, false],
+        layers: 1,
+        heads: 2,
+        rotary: None,
+        norm_groups: 2,
+        text_width: TEXT,
+        motion: Some(MotionModules { heads: 2, max_frames: 4, middle: false }),
+        object_layers,
     }
 }
 
