@@ -69,8 +69,11 @@ pub(super) fn described(tokens: &[Token]) -> Vec<Token> {
         }
         let begins = starts || begins_clause(&tokens[at - 1]);
         let turned = match begins {
-            true => order(rest).filter(|_| starts || orders).inspect(|_| orders = true),
-            false => None,
+            true if starts || orders => order(rest)
+                .or_else(|| caused(rest))
+                .or_else(|| bare(rest).filter(|_| orders))
+                .inspect(|_| orders = true),
+            _ => None,
         };
         if let Some((length, turned)) = turned.or_else(|| inverted(rest).filter(|_| begins)) {
             out.extend(turned);
@@ -252,6 +255,30 @@ fn order(tokens: &[Token]) -> Option<(usize, Vec<Token>)> {
     (end > 2).then(|| (end, thing.collect()))
 }
 
+/// "Make the blue car jump": how many words up to what it is to do, and that it does it.
+fn caused(tokens: &[Token]) -> Option<(usize, Vec<Token>)> {
+    let causes = matches!(word(tokens, 0), "make" | "have" | "let");
+    let (length, said) = bare(tokens.get(1..)?).filter(|_| causes)?;
+    Some((length + 1, said))
+}
+
+/// "the blue car jump", behind what orders it.
+fn bare(tokens: &[Token]) -> Option<(usize, Vec<Token>)> {
+    if !is_article(word(tokens, 0)) {
+        return None;
+    }
+    let ends = |t: &Token| !t.is_word() || is_article(&t.lower) || begins_clause(t);
+    let end = tokens[1..].iter().position(ends).map_or(tokens.len(), |n| n + 1);
+    // "fish" is a thing before it is a verb.
+    let noun = (1..end).find(|&i| LEXICON.noun(word(tokens, i)).is_some())?;
+    let verb = (noun + 1..end).find(|&i| verb_is(word(tokens, i), Form::Base))?;
+    let does = match word(tokens, verb - 1).ends_with('s') {
+        true => tokens[verb].clone(),
+        false => Token::new(&with_s(word(tokens, verb))),
+    };
+    Some((verb + 1, tokens[..verb].iter().cloned().chain([does]).collect()))
+}
+
 /// "Up goes the white rocket": how many words, and in which order they are usual.
 fn inverted(tokens: &[Token]) -> Option<(usize, Vec<Token>)> {
     let way = match (word(tokens, 0), word(tokens, 1), word(tokens, 2)) {
@@ -288,7 +315,7 @@ mod tests {
     #[test]
     fn requests_are_left_out() {
         for (caption, plain) in [
-            ("Please make the red car drive left.", "make the red car drive left ."),
+            ("Please make the red car drive left.", "the red car drives left ."),
             ("Show me a red car that drives left.", "a red car that drives left ."),
             ("Animate the car: it drives left", "the car : it drives left"),
             ("Generate a short video in which the car stops.", "the car stops ."),
@@ -296,7 +323,7 @@ mod tests {
             ("A video of a dog jumping", "a dog jumping"),
             ("I want a movie of a dog", "a dog"),
             ("I want to see the car drive left", "have the car drive left"),
-            ("Can you please let the dog jump?", "have the dog jump ?"),
+            ("Can you please let the dog jump?", "the dog jumps ?"),
             ("Please, animate the dog", "the dog"),
             (
                 "I'd like the car to drive to the left and the dog to jump.",
@@ -304,7 +331,7 @@ mod tests {
             ),
             (
                 "Let the plane fall while the boat sails. Let it rise.",
-                "have the plane fall while the boat sails . have it rise .",
+                "the plane falls while the boat sails . have it rise .",
             ),
             (
                 "The car, the star and the ball all move up.",
@@ -320,7 +347,7 @@ mod tests {
     #[test]
     fn what_is_no_request_stays() {
         for caption in [
-            "Make the dog jump .",
+            "Make it jump .",
             "Two cars : the red one drives left .",
             "The video game falls .",
             "Show jumping is what the horse does",
@@ -346,6 +373,14 @@ mod tests {
                 "the red car moves to the left and the star rotates clockwise . the ball rises a bit .",
             ),
             ("Please spin the blue star", "the blue star spins"),
+            (
+                "Move the red car a bit to the left and make the blue car jump high.",
+                "the red car moves a bit to the left and the blue car jumps high .",
+            ),
+            (
+                "Make the fish swim up, the dogs run and spin the star",
+                "the fish swims up , the dogs run and the star spins",
+            ),
             ("Turn the bus half a turn, shrink a dog", "the bus turns half a turn , a dog shrinks"),
         ] {
             assert_eq!(said(caption), plain);
