@@ -67,6 +67,9 @@ pub(crate) fn apply3<O: FusedOp<3>, const D: usize>(
 
 /// A tensor of 16-bit numbers in 32 bits; a matrix with its axes exchanged stays so, where memory is the
 /// processor's. Others are returned as they are.
+///
+/// # Shapes
+/// Any; the result has that of `x`.
 pub fn widened<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     match x.dtype() {
         DType::F16 | DType::BF16 if x.device() == Device::flex() => {

@@ -1,7 +1,8 @@
 //! Our side of `benches/unet.sh`: one denoising step of the full-size U-Net, with and without the object
 //! layers of stage 2. Prints a line of JSON for each: `{"name", "load_s", "forward": [ms], "extra_mib",
-//! "peak_mib", "own_mib"}`, the last what is no part of a file when all is done. Random weights, inputs and the output without object layers go into a folder, for
-//! `benches/peers/unet.py` to do the same with and to compare.
+//! "peak_mib", "own_mib"}`, the last what is no part of a file when all is done. Random weights, inputs and
+//! the output without object layers go into a folder, for `benches/peers/unet.py` to do the same with and to
+//! compare.
 //!
 //! `cargo run --release -p thrumask --example compare_unet -- FOLDER KIND [FRAMES SIDE]`, the side
 //! in latents. KIND is `plain`, `objects`, or of the memory modes `f16`, `chunks` (of 4 frames), `f16+chunks`,

@@ -18,6 +18,9 @@ fn pipeline() -> Place {
     place
 }
 
+/// Where the object is.
+const BOXES: [&str; 2] = ["--boxes", "1:2,2,42,42"];
+
 fn animate<'a>(words: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let args = ["animate", "in.png", words, "-o", out, "--backbone", "unet", "--models", "models"];
     [&args[..], &["--steps", "2", "--quiet"], more].concat()
@@ -30,8 +33,7 @@ fn json(place: &Place, path: &str) -> Value {
 #[test]
 fn the_main_job_runs_on_networks_in_folders() {
     let place = pipeline();
-    let boxes = ["--boxes", "1:2,2,42,42"];
-    place.ok(&animate(WORDS, "a.mp4", &boxes));
+    place.ok(&animate(WORDS, "a.mp4", &BOXES));
     for artefact in ARTEFACTS {
         assert!(place.at("a.run").join(artefact).is_file(), "{artefact}");
     }
@@ -44,15 +46,15 @@ fn the_main_job_runs_on_networks_in_folders() {
     let trajectory = place.trajectory("a.run");
     assert_eq!((trajectory.frames().len(), trajectory.size().height), (4, 64));
 
-    place.ok(&animate(WORDS, "b.mp4", &[&boxes[..], &["--threads", "1"]].concat()));
+    place.ok(&animate(WORDS, "b.mp4", &[&BOXES[..], &["--threads", "1"]].concat()));
     place.assert_same("a.run", "b.run");
     assert!(place.read("a.mp4") == place.read("b.mp4"), "the same seed, the same bytes");
     let video = |run: &str| place.read(&format!("{run}/video.mp4"));
-    place.ok(&animate(WORDS, "c.mp4", &[&boxes[..], &["--seed", "5"]].concat()));
+    place.ok(&animate(WORDS, "c.mp4", &[&BOXES[..], &["--seed", "5"]].concat()));
     assert!(video("a.run") != video("c.run"), "another seed");
     // Guidance leaves out texts and pictures: other passes, another video.
     let guided = ["--text-guidance", "3", "--image-guidance", "1.5"];
-    place.ok(&animate(WORDS, "d.mp4", &[&boxes[..], &guided].concat()));
+    place.ok(&animate(WORDS, "d.mp4", &[&BOXES[..], &guided].concat()));
     assert!(video("a.run") != video("d.run"), "guidance counts");
 }
 
@@ -84,8 +86,6 @@ fn frames_in_chunks_give_the_same_bytes() {
     let error = place.fails(1, &animate(WORDS, "d.mp4", &["--set", "frame_chunk=0"]));
     assert!(error.contains("frame_chunk"), "{error}");
 }
-
-const BOXES: [&str; 2] = ["--boxes", "1:2,2,42,42"];
 
 /// The video of a run.
 fn video(place: &Place, out: &str, more: &[&str]) -> Vec<u8> {
@@ -135,8 +135,7 @@ fn weights_may_be_kept_in_16_bits() {
 #[test]
 fn what_is_said_and_moved_counts() {
     let place = pipeline();
-    let boxes = ["--boxes", "1:2,2,42,42"];
-    place.ok(&animate(WORDS, "a.mp4", &boxes));
+    place.ok(&animate(WORDS, "a.mp4", &BOXES));
     // The same trajectory under another object prompt: only masked cross-attention reads it.
     let follow = |run: &str, from: &str| {
         for name in ["trajectory.json", "masks.png"] {
@@ -359,7 +358,7 @@ fn stages_start_from_public_weights() {
         }
     }
     fs::rename(place.at("joined"), place.at("models")).unwrap();
-    place.ok(&animate(WORDS, "a.mp4", &["--boxes", "1:2,2,42,42"]));
+    place.ok(&animate(WORDS, "a.mp4", &BOXES));
     assert_eq!(place.trajectory("a.run").size().height, 32);
 
     let error = place.fails(1, &[&assemble[..2], &["models"], &assemble[3..]].concat());
@@ -402,6 +401,6 @@ fn a_small_stage_learns_on_a_public_autoencoder() {
         fs::remove_dir_all(place.at("trained")).unwrap();
     }
     // Files of ours beside folders of others.
-    place.ok(&animate(WORDS, "a.mp4", &["--boxes", "1:2,2,42,42"]));
+    place.ok(&animate(WORDS, "a.mp4", &BOXES));
     assert_eq!(place.trajectory("a.run").size().height, 32);
 }

@@ -27,7 +27,13 @@ impl Joined {
     }
 }
 
-/// The connected pieces of the set cells of a row-major mask, each as its cells, in order of first cell.
+/// The connected pieces of the set cells of a mask, each as its cells, in order of first cell.
+///
+/// # Shapes
+/// `mask` is row-major `[H·W]` of `size`.
+///
+/// # Panics
+/// When it has fewer cells than `size`.
 pub fn pieces(mask: &[bool], size: Size, joined: Joined) -> Vec<Vec<usize>> {
     let mut left = mask.to_vec();
     let mut found = Vec::new();

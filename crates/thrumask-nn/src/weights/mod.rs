@@ -7,6 +7,7 @@ mod convert;
 mod file;
 mod fresh;
 mod gguf;
+mod keeping;
 mod mapped;
 mod number;
 mod public;
@@ -23,8 +24,9 @@ pub use convert::{Conversion, convert};
 pub use file::{LoadReport, WeightFile, weights_hash};
 pub use fresh::FreshTensors;
 pub use gguf::Blocks;
+pub use keeping::Keeping;
 pub use mapped::Mapped;
-pub use number::{FloatType, Keeping, Number};
+pub use number::{FloatType, Number};
 pub use public::{
     TensorSource, load_public, public_check, public_report, public_shapes, public_tensors,
 };

@@ -1,13 +1,8 @@
 //! Number types of tensors in files.
 
-use std::path::Path;
-
 use burn::tensor::FloatDType;
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
-
-use super::Checkpoint;
-use crate::Result;
 
 /// How the numbers of a tensor lie in a file, little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,26 +101,6 @@ impl Number {
             Self::U16 => all!(u16, f32::from),
             Self::U8 | Self::Bool => all!(u8, f32::from),
         }
-    }
-}
-
-/// How networks keep the weights that they read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Keeping {
-    /// Their type in memory.
-    pub float: FloatType,
-    /// Whether files are mapped: weights that have this type there stay where they lie, shared with all
-    /// programs that read them, and the system may take their memory back and read them again.
-    pub mapped: bool,
-}
-
-impl Keeping {
-    /// The checkpoint to read weights from that are kept so.
-    ///
-    /// # Errors
-    /// As [`Checkpoint::open`].
-    pub fn open(self, path: impl AsRef<Path>) -> Result<Checkpoint> {
-        if self.mapped { Checkpoint::open_mapped(path) } else { Checkpoint::open(path) }
     }
 }
 

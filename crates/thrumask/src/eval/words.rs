@@ -127,8 +127,9 @@ pub fn paraphrase_of(
     crowd: Crowd,
     index: u64,
 ) -> Option<Paraphrase> {
-    let standard = WorldConfig::default();
-    let same = world.frames == standard.frames && world.interactions == standard.interactions;
+    // Which scene an index means depends on all but how large it is and how many objects are asked for.
+    let (size, fps, objects) = (world.size, world.fps, world.objects.clone());
+    let same = *world == WorldConfig { size, fps, objects, ..WorldConfig::default() };
     let here = |p: &&Paraphrase| p.crowd == crowd && p.index == index;
     paraphrases().iter().find(here).copied().filter(|_| same && split == Split::Test)
 }
@@ -334,6 +335,25 @@ mod tests {
         assert_eq!(matched(&other, &truth), [Some(2), Some(1), Some(0)]);
         let wrong = plan("A red plane grows and a dog runs.");
         assert_eq!(matched(&wrong, &truth), [None, None]);
+    }
+
+    #[test]
+    fn paraphrases_belong_to_scenes_of_the_default_world_alone() {
+        let first = paraphrases()[0];
+        let found = |world: WorldConfig, split| {
+            paraphrase_of(&world, split, first.crowd, first.index).is_some()
+        };
+        let usual = WorldConfig::default;
+        assert!(found(usual(), Split::Test));
+        assert!(found(WorldConfig { size: 64, fps: 4.0, objects: 1..=1, ..usual() }, Split::Test));
+        assert!(!found(usual(), Split::Validation));
+        for other in [
+            WorldConfig { leaving: 0.5, ..usual() },
+            WorldConfig { looks: 0.5, ..usual() },
+            WorldConfig { frames: 16, ..usual() },
+        ] {
+            assert!(!found(other, Split::Test));
+        }
     }
 
     /// The share of objects that the planner names; measured, see `docs/evaluation.md`.

@@ -17,11 +17,12 @@ use thrumask_core::Trajectory;
 
 use super::ObjectTruth;
 
-/// Whether the rule reads every object's true action off the masks; the partner of an interaction
-/// must be the true one too.
-pub fn agrees(masks: &Trajectory, truth: &[ObjectTruth]) -> bool {
+/// Whether the rule reads the true action of every object that `counts` (by index) off the masks; the partner of
+/// an interaction must be the true one too.
+pub fn agrees(masks: &Trajectory, truth: &[ObjectTruth], counts: impl Fn(usize) -> bool) -> bool {
     let judged = judge_all(masks);
-    judged.len() == truth.len() && judged.iter().zip(truth).all(|(j, t)| is_right(j.as_ref(), t))
+    let right = |i: usize| !counts(i) || is_right(judged[i].as_ref(), &truth[i]);
+    judged.len() == truth.len() && (0..truth.len()).all(right)
 }
 
 /// Whether one object's judgement is its true action with its true partner.

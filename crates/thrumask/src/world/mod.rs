@@ -252,9 +252,7 @@ fn readable(scene: &Scene, roles: &[cast::Role], leaving: bool) -> Result<bool> 
     let stay: Vec<bool> = scene.objects.iter().zip(roles).map(stays).collect();
     let truth = scene.truth();
     for size in CHECK_SIZES {
-        let judged = judge::judge_all(&scene.masks(size)?);
-        let right = |i: usize| !stay[i] || judge::is_right(judged[i].as_ref(), &truth[i]);
-        if !(0..truth.len()).all(right) {
+        if !judge::agrees(&scene.masks(size)?, &truth, |i| stay[i]) {
             return Ok(false);
         }
     }

@@ -131,7 +131,10 @@ fn the_rule_agrees_with_the_truth_at_other_lengths() {
         for i in 0..40 {
             let s = scene(&config, Split::Validation, i).unwrap();
             assert_eq!(s.masks(96).unwrap().frames().len(), frames);
-            assert!(judge::agrees(&s.masks(96).unwrap(), &s.truth()), "{frames} frames, {i}");
+            assert!(
+                judge::agrees(&s.masks(96).unwrap(), &s.truth(), |_| true),
+                "{frames} frames, {i}"
+            );
         }
     }
 }
@@ -387,7 +390,7 @@ fn another_draw_keeps_the_first_frame_and_the_words_and_moves_otherwise() {
         assert!(again.first_frame(96).unwrap() == truth.first_frame(96).unwrap(), "{index}");
         let masks = again.masks(96).unwrap();
         assert!(masks.frames()[0] == truth.masks(96).unwrap().frames()[0], "{index}");
-        assert!(judge::agrees(&masks, &truth.truth()), "{index}");
+        assert!(judge::agrees(&masks, &truth.truth(), |_| true), "{index}");
         for (a, b) in again.objects.iter().zip(&truth.objects) {
             let free = !matches!(b.action, Action::Rest | Action::Pushed);
             all += usize::from(free);
