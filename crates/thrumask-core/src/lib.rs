@@ -16,6 +16,7 @@ pub mod masks;
 pub mod media;
 pub mod palette;
 pub mod picture;
+pub mod placement;
 pub mod plan;
 pub mod rle;
 pub mod run_dir;

@@ -125,6 +125,7 @@ impl<'a> Job<'a> {
             masks: &masks,
             plan: &plan,
             given: None,
+            outlines: config.outlines,
             seed: config.seed,
             fps: config.fps,
         };

@@ -1,9 +1,10 @@
 //! Stage 1: picture, first masks and motion prompt become a mask-based motion trajectory.
 
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 use thrumask_core::{
     Clip, Error, FlowField, LabelMap, MaskSet, Picture, PromptPlan, Trajectory, flow::advect_all,
-    trajectory::colored,
+    placement::carry_masks, trajectory::colored,
 };
 use thrumask_nn::{
     autoencoder::LatentCodec,
@@ -21,6 +22,26 @@ use crate::{
 /// has larger ones.
 pub const STRAY: f32 = 0.1;
 
+/// Which outlines the objects of a trajectory have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outlines {
+    /// Those that the network painted: objects may bend, and are as blurred as the network is unsure.
+    #[default]
+    Painted,
+    /// Those of the first masks, shifted, turned and resized as a whole to where the network painted the objects
+    /// ([`carry_masks`]): a star stays a star. Only for models that make masks.
+    Carried,
+}
+
+impl Outlines {
+    /// What is usual for the models built into the program, or for `others`: only the small ones paint so blurred
+    /// that stiff outlines are better.
+    pub fn usual(others: bool) -> Self {
+        if others { Self::Painted } else { Self::Carried }
+    }
+}
+
 /// What stage 1 needs, all at the model's size.
 #[derive(Debug, Clone, Copy)]
 pub struct MotionRequest<'a> {
@@ -32,6 +53,8 @@ pub struct MotionRequest<'a> {
     pub plan: &'a PromptPlan,
     /// Mask sequences of objects whose motion is given: only their ids occur in it.
     pub given: Option<&'a Trajectory>,
+    /// Outlines of the objects.
+    pub outlines: Outlines,
     /// Seed of the noise.
     pub seed: u64,
     /// Frames per second of the result.
@@ -152,8 +175,8 @@ fn sampled(
 }
 
 impl MotionRequest<'_> {
-    /// The trajectory in a mask video: each pixel snapped to the palette, [stray pieces](STRAY) dropped, frame
-    /// 0 and objects with given motion as they were given.
+    /// The trajectory in a mask video: each pixel snapped to the palette, [stray pieces](STRAY) dropped, the objects
+    /// with the [`Outlines`] that are asked for, frame 0 and objects with given motion as they were given.
     ///
     /// # Errors
     /// When the video is not of the request's size.
@@ -164,6 +187,9 @@ impl MotionRequest<'_> {
             snapped.frames().iter().map(|frame| frame.without_strays(STRAY)).collect();
         if let Some(first) = frames.first_mut() {
             *first = self.masks.labels.clone();
+        }
+        if self.outlines == Outlines::Carried {
+            frames = carry_masks(&frames, Some(clip.frames()));
         }
         if let Some(given) = self.given {
             frames.iter_mut().zip(given.frames()).for_each(|(f, g)| paint(f, g));
@@ -288,6 +314,7 @@ mod tests {
             masks: &masks,
             plan: &sample.plan,
             given,
+            outlines: Outlines::Painted,
             seed: 0,
             fps: 8.0,
         };

@@ -146,6 +146,7 @@ impl World {
         let [motion, video] = subjects.sampling();
         let mut config = EvalConfig {
             motion,
+            outlines: self.judged.outlines(),
             video,
             seed: self.seed,
             scenes: self.scenes,

@@ -1,4 +1,5 @@
-//! What a prediction adds to: the first frame of one of the conditions.
+//! What a prediction adds to: one of the conditions, which shows the first frame in every frame, or in each what
+//! has become of it.
 
 use burn::{
     module::Param,
@@ -55,12 +56,9 @@ impl FirstFrame {
         channel: usize,
         gain: Option<Tensor<1>>,
     ) -> Tensor<5> {
-        let [batch, outputs, t, h, w] = x.dims();
+        let [_, outputs, t, _, _] = x.dims();
         let channels = if self == Self::Gated { outputs / 2 } else { outputs };
-        let first = || {
-            let frames = conditions.clone().narrow(1, channel, channels);
-            frames.narrow(2, 0, 1).expand([batch, channels, t, h, w])
-        };
+        let first = || conditions.clone().narrow(1, channel, channels);
         match self {
             Self::None => x,
             Self::Residual => match gain {

@@ -276,6 +276,7 @@ impl Maker<'_> {
                 masks,
                 plan,
                 given: None,
+                outlines: self.config.outlines,
                 seed: self.seed(case),
                 fps: case.truth.clip.fps(),
             })

@@ -47,6 +47,7 @@ use thrumask_nn::backbone::BackboneKind;
 use crate::{
     Result,
     model::Sampling,
+    motion::Outlines,
     progress::Progress,
     world::{Split, WorldConfig},
 };
@@ -88,6 +89,8 @@ pub struct EvalConfig {
     pub world: WorldConfig,
     /// How stage 1 is sampled.
     pub motion: Sampling,
+    /// Outlines of the objects in trajectories.
+    pub outlines: Outlines,
     /// How stage 2 and the model without trajectories are sampled.
     pub video: Sampling,
 }
@@ -105,6 +108,7 @@ impl Default for EvalConfig {
             shown: 8,
             world: WorldConfig::default(),
             motion: Sampling::nano(BackboneKind::Dit),
+            outlines: Outlines::usual(false),
             video: Sampling::nano(BackboneKind::Dit),
         }
     }

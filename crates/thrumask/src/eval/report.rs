@@ -11,6 +11,7 @@ use super::{
     measure::{Measure, Scores},
 };
 use crate::{
+    motion::Outlines,
     page::Page,
     world::{Action, Split},
 };
@@ -251,6 +252,11 @@ impl Report {
         if let Some(agrees) = self.rule_agrees() {
             let word = if agrees { "every action" } else { "NOT every action" };
             facts.push(format!("the written rule reads {word} off the true masks"));
+        }
+        if self.config.outlines == Outlines::Carried
+            && !self.config.parts.iter().all(|&p| p == Part::Video)
+        {
+            facts.push("stage 1: first masks carried to where it paints the objects".to_owned());
         }
         page.list(facts);
         for group in &self.groups {

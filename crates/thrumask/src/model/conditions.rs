@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use burn::tensor::Tensor;
+use rayon::prelude::*;
 use thrumask_core::{
-    FlowField, LabelMap, Picture, PromptPlan, Trajectory, flow::advect_all, trajectory::colored,
+    FlowField, LabelMap, Picture, PromptPlan, Trajectory, flow::advect_all,
+    placement::carry_picture, trajectory::colored,
 };
 use thrumask_nn::{
     autoencoder::LatentCodec,
@@ -58,6 +60,11 @@ impl<'a> SceneConditions<'a> {
                 Ok(Cow::Owned(advect_all(self.masks, objects, flow, 1.0)?))
             }
         }
+    }
+
+    /// x(0) in each frame, carried along the masks.
+    fn carried(&self, config: &StageConfig) -> Result<Vec<Picture>> {
+        Ok(carry_picture(self.picture, self.moved(config)?.frames()))
     }
 
     fn given(&self) -> Result<&'a Trajectory> {
@@ -159,7 +166,7 @@ impl Prepared {
     }
 }
 
-/// E(x0) repeated over time, with E(s0) repeated (stage 1) or the latents of the motion video (stage 2)
+/// E(x0) repeated over time, or of x0 carried along the trajectory, with E(s0) repeated (stage 1) or the latents of the motion video (stage 2)
 /// behind it on channels.
 ///
 /// # Shapes
@@ -173,7 +180,15 @@ pub(super) fn visual_latents(
     let picture = |pictures: Vec<&[Picture]>| -> Result<Tensor<5>> {
         Ok(autoencoder.encode_picture(pixels_from_frames(&pictures, &device)?)?)
     };
-    let image = picture(scenes.iter().map(|s| std::slice::from_ref(s.picture)).collect())?;
+    let image = match config.carried {
+        false => picture(scenes.iter().map(|s| std::slice::from_ref(s.picture)).collect())?,
+        true => {
+            let carried = scenes.par_iter().map(|s| s.carried(config));
+            let videos = carried.collect::<Result<Vec<Vec<Picture>>>>()?;
+            let videos: Vec<&[Picture]> = videos.iter().map(Vec::as_slice).collect();
+            autoencoder.encode(pixels_from_frames(&videos, &device)?)?
+        }
+    };
     let motion = match config.kind {
         StageKind::Ti2v => None,
         StageKind::Motion => {
@@ -193,7 +208,7 @@ pub(super) fn visual_latents(
 /// What a stage sees, from latents: those of pictures are repeated over time.
 ///
 /// # Shapes
-/// - `image`: `[B, C, 1, H, W]`
+/// - `image`: `[B, C, 1, H, W]`, or `[B, C, T, H, W]` of a picture that was carried along
 /// - `motion`: none for TI2V, `[B, C, 1, H, W]` of s0 for stage 1, `[B, C, T, H, W]` for stage 2
 /// - returns `[B, Cc, T, H, W]`
 pub(crate) fn joined_latents(

@@ -70,4 +70,8 @@ pub struct StageConfig {
     /// What stage 1 makes and stage 2 follows; nothing to TI2V.
     #[serde(default, skip_serializing_if = "MotionForm::is_masks")]
     pub form: MotionForm,
+    /// Whether stage 2 sees in each frame x(0) carried along ŝ (`thrumask_core::placement`) in the place of x(0),
+    /// which the paper repeats.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub carried: bool,
 }

@@ -159,6 +159,7 @@ impl StageConfig {
             text: PromptEncoderConfig::Clip(of.text.clone()),
             process: Process::Diffusion(Diffusion::PAPER),
             visibility: Visibility::Box,
+            carried: false,
             form: MotionForm::Masks,
         })
     }

@@ -38,6 +38,8 @@ pub struct Variant {
     /// Whether the U-Net's prediction adds to the first frame, as the transformer's does, and mixes in the noisy
     /// latents.
     pub shortcuts: bool,
+    /// Whether stage 2 sees the picture carried along the trajectory.
+    pub carried: bool,
 }
 
 impl Variant {
@@ -86,6 +88,10 @@ impl StageConfig {
             StageKind::Motion | StageKind::Video => variant.form.unwrap_or_default(),
             StageKind::Ti2v => MotionForm::Masks,
         };
+        if variant.carried && kind != StageKind::Video {
+            let reason = "expected only of stage 2, which alone has a trajectory to carry along";
+            return Err(thrumask_nn::Error::config("carried", reason).into());
+        }
         let text = PromptEncoderConfig::Words(TextEncoderConfig::nano());
         let latent_size = latents.latent_size([video.frames, video.size, video.size])?;
         let channels = latents.latent_channels();
@@ -109,7 +115,8 @@ impl StageConfig {
         let process = variant.process.unwrap_or(usual);
         process.check()?;
         denoiser.check()?;
-        Ok(Self { kind, video, denoiser, text, process, visibility: Visibility::Box, form })
+        let (visibility, carried) = (Visibility::Box, variant.carried);
+        Ok(Self { kind, video, denoiser, text, process, visibility, form, carried })
     }
 }
 

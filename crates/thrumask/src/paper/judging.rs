@@ -26,6 +26,7 @@ use crate::{
         Sampling,
         files::{read_bytes, to_json},
     },
+    motion::Outlines,
     progress::Progress,
     world::{Split, WorldConfig},
 };
@@ -153,6 +154,8 @@ impl Models {
             parts: PARTS.to_vec(),
             world: self.world.clone(),
             motion: self.motion,
+            // The paper's trajectories are what the network paints.
+            outlines: Outlines::Painted,
             video: self.video,
             ..EvalConfig::default()
         }

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     DeviceName,
     model::{Sampling, VideoShape},
+    motion::Outlines,
     plan::{LlmConfig, PlannerKind},
 };
 
@@ -81,6 +82,9 @@ pub struct Settings {
     pub llm: LlmConfig,
     /// How stage 1 is sampled.
     pub motion: Sampling,
+    /// Outlines of the objects in trajectories; when open, carried along from the first masks by the models built in,
+    /// and by others as they paint them.
+    pub outlines: Option<Outlines>,
     /// How stage 2 is sampled.
     pub video: Sampling,
     /// What is given in place of what a stage would find.
@@ -106,6 +110,7 @@ impl Default for Settings {
             planner: PlannerKind::default(),
             llm: LlmConfig::default(),
             motion: Sampling::nano(BackboneKind::default()),
+            outlines: None,
             video: Sampling::nano(BackboneKind::default()),
             given: Given::default(),
         }
@@ -232,6 +237,7 @@ impl Settings {
             planner: self.planner,
             llm,
             motion: self.motion,
+            outlines: self.outlines.unwrap_or(Outlines::usual(self.models.is_some())),
             video: self.video,
             given: self.given.clone(),
         })
@@ -279,6 +285,9 @@ pub struct Config {
     pub llm: Option<LlmConfig>,
     /// How stage 1 is sampled.
     pub motion: Sampling,
+    /// Outlines of the objects in trajectories.
+    #[serde(default)]
+    pub outlines: Outlines,
     /// How stage 2 is sampled.
     pub video: Sampling,
     /// What is given in place of what a stage would find.
@@ -315,6 +324,7 @@ impl Config {
             planner: self.planner,
             llm: self.llm.clone().unwrap_or_default(),
             motion: self.motion,
+            outlines: Some(self.outlines),
             video: self.video,
             given: self.given.clone(),
         }

@@ -182,6 +182,7 @@ impl Run<'_> {
             masks: &masks,
             plan,
             given: given.as_ref(),
+            outlines: config.outlines,
             seed: config.seed,
             fps: config.fps,
         };

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Result,
     models::{self, Models},
+    motion::Outlines,
     plan::{Planner, RulePlanner},
     progress::Silent,
 };
@@ -108,6 +109,11 @@ impl Run<'_> {
         let asked = asked("motion")
             .text("model", self.use_model(models::MOTION)?)
             .text("sampling", json(&self.config.motion)?);
+        // What was made before there was a choice stays.
+        let asked = match self.config.outlines {
+            Outlines::Painted => asked,
+            Outlines::Carried => asked.text("outlines", "carried"),
+        };
         let asked = self.add_generation(asked)?;
         let asked = self.config.given.add_control(asked, control)?;
         let asked = self.config.given.add_trajectory(asked)?;

@@ -279,6 +279,10 @@ pub struct StageTraining {
     /// the noisy latents; neither when left out, as the paper's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shortcuts: bool,
+    /// Without `model`: whether stage 2 sees in each frame the picture carried along the trajectory, in the place of
+    /// the picture itself, which the paper repeats.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub carried: bool,
     /// How training times are drawn; all are equally likely when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeSampling>,
@@ -298,8 +302,17 @@ impl StageTraining {
     /// How the stage differs from its usual nano configuration.
     pub fn variant(&self) -> Variant {
         let Self { form, self_attention, cross_attention, backbone, process, .. } = *self;
-        let Self { patched, shortcuts, .. } = *self;
-        Variant { form, self_attention, cross_attention, backbone, process, patched, shortcuts }
+        let Self { patched, shortcuts, carried, .. } = *self;
+        Variant {
+            form,
+            self_attention,
+            cross_attention,
+            backbone,
+            process,
+            patched,
+            shortcuts,
+            carried,
+        }
     }
 }
 

@@ -223,7 +223,10 @@ impl StageTask {
             StageKind::Video => (of(t, |l| &l.video), Some(of(t, |l| &l.motion))),
             StageKind::Ti2v => (of(t, |l| &l.video), None),
         };
-        Ok((data, Some(joined_latents(&self.config, of(1, |l| &l.picture), motion))))
+        // A carried picture is made of the samples.
+        let seen = (!self.config.carried)
+            .then(|| joined_latents(&self.config, of(1, |l| &l.picture), motion));
+        Ok((data, seen))
     }
 
     /// Which conditions a uniform number in [0, 1) keeps.

@@ -6,7 +6,7 @@ use super::{Example, StageTask};
 use crate::{
     Result,
     model::{StageKind, StageModel},
-    motion::{MotionRequest, generate_trajectories},
+    motion::{MotionRequest, Outlines, generate_trajectories},
     progress::Silent,
     video::{VideoRequest, generate_videos},
     world::Sample,
@@ -33,6 +33,7 @@ impl StageTask {
                     masks,
                     plan: &s.plan,
                     given: None,
+                    outlines: Outlines::Painted,
                     seed: i as u64,
                     fps: s.clip.fps(),
                 })

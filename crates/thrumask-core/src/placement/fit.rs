@@ -1,0 +1,178 @@
+//! Finds the placements of an object in later frames.
+
+use std::f32::consts::TAU;
+
+use super::{Placement, cutout::Cutout, sight::Sight};
+
+/// What has to be seen of an object, as a share of its first mask, for a placement to be fitted.
+const LEAST: f32 = 0.04;
+/// Overlap that an object must gain by it before it changes its size, mean over the frames: the colours that a
+/// network paints are blurred, and what is blurred fits many sizes and turns nearly as well.
+const RESIZE_WORTH: f32 = 0.025;
+/// As [`RESIZE_WORTH`], of turning.
+const TURN_WORTH: f32 = 0.08;
+/// As [`RESIZE_WORTH`], of turning at a steady pace, which is harder to come by.
+const STEADY_WORTH: f32 = 0.003;
+/// Turns from the first to the last frame that are tried at a steady pace: so many parts of a full one, as often
+/// in either direction.
+const TURNS: [i32; 2] = [6, 12];
+
+/// A placement, and how well it explains a frame.
+#[derive(Debug, Clone, Copy)]
+struct Placed {
+    placement: Placement,
+    /// As [`Cutout::overlap`] has it.
+    overlap: f32,
+}
+
+/// What an object may do beside being shifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Freedom {
+    turn: bool,
+    resize: bool,
+}
+
+/// One for each frame; `None` where too little is seen of the object.
+type Path = Vec<Option<Placed>>;
+
+/// The placements of an object in frames of which the first is the first frame. It turns, or changes its size,
+/// only if that explains all frames better than a shift alone. What is hidden for a while is where it is on the
+/// straight way between; `None` before it is seen, or after.
+pub(super) fn placements(cutout: &Cutout<'_>, frames: &[Sight]) -> Vec<Option<Placement>> {
+    let fit = |turn, resize| {
+        let path = followed(cutout, frames, Freedom { turn, resize });
+        let cost =
+            [(turn, TURN_WORTH), (resize, RESIZE_WORTH)].into_iter().filter(|(with, _)| *with);
+        (worth(&path) - cost.map(|(_, worth)| worth).sum::<f32>(), path)
+    };
+    let better = |a: (f32, Path), b: (f32, Path)| if b.0 > a.0 { b } else { a };
+    let shifted = fit(false, false);
+    let steady = steady(cutout, frames, &shifted.1);
+    let steady = (worth(&steady) - STEADY_WORTH, steady);
+    let fits = [steady, fit(true, false), fit(false, true), fit(true, true)];
+    let best = fits.into_iter().fold(shifted, better);
+    bridged(best.1.into_iter().map(|placed| Some(placed?.placement)).collect())
+}
+
+/// The mean overlap of what is placed.
+fn worth(path: &Path) -> f32 {
+    let seen = path.iter().flatten();
+    seen.clone().map(|placed| placed.overlap).sum::<f32>() / (seen.count() as f32).max(1.0)
+}
+
+/// The straight way across gaps.
+fn bridged(mut path: Vec<Option<Placement>>) -> Vec<Option<Placement>> {
+    let known: Vec<usize> = (0..path.len()).filter(|&i| path[i].is_some()).collect();
+    for ends in known.windows(2) {
+        let &[a, b] = ends else { continue };
+        let (Some(from), Some(to)) = (path[a], path[b]) else { continue };
+        for i in a + 1..b {
+            path[i] = Some(from.toward(&to, (i - a) as f32 / (b - a) as f32));
+        }
+    }
+    path
+}
+
+/// The best path on which the object turns at a steady pace, which is found where single frames hardly show its turn.
+fn steady(cutout: &Cutout<'_>, frames: &[Sight], shifted: &Path) -> Path {
+    let last = frames.len().saturating_sub(1).max(1) as f32;
+    let each = |f: &dyn Fn(usize, Placement) -> Placed| -> Path {
+        let at = |(i, placed): (usize, &Option<Placed>)| Some(f(i, (*placed)?.placement));
+        shifted.iter().enumerate().map(at).collect()
+    };
+    let turned = |turn: f32, i: usize, at| Placement { angle: turn * i as f32 / last, ..at };
+    let judged = |turn: f32| {
+        let path = each(&|i, at| {
+            let placement = turned(turn, i, at);
+            Placed { overlap: cutout.overlap(&placement, &frames[i]), placement }
+        });
+        (worth(&path), turn)
+    };
+    let best = |turns: &mut dyn Iterator<Item = f32>| {
+        turns.map(judged).max_by(|a, b| a.0.total_cmp(&b.0)).map_or(0.0, |(_, turn)| turn)
+    };
+    let part = TAU / TURNS[0] as f32;
+    let rough = best(&mut (-TURNS[1]..=TURNS[1]).filter(|&n| n != 0).map(|n| n as f32 * part));
+    let turn = best(&mut (-3..=3).map(|n| rough + n as f32 * part / 6.0));
+    each(&|i, at| {
+        let freedom = Freedom { turn: false, resize: false };
+        search(cutout, &frames[i], vec![turned(turn, i, at)], freedom)
+    })
+}
+
+/// The path that is found from one frame to the next.
+fn followed(cutout: &Cutout<'_>, frames: &[Sight], freedom: Freedom) -> Path {
+    let mut last = cutout.placement();
+    // What it was before, so that what goes on as it went is found at once.
+    let mut before = last;
+    let mut path = Vec::with_capacity(frames.len());
+    for (i, now) in frames.iter().enumerate() {
+        let enough = now.area >= (LEAST * cutout.area).max(4.0);
+        let Some(center) = now.center.filter(|_| enough) else {
+            path.push(None);
+            continue;
+        };
+        let found = match i {
+            0 => Placed { placement: last, overlap: 1.0 },
+            _ => search(cutout, now, starts(last, before, center, freedom), freedom),
+        };
+        (before, last) = (last, found.placement);
+        path.push(Some(found));
+    }
+    path
+}
+
+/// Where the search begins: as it was, and as it went on.
+fn starts(
+    last: Placement,
+    before: Placement,
+    center: [f32; 2],
+    freedom: Freedom,
+) -> Vec<Placement> {
+    let next = before.toward(&last, 2.0);
+    let next = Placement { scale: next.scale.clamp(0.8 * last.scale, 1.25 * last.scale), ..next };
+    let mut starts = vec![last, next];
+    for from in [last, next] {
+        starts.push(Placement { center, ..from });
+        if freedom.turn {
+            let turned = [-40f32, -20.0, 20.0, 40.0].map(f32::to_radians);
+            starts.extend(turned.map(|by| Placement { center, angle: from.angle + by, ..from }));
+        }
+    }
+    starts
+}
+
+/// The best placement in the neighbourhood of the best start, by steps along each axis that become shorter.
+fn search(cutout: &Cutout<'_>, now: &Sight, starts: Vec<Placement>, freedom: Freedom) -> Placed {
+    const HALVINGS: usize = 4;
+    let judged = |placement| Placed { overlap: cutout.overlap(&placement, now), placement };
+    let better = |a: Placed, b: Placed| if b.overlap > a.overlap { b } else { a };
+    let none = Placed { placement: cutout.placement(), overlap: -1.0 };
+    let mut best = starts.into_iter().map(judged).fold(none, better);
+    let mut step = (cutout.reach / 6.0, 12f32.to_radians(), 1.08f32);
+    for _ in 0..HALVINGS {
+        loop {
+            let before = best.overlap;
+            best = around(best.placement, step, freedom).into_iter().map(judged).fold(best, better);
+            if best.overlap <= before {
+                break;
+            }
+        }
+        step = (step.0 / 2.0, step.1 / 2.0, step.2.sqrt());
+    }
+    best
+}
+
+/// The placements one step away.
+fn around(at: Placement, (shift, turn, grow): (f32, f32, f32), freedom: Freedom) -> Vec<Placement> {
+    let [x, y] = at.center;
+    let shifted = [[x - shift, y], [x + shift, y], [x, y - shift], [x, y + shift]];
+    let mut around = shifted.map(|center| Placement { center, ..at }).to_vec();
+    if freedom.turn {
+        around.extend([-turn, turn].map(|by| Placement { angle: at.angle + by, ..at }));
+    }
+    if freedom.resize {
+        around.extend([1.0 / grow, grow].map(|by| Placement { scale: at.scale * by, ..at }));
+    }
+    around
+}

@@ -1,0 +1,86 @@
+//! Takes the outlines of the first frame along to later ones.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Placement,
+    cutout::{Cutout, Seen},
+    fit::placements,
+    point,
+    sight::Sight,
+};
+use crate::{LabelMap, Picture};
+
+/// Masks with the outlines of the first frame: each object is the first mask, shifted, turned and resized as a
+/// whole to where `masks` have it. `painted`, where it is given, shows how sure they are: each object in its
+/// palette colour, darker where less sure.
+///
+/// What the first frame did not show of an object, and an object that is not found, are as in `masks`. Where
+/// outlines overlap, the object that `masks` show in most of the common pixels is in front. The first of `masks`
+/// is the first frame and stays as it is; `painted` has as many frames of the same size.
+pub fn carry_masks(masks: &[LabelMap], painted: Option<&[Picture]>) -> Vec<LabelMap> {
+    let Some(first) = masks.first() else { return Vec::new() };
+    let placed = |cutout: Cutout<'_>| {
+        let sight = |(f, labels)| Sight::new(labels, painted.map(|p| &p[f]), cutout.id);
+        let sights: Vec<Sight> = masks.iter().enumerate().map(sight).collect();
+        placements(&cutout, &sights)
+    };
+    let placed: Vec<(Cutout<'_>, Vec<Option<Placement>>)> =
+        Cutout::all(first).into_iter().map(|cutout| (cutout, placed(cutout))).collect();
+    let carried = |(f, labels): (usize, &LabelMap)| {
+        let now: Vec<(Cutout<'_>, Placement)> =
+            placed.iter().filter_map(|(cutout, path)| Some((*cutout, path[f]?))).collect();
+        if f == 0 { labels.clone() } else { carry(&now, labels) }
+    };
+    masks.iter().enumerate().map(carried).collect()
+}
+
+fn carry(placed: &[(Cutout<'_>, Placement)], masks: &LabelMap) -> LabelMap {
+    let claims = claims(placed, masks);
+    // How often each object is seen where both claim a pixel.
+    let mut shown = BTreeMap::<(u8, u8), u32>::new();
+    for (claims, &label) in claims.iter().zip(masks.ids()) {
+        if claims.contains(&label) {
+            for &other in claims.iter().filter(|&&other| other != label) {
+                *shown.entry((label, other)).or_default() += 1;
+            }
+        }
+    }
+    let in_front = |a: u8, b: u8| {
+        let count = |pair| shown.get(&pair).copied().unwrap_or(0);
+        if count((b, a)) > count((a, b)) { b } else { a }
+    };
+    let mut carried = masks.clone();
+    for (id, claims) in carried.ids_mut().iter_mut().zip(claims) {
+        let moved = placed.iter().any(|(cutout, _)| cutout.id == *id);
+        match claims.into_iter().reduce(in_front) {
+            Some(front) if moved || *id == 0 => *id = front,
+            None if moved => *id = 0,
+            _ => {}
+        }
+    }
+    carried
+}
+
+/// The objects that each pixel may belong to.
+fn claims(placed: &[(Cutout<'_>, Placement)], masks: &LabelMap) -> Vec<Vec<u8>> {
+    let mut claims: Vec<Vec<u8>> = vec![Vec::new(); masks.size().area()];
+    for (cutout, placement) in placed {
+        let source = placement.source(cutout.center);
+        let [columns, rows] = cutout.covered(placement);
+        for (i, claims) in claims.iter_mut().enumerate() {
+            let (x, y) = (i % masks.size().width, i / masks.size().width);
+            let own = masks.ids()[i] == cutout.id;
+            // What was hidden may lie further away than all that was not.
+            if !own && !(columns.contains(&x) && rows.contains(&y)) {
+                continue;
+            }
+            match cutout.seen(source(point(i, masks.size()))) {
+                Seen::Object => claims.push(cutout.id),
+                Seen::Hidden if own => claims.push(cutout.id),
+                _ => {}
+            }
+        }
+    }
+    claims
+}

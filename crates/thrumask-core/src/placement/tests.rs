@@ -1,0 +1,195 @@
+use std::f32::consts::TAU;
+
+use super::{cutout::Cutout, fit::placements, sight::Sight, *};
+use crate::{LabelMap, Picture, Size, labels::Joined, palette};
+
+const SIZE: Size = Size::new(48, 40);
+
+/// A boot: nothing that a turn brings onto itself.
+fn is_boot([x, y]: [f32; 2]) -> bool {
+    (10.0..16.0).contains(&x) && (8.0..24.0).contains(&y)
+        || (10.0..24.0).contains(&x) && (18.0..24.0).contains(&y)
+}
+
+/// Labels of points by a rule.
+fn drawn(label: impl Fn([f32; 2]) -> u8) -> LabelMap {
+    LabelMap::new(SIZE, (0..SIZE.area()).map(|i| label(point(i, SIZE))).collect()).unwrap()
+}
+
+fn boot() -> LabelMap {
+    drawn(|p| u8::from(is_boot(p)))
+}
+
+/// The boot at a placement.
+fn placed(at: &Placement) -> LabelMap {
+    let first = boot();
+    let source = at.source(Cutout::all(&first)[0].center);
+    drawn(|p| u8::from(is_boot(source(p))))
+}
+
+/// A placement in relation to where the boot is at first.
+fn moved(by: [f32; 2], degrees: f32, scale: f32) -> Placement {
+    let first = boot();
+    let [x, y] = Cutout::all(&first)[0].center;
+    Placement { center: [x + by[0], y + by[1]], angle: degrees.to_radians(), scale }
+}
+
+fn overlap(a: &LabelMap, b: &LabelMap, id: u8) -> f32 {
+    let pairs = || a.mask_of(id).into_iter().zip(b.mask_of(id));
+    let both = pairs().filter(|&(a, b)| a && b).count();
+    both as f32 / pairs().filter(|&(a, b)| a || b).count() as f32
+}
+
+/// The masks in colours, as dim and as far blurred as a network that is not sure paints them.
+fn unsure(labels: &LabelMap) -> Picture {
+    let mut shares: Vec<f32> = labels.ids().iter().map(|&id| f32::from(id)).collect();
+    for _ in 0..6 {
+        let mean = |i: usize| {
+            let near: Vec<usize> = Joined::Corners.neighbours(i, SIZE).chain([i]).collect();
+            near.iter().map(|&n| shares[n]).sum::<f32>() / near.len() as f32
+        };
+        shares = (0..shares.len()).map(mean).collect();
+    }
+    let color = |share: f32| palette::color_of(1).map(|v| (f32::from(v) * share) as u8);
+    Picture::new(SIZE, shares.into_iter().flat_map(color).collect()).unwrap()
+}
+
+fn snapped(picture: &Picture) -> LabelMap {
+    let label = |rgb: &[u8; 3]| palette::snap(*rgb, 1, palette::SNAP_THRESHOLD);
+    LabelMap::new(SIZE, picture.rgb().as_chunks().0.iter().map(label).collect()).unwrap()
+}
+
+#[test]
+fn placements_are_found_in_masks() {
+    let first = boot();
+    let path: Vec<Placement> = (0..6)
+        .map(|i| i as f32)
+        .map(|i| moved([2.5 * i, 0.7 * i], 9.0 * i, 1.06f32.powf(i)))
+        .collect();
+    let mut frames = vec![first.clone()];
+    frames.extend(path[1..].iter().map(placed));
+    let sights: Vec<Sight> = frames.iter().map(|f| Sight::new(f, None, 1)).collect();
+    let found = placements(&Cutout::all(&first)[0], &sights);
+    for (found, at) in found.iter().zip(&path) {
+        let found = found.unwrap();
+        let off = (found.center[0] - at.center[0]).hypot(found.center[1] - at.center[1]);
+        assert!(off < 0.7, "{found:?}, {at:?}");
+        assert!((found.angle - at.angle).abs() < 4f32.to_radians(), "{found:?}, {at:?}");
+        assert!((found.scale / at.scale).ln().abs() < 0.05, "{found:?}, {at:?}");
+    }
+    let carried = carry_masks(&frames, None);
+    assert_eq!(carried[0], first);
+    for (carried, frame) in carried.iter().zip(&frames) {
+        assert!(overlap(carried, frame, 1) > 0.88, "{}", overlap(carried, frame, 1));
+    }
+}
+
+#[test]
+fn what_only_moves_neither_turns_nor_grows() {
+    let masks: Vec<LabelMap> =
+        (0..6).map(|i| placed(&moved([3.0 * i as f32, 0.0], 0.0, 1.0))).collect();
+    let painted: Vec<Picture> = masks.iter().map(unsure).collect();
+    let seen: Vec<LabelMap> = painted.iter().map(snapped).collect();
+    let sights = seen.iter().zip(&painted).map(|(s, p)| Sight::new(s, Some(p), 1));
+    let found = placements(&Cutout::all(&masks[0])[0], &sights.collect::<Vec<_>>());
+    let stiff = |p: &Placement| (p.angle, p.scale) == (0.0, 1.0);
+    assert!(found.iter().flatten().all(stiff), "{found:?}");
+}
+
+#[test]
+fn outlines_come_back_where_the_network_is_unsure() {
+    let path = |i: usize| moved([3.0 * i as f32, 1.5 * i as f32], 0.0, 1.0);
+    let truth: Vec<LabelMap> = (0..6).map(|i| placed(&path(i))).collect();
+    let painted: Vec<Picture> = truth.iter().map(unsure).collect();
+    let mut seen: Vec<LabelMap> = painted.iter().map(snapped).collect();
+    seen[0] = truth[0].clone();
+    let carried = carry_masks(&seen, Some(&painted));
+    for i in 1..6 {
+        let [before, after] = [&seen[i], &carried[i]].map(|m| overlap(m, &truth[i], 1));
+        assert!(after > 0.9 && before < 0.75, "frame {i}: {before} to {after}");
+    }
+}
+
+#[test]
+fn a_steady_turn_is_found_under_the_blur() {
+    let truth: Vec<LabelMap> =
+        (0..9).map(|i| placed(&moved([8.0, 3.0], 45.0 * i as f32, 1.0))).collect();
+    // It lies in the middle from the beginning, so that nothing of it leaves the picture.
+    let painted: Vec<Picture> = truth.iter().map(unsure).collect();
+    let mut seen: Vec<LabelMap> = painted.iter().map(snapped).collect();
+    seen[0] = truth[0].clone();
+    let sights = seen.iter().zip(&painted).map(|(s, p)| Sight::new(s, Some(p), 1));
+    let found = placements(&Cutout::all(&truth[0])[0], &sights.collect::<Vec<_>>());
+    for (i, found) in found.iter().enumerate() {
+        let off = (found.unwrap().angle - TAU / 8.0 * i as f32).to_degrees();
+        assert!(off.abs() < 15.0, "frame {i}: {off} degrees off, {found:?}");
+    }
+}
+
+#[test]
+fn what_passes_behind_goes_on_and_stays_behind() {
+    let post = |[x, _]: [f32; 2]| (22.0..34.0).contains(&x);
+    let frame = |i: usize| {
+        let at = moved([5.0 * i as f32, 0.0], 0.0, 1.0);
+        let source = at.source(moved([0.0; 2], 0.0, 1.0).center);
+        let box_ = move |p: [f32; 2]| (10.0..18.0).contains(&p[0]) && (8.0..16.0).contains(&p[1]);
+        drawn(|p| if post(p) { 2 } else { u8::from(box_(source(p))) })
+    };
+    let mut frames: Vec<LabelMap> = (0..6).map(frame).collect();
+    let truth = frames.clone();
+    // Of what sticks out on both sides of the post only one sees nothing.
+    for id in frames[2].ids_mut() {
+        *id = if *id == 1 { 0 } else { *id };
+    }
+    let carried = carry_masks(&frames, None);
+    for (carried, truth) in carried.iter().zip(&truth) {
+        assert_eq!(carried.mask_of(2), truth.mask_of(2));
+    }
+    assert!(overlap(&carried[2], &truth[2], 1) > 0.6 && overlap(&carried[5], &truth[5], 1) > 0.9);
+}
+
+#[test]
+fn what_the_first_frame_hid_is_as_it_is_painted() {
+    // A disc that comes in from the left, half of it outside at first.
+    let frame = |i: usize| drawn(|[x, y]| u8::from((x - 4.0 * i as f32).hypot(y - 20.0) < 8.0));
+    let frames: Vec<LabelMap> = (0..4).map(frame).collect();
+    let carried = carry_masks(&frames, None);
+    for (carried, truth) in carried.iter().zip(&frames) {
+        assert!(overlap(carried, truth, 1) > 0.9, "{}", overlap(carried, truth, 1));
+    }
+}
+
+#[test]
+fn what_is_not_found_is_left_as_it_is() {
+    let nothing = LabelMap::empty(SIZE);
+    // Object 2 was not in the first frame, object 1 is in no other.
+    let other = drawn(|[x, y]| if x < 6.0 && y < 6.0 { 2 } else { 0 });
+    let frames = [boot(), nothing.clone(), other.clone()];
+    assert_eq!(carry_masks(&frames, None), frames);
+    assert!(carry_masks(&[], None).is_empty());
+    assert_eq!(carry_masks(&[nothing.clone(), nothing.clone()], None), [nothing.clone(), nothing]);
+}
+
+#[test]
+fn looks_go_with_the_object_and_leave_the_background() {
+    let first = boot();
+    let own = |i: usize| [200, 10 * (i % SIZE.width) as u8, 5 * (i / SIZE.width) as u8];
+    let color = |i: usize| if first.ids()[i] == 1 { own(i) } else { [20, 40, 60] };
+    let picture = Picture::new(SIZE, (0..SIZE.area()).flat_map(color).collect()).unwrap();
+    let frames = [first.clone(), placed(&moved([9.0, 5.0], 0.0, 1.0))];
+    let carried = carry_picture(&picture, &frames);
+    assert_eq!(carried[0], picture);
+    for (i, &label) in frames[1].ids().iter().enumerate() {
+        let (x, y) = (i % SIZE.width, i / SIZE.width);
+        let got = carried[1].pixel(x, y);
+        let want = if label == 1 { own(i - 5 * SIZE.width - 9) } else { [20, 40, 60] };
+        let off = got.iter().zip(want).map(|(&a, b)| a.abs_diff(b)).max().unwrap();
+        // A pixel on the rim may take its neighbour's colour.
+        assert!(off <= 12, "{x}, {y}: {got:?}, {want:?}");
+    }
+    assert!(carry_picture(&picture, &[]).is_empty());
+    // An object that nobody saw has the colours around it.
+    let appeared = [LabelMap::empty(SIZE), boot()];
+    let flat = Picture::filled(SIZE, [9, 8, 7]);
+    assert_eq!(carry_picture(&flat, &appeared)[1], flat);
+}
