@@ -126,6 +126,7 @@ impl<'a> Job<'a> {
             plan: &plan,
             given: None,
             outlines: config.outlines,
+            open_words: config.open_words,
             seed: config.seed,
             fps: config.fps,
         };

@@ -14,6 +14,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use thrumask::{
     eval::{Crowd, EvalConfig, Part, run},
+    motion::{OpenWords, Outlines},
     pipeline,
     progress::Progress,
     world::Split,
@@ -146,7 +147,8 @@ impl World {
         let [motion, video] = subjects.sampling();
         let mut config = EvalConfig {
             motion,
-            outlines: self.judged.outlines(),
+            outlines: Outlines::usual(self.judged.others()),
+            open_words: OpenWords::usual(self.judged.others()),
             video,
             seed: self.seed,
             scenes: self.scenes,

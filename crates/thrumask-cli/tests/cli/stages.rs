@@ -40,6 +40,26 @@ fn what_is_finished_is_kept_until_what_it_depends_on_changes() {
 }
 
 #[test]
+fn outlines_are_carried_or_as_they_are_painted() {
+    let place = Place::new();
+    place.animate("out.mp4", &[]);
+    let outlines = || {
+        let record = thrumask_core::RunRecord::read(place.at("out.run/run.json")).unwrap();
+        record.config["outlines"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(outlines(), "carried");
+    let carried = place.trajectory("out.run");
+    let said = place.animate("out.mp4", &["--set", "outlines=painted"]);
+    assert!(said.of("segment").contains("kept") && !said.of("motion").contains("kept"));
+    assert_eq!(outlines(), "painted");
+    let painted = place.trajectory("out.run");
+    assert_eq!(carried.frames()[0], painted.frames()[0]);
+    assert_ne!(carried.frames()[1..], painted.frames()[1..]);
+    let e = place.fails(1, &animate("out.mp4", &["--set", "outlines=stiff"]));
+    assert!(e.contains("outlines") && e.contains("stiff") && e.contains("carried"), "{e}");
+}
+
+#[test]
 fn settings_come_from_a_file_and_the_command_line_wins() {
     let place = Place::new();
     place.write("a.toml", "seed = 4\nfps = 6\n[motion]\nsteps = 1\n[video]\nsteps = 1\n");

@@ -277,6 +277,7 @@ impl Maker<'_> {
                 plan,
                 given: None,
                 outlines: self.config.outlines,
+                open_words: self.config.open_words,
                 seed: self.seed(case),
                 fps: case.truth.clip.fps(),
             })

@@ -47,7 +47,7 @@ use thrumask_nn::backbone::BackboneKind;
 use crate::{
     Result,
     model::Sampling,
-    motion::Outlines,
+    motion::{OpenWords, Outlines},
     progress::Progress,
     world::{Split, WorldConfig},
 };
@@ -91,6 +91,8 @@ pub struct EvalConfig {
     pub motion: Sampling,
     /// Outlines of the objects in trajectories.
     pub outlines: Outlines,
+    /// What becomes of words that leave something open.
+    pub open_words: OpenWords,
     /// How stage 2 and the model without trajectories are sampled.
     pub video: Sampling,
 }
@@ -109,6 +111,7 @@ impl Default for EvalConfig {
             world: WorldConfig::default(),
             motion: Sampling::nano(BackboneKind::Dit),
             outlines: Outlines::usual(false),
+            open_words: OpenWords::usual(false),
             video: Sampling::nano(BackboneKind::Dit),
         }
     }

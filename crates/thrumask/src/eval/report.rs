@@ -11,7 +11,7 @@ use super::{
     measure::{Measure, Scores},
 };
 use crate::{
-    motion::Outlines,
+    motion::{OpenWords, Outlines},
     page::Page,
     world::{Action, Split},
 };
@@ -253,10 +253,14 @@ impl Report {
             let word = if agrees { "every action" } else { "NOT every action" };
             facts.push(format!("the written rule reads {word} off the true masks"));
         }
-        if self.config.outlines == Outlines::Carried
-            && !self.config.parts.iter().all(|&p| p == Part::Video)
-        {
-            facts.push("stage 1: first masks carried to where it paints the objects".to_owned());
+        if !self.config.parts.iter().all(|&part| part == Part::Video) {
+            if self.config.outlines == Outlines::Carried {
+                facts
+                    .push("stage 1: first masks carried to where it paints the objects".to_owned());
+            }
+            if self.config.open_words == OpenWords::Drawn {
+                facts.push("stage 1: what words leave open is drawn by the seed".to_owned());
+            }
         }
         page.list(facts);
         for group in &self.groups {

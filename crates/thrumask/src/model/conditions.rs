@@ -277,3 +277,50 @@ fn objects(
 fn missing(what: &str) -> crate::Error {
     thrumask_core::Error::invalid("conditions", format!("expected {what}, got none")).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::VideoShape,
+        models::Models,
+        world::{Split, WorldConfig, sample},
+    };
+
+    #[test]
+    fn a_carried_picture_is_nearer_to_the_video_than_a_repeated_one() {
+        let world = WorldConfig::default();
+        let sample = sample(&world, Split::Validation, 1).unwrap();
+        let autoencoder = Models::embedded().autoencoder().unwrap();
+        let video = VideoShape { size: world.size, frames: world.frames };
+        let config = StageConfig::nano(StageKind::Video, &autoencoder.config(), video).unwrap();
+        let scene = SceneConditions {
+            picture: &sample.clip.frames()[0],
+            masks: &sample.masks.frames()[0],
+            trajectory: Some(&sample.masks),
+            flow: None,
+            plan: &sample.plan,
+        };
+        let channels = config.denoiser.latent_channels();
+        let seen = |carried| {
+            let config = StageConfig { carried, ..config.clone() };
+            visual_latents(&config, &autoencoder, &[scene]).unwrap()
+        };
+        let [repeated, carried] = [false, true].map(seen);
+        assert_eq!(repeated.dims(), carried.dims());
+        let motion = |t: &Tensor<5>| t.clone().narrow(1, channels, channels).into_data();
+        assert_eq!(motion(&repeated), motion(&carried));
+        let device = autoencoder.device();
+        let pixels = pixels_from_frames(&[sample.clip.frames()], &device).unwrap();
+        let truth = autoencoder.encode(pixels).unwrap();
+        let apart = |t: &Tensor<5>, from: usize, frames: usize| {
+            let part = |t: &Tensor<5>| t.clone().narrow(2, from, frames);
+            let error = part(&t.clone().narrow(1, 0, channels)) - part(&truth);
+            (error.clone() * error).mean().into_scalar::<f32>()
+        };
+        let later = truth.dims()[2] - 1;
+        assert!(apart(&repeated, 0, 1) < 1e-9 && apart(&carried, 0, 1) < 1e-9);
+        let [repeated, carried] = [&repeated, &carried].map(|t| apart(t, 1, later));
+        assert!(carried < 0.4 * repeated, "{carried} and {repeated}");
+    }
+}

@@ -26,7 +26,7 @@ use crate::{
         Sampling,
         files::{read_bytes, to_json},
     },
-    motion::Outlines,
+    motion::{OpenWords, Outlines},
     progress::Progress,
     world::{Split, WorldConfig},
 };
@@ -154,8 +154,9 @@ impl Models {
             parts: PARTS.to_vec(),
             world: self.world.clone(),
             motion: self.motion,
-            // The paper's trajectories are what the network paints.
+            // The paper's trajectories are what the network makes of the words and paints.
             outlines: Outlines::Painted,
+            open_words: OpenWords::Left,
             video: self.video,
             ..EvalConfig::default()
         }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     DeviceName,
     model::{Sampling, VideoShape},
-    motion::Outlines,
+    motion::{OpenWords, Outlines},
     plan::{LlmConfig, PlannerKind},
 };
 
@@ -85,6 +85,9 @@ pub struct Settings {
     /// Outlines of the objects in trajectories; when open, carried along from the first masks by the models built in,
     /// and by others as they paint them.
     pub outlines: Option<Outlines>,
+    /// What becomes of words that leave open how far, how often or which way round; when open, one meaning is drawn
+    /// for the models built in, and others read them as they are.
+    pub open_words: Option<OpenWords>,
     /// How stage 2 is sampled.
     pub video: Sampling,
     /// What is given in place of what a stage would find.
@@ -111,6 +114,7 @@ impl Default for Settings {
             llm: LlmConfig::default(),
             motion: Sampling::nano(BackboneKind::default()),
             outlines: None,
+            open_words: None,
             video: Sampling::nano(BackboneKind::default()),
             given: Given::default(),
         }
@@ -238,6 +242,7 @@ impl Settings {
             llm,
             motion: self.motion,
             outlines: self.outlines.unwrap_or(Outlines::usual(self.models.is_some())),
+            open_words: self.open_words.unwrap_or(OpenWords::usual(self.models.is_some())),
             video: self.video,
             given: self.given.clone(),
         })
@@ -288,6 +293,9 @@ pub struct Config {
     /// Outlines of the objects in trajectories.
     #[serde(default)]
     pub outlines: Outlines,
+    /// What becomes of words that leave something open.
+    #[serde(default)]
+    pub open_words: OpenWords,
     /// How stage 2 is sampled.
     pub video: Sampling,
     /// What is given in place of what a stage would find.
@@ -325,6 +333,7 @@ impl Config {
             llm: self.llm.clone().unwrap_or_default(),
             motion: self.motion,
             outlines: Some(self.outlines),
+            open_words: Some(self.open_words),
             video: self.video,
             given: self.given.clone(),
         }

@@ -183,6 +183,7 @@ impl Run<'_> {
             plan,
             given: given.as_ref(),
             outlines: config.outlines,
+            open_words: config.open_words,
             seed: config.seed,
             fps: config.fps,
         };

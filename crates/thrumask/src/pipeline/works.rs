@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Result,
     models::{self, Models},
-    motion::Outlines,
+    motion::{OpenWords, Outlines},
     plan::{Planner, RulePlanner},
     progress::Silent,
 };
@@ -113,6 +113,10 @@ impl Run<'_> {
         let asked = match self.config.outlines {
             Outlines::Painted => asked,
             Outlines::Carried => asked.text("outlines", "carried"),
+        };
+        let asked = match self.config.open_words {
+            OpenWords::Left => asked,
+            OpenWords::Drawn => asked.text("open words", "drawn"),
         };
         let asked = self.add_generation(asked)?;
         let asked = self.config.given.add_control(asked, control)?;

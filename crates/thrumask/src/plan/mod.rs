@@ -8,7 +8,7 @@
 //! caption → `token` words → `recast` in plainer ones → `noun_phrase`, `noun_head`, `verb_phrase`, `complement`, `clause`, `company` a
 //! small tree (`tree`, read with the cursor in `reader`) → `resolve`, `reference` who is who →
 //! `name` what to call them → `assemble`, `writer` prompts. What is known of words is in `lexicon/`.
-//! Before a model reads a prompt, `plain` says in its words what it does not know.
+//! Before a model reads a prompt, `plain` says in its words what it does not know, and `open` what it leaves open.
 //!
 //! # Canonical form
 //! It is the form of the world's plans, which the models are trained on.
@@ -39,6 +39,7 @@ mod llm;
 mod name;
 mod noun_head;
 mod noun_phrase;
+mod open;
 mod opening;
 mod plain;
 mod reader;
@@ -57,6 +58,7 @@ use crate::progress::Progress;
 
 pub use llm::{LlmConfig, LlmPlanner, NEEDS_FEATURE};
 pub(crate) use noun_phrase::ORDINALS;
+pub(crate) use open::said_for;
 pub(crate) use plain::in_known_words;
 pub(crate) use reader::side_of;
 

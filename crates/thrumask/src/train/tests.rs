@@ -167,6 +167,25 @@ fn a_unet_has_patches_and_shortcuts_where_asked_for() {
 }
 
 #[test]
+fn stage_2_sees_the_picture_carried_where_asked_for() {
+    assert!(!stage(&[]).unwrap().carried);
+    let base = folder_with_autoencoder();
+    let (config, scores) = trained(&["stage.carried=true"], base.path());
+    assert_eq!(config, StageConfig { carried: true, ..stage(&[]).unwrap() });
+    assert!(scores["loss"].is_finite() && scores["psnr"].is_finite(), "{scores:?}");
+    let (_, repeated) = trained(&[], base.path());
+    assert_ne!(scores["loss"], repeated["loss"]);
+    // Flow says where objects go as well.
+    let moved = ["stage.carried=true", "stage.form=flow"];
+    assert!(trained(&moved, base.path()).1["loss"].is_finite());
+    for task in ["motion", "ti2v"] {
+        let task = format!("task={task}");
+        let error = stage(&[&task, "stage.carried=true"]).unwrap_err().to_string();
+        assert!(error.contains("carried"), "{error}");
+    }
+}
+
+#[test]
 fn variants_that_make_no_sense_are_refused() {
     for what in ["patched", "shortcuts"] {
         let asked = format!("stage.{what}=true");

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
-use thrumask::{eval::Subjects, models, motion::Outlines};
+use thrumask::{eval::Subjects, models};
 use thrumask_nn::backbone::BackboneKind;
 
 use crate::options::DeviceOption;
@@ -49,9 +49,9 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// The usual outlines of the trajectories of these models.
-    pub fn outlines(&self) -> Outlines {
-        Outlines::usual(self.models.is_some())
+    /// Whether they come from a folder, in the place of those built into the program.
+    pub fn others(&self) -> bool {
+        self.models.is_some()
     }
 
     /// The models to judge: those named one by one, else those of the folder, else the built-in ones

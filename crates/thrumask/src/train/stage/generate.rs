@@ -6,7 +6,7 @@ use super::{Example, StageTask};
 use crate::{
     Result,
     model::{StageKind, StageModel},
-    motion::{MotionRequest, Outlines, generate_trajectories},
+    motion::{MotionRequest, OpenWords, Outlines, generate_trajectories},
     progress::Silent,
     video::{VideoRequest, generate_videos},
     world::Sample,
@@ -34,6 +34,7 @@ impl StageTask {
                     plan: &s.plan,
                     given: None,
                     outlines: Outlines::Painted,
+                    open_words: OpenWords::Left,
                     seed: i as u64,
                     fps: s.clip.fps(),
                 })
