@@ -192,7 +192,7 @@ class Job:
         ids, mask = self.texts["caption"]
         io = {"text": self.video.text(ids, mask), "text_mask": mask, **self.masks}
         io["prompts"] = self.video.text(*self.texts["prompts"]).flatten(0, 1)[None]
-        io["conditions"] = torch.cat([repeated(picture), encode(given["trajectory"])], 1)
+        io["conditions"] = torch.cat([repeated(given["seen"]), encode(given["trajectory"])], 1)
         video = self.video.sample(given["video.noise"], io)
         return {
             "segmenter": masks,

@@ -59,7 +59,7 @@ class Dit(Layers):
         if c["first_frame"] == "none":
             return x
         at, latent = c["first_frame_channel"], c["latent_channels"]
-        first = io["conditions"][:, at : at + latent, :1]
+        first = io["conditions"][:, at : at + latent]
         if c["first_frame"] == "residual":
             return x + first * p["frame_gain"].view(1, 1, -1, 1, 1)
         return x[:, :latent] + x[:, latent:].sigmoid() * first

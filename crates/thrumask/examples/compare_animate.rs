@@ -22,7 +22,9 @@ use thrumask::{
     progress::Silent,
     segment::{NanoSegmenter, Segmenter, query_text},
 };
-use thrumask_core::{MaskSet, Picture, PromptPlan, Trajectory, trajectory::colored};
+use thrumask_core::{
+    MaskSet, Picture, PromptPlan, Trajectory, placement::carry_picture, trajectory::colored,
+};
 use thrumask_nn::{
     autoencoder::LatentCodec,
     backbone::{Denoiser, ObjectGrid},
@@ -175,6 +177,11 @@ impl<'a> Job<'a> {
         pixels("first_masks", &[colored(&self.masks.labels)]);
         let frames: Vec<Picture> = self.trajectory.frames().iter().map(colored).collect();
         pixels("trajectory", &frames);
+        // Carrying is no network's work: PyTorch gets what comes of it.
+        match video.config.carried {
+            true => pixels("seen", &carry_picture(&self.picture, self.trajectory.frames())),
+            false => pixels("seen", std::slice::from_ref(&self.picture)),
+        }
 
         let segmenter = segmenter.model();
         let limit = segmenter.config.text.max_tokens;

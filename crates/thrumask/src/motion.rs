@@ -200,14 +200,18 @@ fn sampled(
 }
 
 impl<'a> MotionRequest<'a> {
+    /// The motion prompt with what its words leave open, if a network shall read it so and anything is open.
+    pub fn drawn_words(&self, model: &StageModel) -> Option<String> {
+        let draws = self.open_words == OpenWords::Drawn && model.tokenizer.vocabulary().is_some();
+        let said = draws.then(|| said_for(&self.plan.motion, self.seed));
+        said.filter(|said| *said != self.plan.motion)
+    }
+
     /// The plan as a network shall read it.
     fn said_to(&self, model: &StageModel) -> Cow<'a, PromptPlan> {
-        match self.open_words {
-            OpenWords::Drawn if model.tokenizer.vocabulary().is_some() => {
-                let motion = said_for(&self.plan.motion, self.seed);
-                Cow::Owned(PromptPlan { motion, ..self.plan.clone() })
-            }
-            _ => Cow::Borrowed(self.plan),
+        match self.drawn_words(model) {
+            Some(motion) => Cow::Owned(PromptPlan { motion, ..self.plan.clone() }),
+            None => Cow::Borrowed(self.plan),
         }
     }
 

@@ -60,6 +60,32 @@ fn outlines_are_carried_or_as_they_are_painted() {
 }
 
 #[test]
+fn what_the_words_leave_open_is_drawn_by_the_seed() {
+    let place = Place::new();
+    let with = |seed: &str, more: &[&str]| {
+        let caption = "The red car on the right jumps.";
+        let base = ["animate", "in.png", caption, "-o", "out.mp4", "--steps", "1", "--seed", seed];
+        let said = place.ok(&[&base[..], more].concat());
+        let id = |frame: &thrumask_core::LabelMap| frame.box_of(1).map_or(0, |b| b.y0);
+        let top = place.trajectory("out.run").frames().iter().map(id).min().unwrap();
+        (said.err, top)
+    };
+    let (mut high, mut low) = (Vec::new(), Vec::new());
+    for seed in 0..6 {
+        let (said, top) = with(&seed.to_string(), &[]);
+        match (said.contains("jumps high"), said.contains("jumps a little")) {
+            (true, false) => high.push(top),
+            (false, true) => low.push(top),
+            _ => panic!("{said}"),
+        }
+    }
+    assert!(!high.is_empty() && !low.is_empty(), "{high:?}, {low:?}");
+    assert_ne!(high[0], low[0]);
+    let (said, _) = with("0", &["--set", "open_words=left"]);
+    assert!(!said.contains("was drawn"), "{said}");
+}
+
+#[test]
 fn settings_come_from_a_file_and_the_command_line_wins() {
     let place = Place::new();
     place.write("a.toml", "seed = 4\nfps = 6\n[motion]\nsteps = 1\n[video]\nsteps = 1\n");

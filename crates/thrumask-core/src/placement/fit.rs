@@ -6,12 +6,11 @@ use super::{Placement, cutout::Cutout, sight::Sight};
 
 /// What has to be seen of an object, as a share of its first mask, for a placement to be fitted.
 const LEAST: f32 = 0.04;
-/// Overlap that an object must gain by it before it changes its size, mean over the frames: the colours that a
-/// network paints are blurred, and what is blurred fits many sizes and turns nearly as well.
-const RESIZE_WORTH: f32 = 0.025;
-/// As [`RESIZE_WORTH`], of turning.
-const TURN_WORTH: f32 = 0.08;
-/// As [`RESIZE_WORTH`], of turning at a steady pace, which is harder to come by.
+/// Overlap that an object must gain by it before it turns, and before it changes its size, mean over the frames.
+const WORTH: [f32; 2] = [0.012, 0.012];
+/// The same where frames are blurred: what is blurred fits many sizes and turns nearly as well.
+const BLURRED_WORTH: [f32; 2] = [0.05, 0.025];
+/// The same, of turning at a steady pace, which is harder to come by.
 const STEADY_WORTH: f32 = 0.003;
 /// Turns from the first to the last frame that are tried at a steady pace: so many parts of a full one, as often
 /// in either direction.
@@ -37,20 +36,26 @@ type Path = Vec<Option<Placed>>;
 
 /// The placements of an object in frames of which the first is the first frame. It turns, or changes its size,
 /// only if that explains all frames better than a shift alone. What is hidden for a while is where it is on the
-/// straight way between; `None` before it is seen, or after.
-pub(super) fn placements(cutout: &Cutout<'_>, frames: &[Sight]) -> Vec<Option<Placement>> {
-    let fit = |turn, resize| {
+/// straight way between; `None` before it is seen, or after. `blurred` frames show how sure a network was.
+pub(super) fn placements(
+    cutout: &Cutout<'_>,
+    frames: &[Sight],
+    blurred: bool,
+) -> Vec<Option<Placement>> {
+    let [turning, resizing] = if blurred { BLURRED_WORTH } else { WORTH };
+    let fit = |turn: bool, resize: bool| {
         let path = followed(cutout, frames, Freedom { turn, resize });
-        let cost =
-            [(turn, TURN_WORTH), (resize, RESIZE_WORTH)].into_iter().filter(|(with, _)| *with);
+        let cost = [(turn, turning), (resize, resizing)].into_iter().filter(|(with, _)| *with);
         (worth(&path) - cost.map(|(_, worth)| worth).sum::<f32>(), path)
     };
     let better = |a: (f32, Path), b: (f32, Path)| if b.0 > a.0 { b } else { a };
-    let shifted = fit(false, false);
-    let steady = steady(cutout, frames, &shifted.1);
-    let steady = (worth(&steady) - STEADY_WORTH, steady);
-    let fits = [steady, fit(true, false), fit(false, true), fit(true, true)];
-    let best = fits.into_iter().fold(shifted, better);
+    let mut best = fit(false, false);
+    if blurred {
+        let steady = steady(cutout, frames, &best.1);
+        best = better(best, (worth(&steady) - STEADY_WORTH, steady));
+    }
+    let freer = [fit(true, false), fit(false, true), fit(true, true)];
+    let best = freer.into_iter().fold(best, better);
     bridged(best.1.into_iter().map(|placed| Some(placed?.placement)).collect())
 }
 

@@ -12,7 +12,7 @@ pub fn carry_picture(picture: &Picture, frames: &[LabelMap]) -> Vec<Picture> {
     let Some(first) = frames.first() else { return Vec::new() };
     let placed = |cutout: Cutout<'_>| {
         let sights: Vec<Sight> = frames.iter().map(|f| Sight::new(f, None, cutout.id)).collect();
-        placements(&cutout, &sights)
+        placements(&cutout, &sights, false)
     };
     let placed: Vec<(Cutout<'_>, Vec<Option<Placement>>)> =
         Cutout::all(first).into_iter().map(|cutout| (cutout, placed(cutout))).collect();

@@ -23,7 +23,7 @@ pub fn carry_masks(masks: &[LabelMap], painted: Option<&[Picture]>) -> Vec<Label
     let placed = |cutout: Cutout<'_>| {
         let sight = |(f, labels)| Sight::new(labels, painted.map(|p| &p[f]), cutout.id);
         let sights: Vec<Sight> = masks.iter().enumerate().map(sight).collect();
-        placements(&cutout, &sights)
+        placements(&cutout, &sights, painted.is_some())
     };
     let placed: Vec<(Cutout<'_>, Vec<Option<Placement>>)> =
         Cutout::all(first).into_iter().map(|cutout| (cutout, placed(cutout))).collect();

@@ -69,7 +69,7 @@ fn placements_are_found_in_masks() {
     let mut frames = vec![first.clone()];
     frames.extend(path[1..].iter().map(placed));
     let sights: Vec<Sight> = frames.iter().map(|f| Sight::new(f, None, 1)).collect();
-    let found = placements(&Cutout::all(&first)[0], &sights);
+    let found = placements(&Cutout::all(&first)[0], &sights, false);
     for (found, at) in found.iter().zip(&path) {
         let found = found.unwrap();
         let off = (found.center[0] - at.center[0]).hypot(found.center[1] - at.center[1]);
@@ -91,7 +91,7 @@ fn what_only_moves_neither_turns_nor_grows() {
     let painted: Vec<Picture> = masks.iter().map(unsure).collect();
     let seen: Vec<LabelMap> = painted.iter().map(snapped).collect();
     let sights = seen.iter().zip(&painted).map(|(s, p)| Sight::new(s, Some(p), 1));
-    let found = placements(&Cutout::all(&masks[0])[0], &sights.collect::<Vec<_>>());
+    let found = placements(&Cutout::all(&masks[0])[0], &sights.collect::<Vec<_>>(), true);
     let stiff = |p: &Placement| (p.angle, p.scale) == (0.0, 1.0);
     assert!(found.iter().flatten().all(stiff), "{found:?}");
 }
@@ -119,7 +119,7 @@ fn a_steady_turn_is_found_under_the_blur() {
     let mut seen: Vec<LabelMap> = painted.iter().map(snapped).collect();
     seen[0] = truth[0].clone();
     let sights = seen.iter().zip(&painted).map(|(s, p)| Sight::new(s, Some(p), 1));
-    let found = placements(&Cutout::all(&truth[0])[0], &sights.collect::<Vec<_>>());
+    let found = placements(&Cutout::all(&truth[0])[0], &sights.collect::<Vec<_>>(), true);
     for (i, found) in found.iter().enumerate() {
         let off = (found.unwrap().angle - TAU / 8.0 * i as f32).to_degrees();
         assert!(off.abs() < 15.0, "frame {i}: {off} degrees off, {found:?}");

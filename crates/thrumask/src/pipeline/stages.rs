@@ -75,11 +75,11 @@ impl Run<'_> {
             self.adopt_trajectory(&plan)?;
         }
         self.stage(work, |run| {
-            let trajectory = match run.config.given.trajectory.clone() {
-                Some(path) => run.taken(&path.display().to_string(), &path, &plan)?,
+            let (trajectory, notes) = match run.config.given.trajectory.clone() {
+                Some(path) => (run.taken(&path.display().to_string(), &path, &plan)?, Vec::new()),
                 None => run.generated(&plan, &masks, control.as_ref())?,
             };
-            Ok(Made { files: run.trajectory_files(&trajectory)?, notes: Vec::new() })
+            Ok(Made { files: run.trajectory_files(&trajectory)?, notes })
         })?;
         Ok(self.dir.read_trajectory(plan.objects.len())?)
     }
@@ -160,13 +160,13 @@ impl Run<'_> {
         Ok(masks)
     }
 
-    /// Stage 1.
+    /// Stage 1, and what a person should know of it.
     fn generated(
         &mut self,
         plan: &PromptPlan,
         masks: &MaskSet,
         control: Option<&Control>,
-    ) -> Result<Trajectory> {
+    ) -> Result<(Trajectory, Vec<String>)> {
         let (fit, config) = (self.config.sizes(), &self.config);
         let picture = fit.picture_to_model(&self.dir.read_input()?)?;
         let given = match control {
@@ -190,13 +190,15 @@ impl Run<'_> {
         let (model, autoencoder) =
             (self.models.stage(StageKind::Motion)?, self.models.autoencoder()?);
         let sampling = config.motion;
+        let drawn = request.drawn_words(&model);
+        let notes = drawn.map(|said| format!("what the words leave open was drawn: {said}"));
         let made =
             generate_trajectories(&model, &autoencoder, &[request], &sampling, self.reporter)?;
         let made = only(made, "trajectory")?;
         let mut frames = made.frames().to_vec();
         frames.truncate(config.frames);
         let made = Trajectory::new(frames, made.objects(), config.fps)?;
-        Ok(fit.trajectory_to_output(&made)?)
+        Ok((fit.trajectory_to_output(&made)?, notes.into_iter().collect()))
     }
 
     /// Stage 2. A trajectory shorter than the models' videos is held at its end, and the video cut.
