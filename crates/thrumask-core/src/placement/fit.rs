@@ -71,8 +71,8 @@ fn bridged(mut path: Vec<Option<Placement>>) -> Vec<Option<Placement>> {
     for ends in known.windows(2) {
         let &[a, b] = ends else { continue };
         let (Some(from), Some(to)) = (path[a], path[b]) else { continue };
-        for i in a + 1..b {
-            path[i] = Some(from.toward(&to, (i - a) as f32 / (b - a) as f32));
+        for (i, between) in path[a + 1..b].iter_mut().enumerate() {
+            *between = Some(from.toward(&to, (i + 1) as f32 / (b - a) as f32));
         }
     }
     path

@@ -71,8 +71,9 @@ fn claims(placed: &[(Cutout<'_>, Placement)], masks: &LabelMap) -> Vec<Vec<u8>> 
         for (i, claims) in claims.iter_mut().enumerate() {
             let (x, y) = (i % masks.size().width, i / masks.size().width);
             let own = masks.ids()[i] == cutout.id;
+            let near = columns.contains(&x) && rows.contains(&y);
             // What was hidden may lie further away than all that was not.
-            if !own && !(columns.contains(&x) && rows.contains(&y)) {
+            if !own && !near {
                 continue;
             }
             match cutout.seen(source(point(i, masks.size()))) {
