@@ -10,8 +10,11 @@ const LEAST: f32 = 0.04;
 const WORTH: [f32; 2] = [0.012, 0.012];
 /// The same where frames are blurred: what is blurred fits many sizes and turns nearly as well.
 const BLURRED_WORTH: [f32; 2] = [0.05, 0.025];
-/// The same, of turning at a steady pace, which is harder to come by.
-const STEADY_WORTH: f32 = 0.003;
+/// The same, of turning at a steady pace, which nothing comes by that does not turn, and which a blur shows worst: it
+/// may even explain the frames a little worse.
+const STEADY_WORTH: f32 = -0.005;
+/// What has to be seen of an object in every frame, as a share of its first mask, for that to say anything.
+const WHOLE: f32 = 0.5;
 /// Turns from the first to the last frame that are tried at a steady pace: so many parts of a full one, as often
 /// in either direction.
 const TURNS: [i32; 2] = [6, 12];
@@ -50,7 +53,7 @@ pub(super) fn placements(
     };
     let better = |a: (f32, Path), b: (f32, Path)| if b.0 > a.0 { b } else { a };
     let mut best = fit(false, false);
-    if blurred {
+    if blurred && frames.iter().all(|now| now.area >= WHOLE * cutout.area) {
         let steady = steady(cutout, frames, &best.1);
         best = better(best, (worth(&steady) - STEADY_WORTH, steady));
     }
