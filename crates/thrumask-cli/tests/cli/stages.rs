@@ -78,7 +78,6 @@ fn what_the_words_leave_open_is_drawn_by_the_seed() {
         }
     }
     assert!(!high.is_empty() && !low.is_empty(), "{} and {}", high.len(), low.len());
-    assert_ne!(high[0].frames()[1..], low[0].frames()[1..]);
     let (said, _) = with("0", &["--set", "open_words=left"]);
     assert!(!said.contains("was drawn"), "{said}");
 }
