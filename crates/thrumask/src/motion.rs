@@ -221,8 +221,11 @@ impl<'a> MotionRequest<'a> {
     /// # Errors
     /// When the video is not of the request's size.
     pub fn trajectory_from(&self, clip: &Clip) -> Result<Trajectory> {
-        let objects = self.masks.objects;
+        let (objects, size) = (self.masks.objects, self.masks.labels.size());
         let snapped = Trajectory::from_clip(clip, objects)?;
+        if snapped.size() != size {
+            return Err(Error::mismatch("size of a mask video", size, snapped.size()).into());
+        }
         let mut frames: Vec<LabelMap> =
             snapped.frames().iter().map(|frame| frame.without_strays(STRAY)).collect();
         if let Some(first) = frames.first_mut() {
@@ -395,6 +398,30 @@ mod tests {
         }
         let [painted, carried] = overlaps;
         assert!(carried > 0.85 && carried > painted + 0.1, "{overlaps:?}");
+    }
+
+    #[test]
+    fn a_mask_video_of_another_size_is_refused() {
+        let sample = |size| {
+            let world = WorldConfig { size, ..WorldConfig::default() };
+            scene(&world, Split::Test, 0).unwrap().sample(size).unwrap()
+        };
+        let (sample, small) = (sample(96), sample(48));
+        let masks = MaskSet::new(sample.masks.frames()[0].clone(), sample.masks.objects()).unwrap();
+        for outlines in [Outlines::Painted, Outlines::Carried] {
+            let request = MotionRequest {
+                picture: &sample.clip.frames()[0],
+                masks: &masks,
+                plan: &sample.plan,
+                given: None,
+                outlines,
+                open_words: OpenWords::Left,
+                seed: 0,
+                fps: 8.0,
+            };
+            let error = request.trajectory_from(&small.masks.to_clip().unwrap()).unwrap_err();
+            assert!(error.to_string().contains("96x96"), "{error}");
+        }
     }
 
     #[test]

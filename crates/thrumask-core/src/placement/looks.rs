@@ -1,28 +1,22 @@
 //! Takes the looks of the first frame along to later ones.
 
-use super::{Placement, cutout::Cutout, fit::placements, point, sight::Sight};
+use super::{Placement, cutout::Cutout, paths::Paths, point};
 use crate::{LabelMap, Picture, labels::Joined};
 
 /// The first frame's picture moved along masks: in each frame every object has the looks that it has there,
 /// shifted, turned and resized as a whole, on the background as it is there. What the first frame did not show,
 /// and objects that are nowhere found, have the colours of what they border on.
 ///
-/// The camera stands still, and the first of `frames` belongs to the picture, whose size they have.
+/// The camera stands still, and the first of `frames` belongs to the picture.
+///
+/// # Panics
+/// When `frames` are not of the picture's size.
 pub fn carry_picture(picture: &Picture, frames: &[LabelMap]) -> Vec<Picture> {
     let Some(first) = frames.first() else { return Vec::new() };
-    let placed = |cutout: Cutout<'_>| {
-        let sights: Vec<Sight> = frames.iter().map(|f| Sight::new(f, None, cutout.id)).collect();
-        placements(&cutout, &sights, false)
-    };
-    let placed: Vec<(Cutout<'_>, Vec<Option<Placement>>)> =
-        Cutout::all(first).into_iter().map(|cutout| (cutout, placed(cutout))).collect();
-    let carried = |(f, labels): (usize, &LabelMap)| {
-        if f == 0 {
-            return picture.clone();
-        }
-        let now: Vec<(Cutout<'_>, Placement)> =
-            placed.iter().filter_map(|(cutout, path)| Some((*cutout, path[f]?))).collect();
-        carried_to(picture, first, labels, &now)
+    let paths = Paths::new(frames, None);
+    let carried = |(f, labels): (usize, &LabelMap)| match f {
+        0 => picture.clone(),
+        _ => carried_to(picture, first, labels, &paths.at(f)),
     };
     frames.iter().enumerate().map(carried).collect()
 }

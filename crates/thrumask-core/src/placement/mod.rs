@@ -1,6 +1,6 @@
 //! Where the objects of a first frame lie in later ones: each shifted, turned and resized as a whole.
 //!
-//! Masks say which pixels are an object's, not which of its points is where. A [`Placement`] fitted to
+//! Masks say which pixels are an object's, not which of its points is where. A placement fitted to
 //! them says nearly that of anything stiff, so that its outline ([`carry_masks`]) and its looks
 //! ([`carry_picture`]) can be taken along from the first frame. What bends, as legs and wings do, is taken along as it
 //! is in the first frame.
@@ -9,6 +9,7 @@ mod cutout;
 mod fit;
 mod looks;
 mod outlines;
+mod paths;
 mod sight;
 
 pub use looks::carry_picture;

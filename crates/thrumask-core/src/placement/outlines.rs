@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use super::{
     Placement,
     cutout::{Cutout, Seen},
-    fit::placements,
+    paths::Paths,
     point,
-    sight::Sight,
 };
 use crate::{LabelMap, Picture};
 
@@ -17,20 +16,15 @@ use crate::{LabelMap, Picture};
 ///
 /// What the first frame did not show of an object, and an object that is not found, are as in `masks`. Where
 /// outlines overlap, the object that `masks` show in most of the common pixels is in front. The first of `masks`
-/// is the first frame and stays as it is; `painted` has as many frames of the same size.
+/// is the first frame and stays as it is.
+///
+/// # Panics
+/// When `masks` differ in size, or `painted` has fewer frames or another size.
 pub fn carry_masks(masks: &[LabelMap], painted: Option<&[Picture]>) -> Vec<LabelMap> {
-    let Some(first) = masks.first() else { return Vec::new() };
-    let placed = |cutout: Cutout<'_>| {
-        let sight = |(f, labels)| Sight::new(labels, painted.map(|p| &p[f]), cutout.id);
-        let sights: Vec<Sight> = masks.iter().enumerate().map(sight).collect();
-        placements(&cutout, &sights, painted.is_some())
-    };
-    let placed: Vec<(Cutout<'_>, Vec<Option<Placement>>)> =
-        Cutout::all(first).into_iter().map(|cutout| (cutout, placed(cutout))).collect();
-    let carried = |(f, labels): (usize, &LabelMap)| {
-        let now: Vec<(Cutout<'_>, Placement)> =
-            placed.iter().filter_map(|(cutout, path)| Some((*cutout, path[f]?))).collect();
-        if f == 0 { labels.clone() } else { carry(&now, labels) }
+    let paths = Paths::new(masks, painted);
+    let carried = |(f, labels): (usize, &LabelMap)| match f {
+        0 => labels.clone(),
+        _ => carry(&paths.at(f), labels),
     };
     masks.iter().enumerate().map(carried).collect()
 }

@@ -64,7 +64,14 @@ impl<'a> SceneConditions<'a> {
 
     /// x(0) in each frame, carried along the masks.
     fn carried(&self, config: &StageConfig) -> Result<Vec<Picture>> {
-        Ok(carry_picture(self.picture, self.moved(config)?.frames()))
+        let (masks, size) = (self.moved(config)?, self.picture.size());
+        match masks.size() == size {
+            true => Ok(carry_picture(self.picture, masks.frames())),
+            false => {
+                Err(thrumask_core::Error::mismatch("size of a trajectory", size, masks.size())
+                    .into())
+            }
+        }
     }
 
     fn given(&self) -> Result<&'a Trajectory> {
@@ -284,13 +291,17 @@ mod tests {
     use crate::{
         model::VideoShape,
         models::Models,
-        world::{Split, WorldConfig, sample},
+        world::{self, Sample, Split, WorldConfig},
     };
+
+    fn sample_of(world: &WorldConfig) -> Sample {
+        world::sample(world, Split::Validation, 1).unwrap()
+    }
 
     #[test]
     fn a_carried_picture_is_nearer_to_the_video_than_a_repeated_one() {
         let world = WorldConfig::default();
-        let sample = sample(&world, Split::Validation, 1).unwrap();
+        let sample = sample_of(&world);
         let autoencoder = Models::embedded().autoencoder().unwrap();
         let video = VideoShape { size: world.size, frames: world.frames };
         let config = StageConfig::nano(StageKind::Video, &autoencoder.config(), video).unwrap();
@@ -318,6 +329,11 @@ mod tests {
             let error = part(&t.clone().narrow(1, 0, channels)) - part(&truth);
             (error.clone() * error).mean().into_scalar::<f32>()
         };
+        let small = sample_of(&WorldConfig { size: 48, ..world });
+        let mixed = SceneConditions { trajectory: Some(&small.masks), ..scene };
+        let carried_config = StageConfig { carried: true, ..config.clone() };
+        let error = visual_latents(&carried_config, &autoencoder, &[mixed]).unwrap_err();
+        assert!(error.to_string().contains("size of a trajectory"), "{error}");
         let later = truth.dims()[2] - 1;
         assert!(apart(&repeated, 0, 1) < 1e-9 && apart(&carried, 0, 1) < 1e-9);
         let [repeated, carried] = [&repeated, &carried].map(|t| apart(t, 1, later));

@@ -1,0 +1,24 @@
+//! Where all objects of a first frame lie in each frame.
+
+use super::{Placement, cutout::Cutout, fit::placements, sight::Sight};
+use crate::{LabelMap, Picture};
+
+/// The objects of a first frame, and where each lies in every frame.
+pub(super) struct Paths<'a>(Vec<(Cutout<'a>, Vec<Option<Placement>>)>);
+
+impl<'a> Paths<'a> {
+    /// Of all objects of the first of `frames`, fitted to them, or to how `painted` shows them.
+    pub fn new(frames: &'a [LabelMap], painted: Option<&[Picture]>) -> Self {
+        let path = |cutout: Cutout<'a>| {
+            let sight = |(f, labels)| Sight::new(labels, painted.map(|p| &p[f]), cutout.id);
+            let sights: Vec<Sight> = frames.iter().enumerate().map(sight).collect();
+            (cutout, placements(&cutout, &sights, painted.is_some()))
+        };
+        Self(frames.first().map_or(Vec::new(), Cutout::all).into_iter().map(path).collect())
+    }
+
+    /// What lies anywhere in frame `f`.
+    pub fn at(&self, f: usize) -> Vec<(Cutout<'a>, Placement)> {
+        self.0.iter().filter_map(|(cutout, path)| Some((*cutout, path[f]?))).collect()
+    }
+}
