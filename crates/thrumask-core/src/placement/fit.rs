@@ -2,7 +2,7 @@
 
 use std::f32::consts::TAU;
 
-use super::{Placement, cutout::Cutout, sight::Sight};
+use super::{Placement, Turn, cutout::Cutout, sight::Sight};
 
 /// What has to be seen of an object, as a share of its first mask, for a placement to be fitted.
 const LEAST: f32 = 0.04;
@@ -38,12 +38,14 @@ struct Freedom {
 type Path = Vec<Option<Placed>>;
 
 /// The placements of an object in frames of which the first is the first frame. It turns, or changes its size,
-/// only if that explains all frames better than a shift alone. What is hidden for a while is where it is on the
-/// straight way between; `None` before it is seen, or after. `blurred` frames show how sure a network was.
+/// only if that explains all frames better than a shift alone; what is `told` to turn does so at a steady pace. What is
+/// hidden for a while is where it is on the straight way between; `None` before it is seen, or after. `blurred` frames
+/// show how sure a network was.
 pub(super) fn placements(
     cutout: &Cutout<'_>,
     frames: &[Sight],
     blurred: bool,
+    told: Option<Turn>,
 ) -> Vec<Option<Placement>> {
     let [turning, resizing] = if blurred { BLURRED_WORTH } else { WORTH };
     let fit = |turn: bool, resize: bool| {
@@ -52,13 +54,20 @@ pub(super) fn placements(
         (worth(&path) - cost.map(|(_, worth)| worth).sum::<f32>(), path)
     };
     let better = |a: (f32, Path), b: (f32, Path)| if b.0 > a.0 { b } else { a };
-    let mut best = fit(false, false);
-    if blurred && frames.iter().all(|now| now.area >= WHOLE * cutout.area) {
-        let steady = steady(cutout, frames, &best.1);
-        best = better(best, (worth(&steady) - STEADY_WORTH, steady));
-    }
-    let freer = [fit(true, false), fit(false, true), fit(true, true)];
-    let best = freer.into_iter().fold(best, better);
+    let best = fit(false, false);
+    let best = match told {
+        Some(way) => {
+            let (_, path) = better(best, fit(false, true));
+            (0.0, steady(cutout, frames, &path, way))
+        }
+        None => {
+            let whole = frames.iter().all(|now| now.area >= WHOLE * cutout.area);
+            let steady = (blurred && whole).then(|| steady(cutout, frames, &best.1, Turn::Either));
+            let steady = steady.map(|path| (worth(&path) - STEADY_WORTH, path));
+            let freer = [fit(true, false), fit(false, true), fit(true, true)];
+            steady.into_iter().chain(freer).fold(best, better)
+        }
+    };
     bridged(best.1.into_iter().map(|placed| Some(placed?.placement)).collect())
 }
 
@@ -82,7 +91,7 @@ fn bridged(mut path: Vec<Option<Placement>>) -> Vec<Option<Placement>> {
 }
 
 /// The best path on which the object turns at a steady pace, which is found where single frames hardly show its turn.
-fn steady(cutout: &Cutout<'_>, frames: &[Sight], shifted: &Path) -> Path {
+fn steady(cutout: &Cutout<'_>, frames: &[Sight], shifted: &Path, way: Turn) -> Path {
     let last = frames.len().saturating_sub(1).max(1) as f32;
     let each = |f: &dyn Fn(usize, Placement) -> Placed| -> Path {
         let at = |(i, placed): (usize, &Option<Placed>)| Some(f(i, (*placed)?.placement));
@@ -100,7 +109,8 @@ fn steady(cutout: &Cutout<'_>, frames: &[Sight], shifted: &Path) -> Path {
         turns.map(judged).max_by(|a, b| a.0.total_cmp(&b.0)).map_or(0.0, |(_, turn)| turn)
     };
     let part = TAU / TURNS[0] as f32;
-    let rough = best(&mut (-TURNS[1]..=TURNS[1]).filter(|&n| n != 0).map(|n| n as f32 * part));
+    let any = (-TURNS[1]..=TURNS[1]).map(|n| n as f32 * part);
+    let rough = best(&mut any.filter(|&turn| way.may_be(turn)));
     let turn = best(&mut (-3..=3).map(|n| rough + n as f32 * part / 6.0));
     each(&|i, at| {
         let freedom = Freedom { turn: false, resize: false };

@@ -1,5 +1,7 @@
 //! Takes the looks of the first frame along to later ones.
 
+use std::collections::BTreeMap;
+
 use super::{Placement, cutout::Cutout, paths::Paths, point};
 use crate::{LabelMap, Picture, labels::Joined};
 
@@ -13,7 +15,7 @@ use crate::{LabelMap, Picture, labels::Joined};
 /// When `frames` are not of the picture's size.
 pub fn carry_picture(picture: &Picture, frames: &[LabelMap]) -> Vec<Picture> {
     let Some(first) = frames.first() else { return Vec::new() };
-    let paths = Paths::new(frames, None);
+    let paths = Paths::new(frames, None, &BTreeMap::new());
     let carried = |(f, labels): (usize, &LabelMap)| match f {
         0 => picture.clone(),
         _ => carried_to(picture, first, labels, &paths.at(f)),

@@ -15,6 +15,27 @@ mod sight;
 pub use looks::carry_picture;
 pub use outlines::carry_masks;
 
+/// Which way round an object turns, where that is known before its frames are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Turn {
+    /// As it is seen.
+    Clockwise,
+    /// As it is seen.
+    Counterclockwise,
+    /// One way or the other.
+    Either,
+}
+
+impl Turn {
+    fn may_be(self, angle: f32) -> bool {
+        match self {
+            Self::Clockwise => angle > 0.0,
+            Self::Counterclockwise => angle < 0.0,
+            Self::Either => angle != 0.0,
+        }
+    }
+}
+
 /// Shift, turn and size of an object in relation to the first frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Placement {

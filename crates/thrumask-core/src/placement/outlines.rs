@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Placement,
+    Placement, Turn,
     cutout::{Cutout, Seen},
     paths::Paths,
     point,
@@ -12,7 +12,7 @@ use crate::{LabelMap, Picture};
 
 /// Masks with the outlines of the first frame: each object is the first mask, shifted, turned and resized as a
 /// whole to where `masks` have it. `painted`, where it is given, shows how sure they are: each object in its
-/// palette colour, darker where less sure.
+/// palette colour, darker where less sure. `turns` tells of objects, by id, that are known to turn, which a blur may not show.
 ///
 /// What the first frame did not show of an object, and an object that is not found, are as in `masks`. Where
 /// outlines overlap, the object that `masks` show in most of the common pixels is in front. The first of `masks`
@@ -20,8 +20,12 @@ use crate::{LabelMap, Picture};
 ///
 /// # Panics
 /// When `masks` differ in size, or `painted` has fewer frames or another size.
-pub fn carry_masks(masks: &[LabelMap], painted: Option<&[Picture]>) -> Vec<LabelMap> {
-    let paths = Paths::new(masks, painted);
+pub fn carry_masks(
+    masks: &[LabelMap],
+    painted: Option<&[Picture]>,
+    turns: &BTreeMap<u8, Turn>,
+) -> Vec<LabelMap> {
+    let paths = Paths::new(masks, painted, turns);
     let carried = |(f, labels): (usize, &LabelMap)| match f {
         0 => labels.clone(),
         _ => carry(&paths.at(f), labels),

@@ -1,18 +1,26 @@
 //! Where all objects of a first frame lie in each frame.
 
-use super::{Placement, cutout::Cutout, fit::placements, sight::Sight};
+use std::collections::BTreeMap;
+
+use super::{Placement, Turn, cutout::Cutout, fit::placements, sight::Sight};
 use crate::{LabelMap, Picture};
 
 /// The objects of a first frame, and where each lies in every frame.
 pub(super) struct Paths<'a>(Vec<(Cutout<'a>, Vec<Option<Placement>>)>);
 
 impl<'a> Paths<'a> {
-    /// Of all objects of the first of `frames`, fitted to them, or to how `painted` shows them.
-    pub fn new(frames: &'a [LabelMap], painted: Option<&[Picture]>) -> Self {
+    /// Of all objects of the first of `frames`, fitted to them, or to how `painted` shows them;
+    /// `turns` tells of those, by id, that are known to turn.
+    pub fn new(
+        frames: &'a [LabelMap],
+        painted: Option<&[Picture]>,
+        turns: &BTreeMap<u8, Turn>,
+    ) -> Self {
         let path = |cutout: Cutout<'a>| {
             let sight = |(f, labels)| Sight::new(labels, painted.map(|p| &p[f]), cutout.id);
             let sights: Vec<Sight> = frames.iter().enumerate().map(sight).collect();
-            (cutout, placements(&cutout, &sights, painted.is_some()))
+            let turn = turns.get(&cutout.id).copied();
+            (cutout, placements(&cutout, &sights, painted.is_some(), turn))
         };
         Self(frames.first().map_or(Vec::new(), Cutout::all).into_iter().map(path).collect())
     }

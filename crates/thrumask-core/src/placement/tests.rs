@@ -1,4 +1,4 @@
-use std::f32::consts::TAU;
+use std::{collections::BTreeMap, f32::consts::TAU};
 
 use super::{cutout::Cutout, fit::placements, sight::Sight, *};
 use crate::{LabelMap, Picture, Size, labels::Joined, palette};
@@ -32,6 +32,11 @@ fn moved(by: [f32; 2], degrees: f32, scale: f32) -> Placement {
     let first = boot();
     let [x, y] = Cutout::all(&first)[0].center;
     Placement { center: [x + by[0], y + by[1]], angle: degrees.to_radians(), scale }
+}
+
+/// Nothing known of turns.
+fn none() -> BTreeMap<u8, Turn> {
+    BTreeMap::new()
 }
 
 fn overlap(a: &LabelMap, b: &LabelMap, id: u8) -> f32 {
@@ -69,7 +74,7 @@ fn placements_are_found_in_masks() {
     let mut frames = vec![first.clone()];
     frames.extend(path[1..].iter().map(placed));
     let sights: Vec<Sight> = frames.iter().map(|f| Sight::new(f, None, 1)).collect();
-    let found = placements(&Cutout::all(&first)[0], &sights, false);
+    let found = placements(&Cutout::all(&first)[0], &sights, false, None);
     for (found, at) in found.iter().zip(&path) {
         let found = found.unwrap();
         let off = (found.center[0] - at.center[0]).hypot(found.center[1] - at.center[1]);
@@ -77,7 +82,7 @@ fn placements_are_found_in_masks() {
         assert!((found.angle - at.angle).abs() < 4f32.to_radians(), "{found:?}, {at:?}");
         assert!((found.scale / at.scale).ln().abs() < 0.05, "{found:?}, {at:?}");
     }
-    let carried = carry_masks(&frames, None);
+    let carried = carry_masks(&frames, None, &none());
     assert_eq!(carried[0], first);
     for (carried, frame) in carried.iter().zip(&frames) {
         assert!(overlap(carried, frame, 1) > 0.88, "{}", overlap(carried, frame, 1));
@@ -91,7 +96,7 @@ fn what_only_moves_neither_turns_nor_grows() {
     let painted: Vec<Picture> = masks.iter().map(unsure).collect();
     let seen: Vec<LabelMap> = painted.iter().map(snapped).collect();
     let sights = seen.iter().zip(&painted).map(|(s, p)| Sight::new(s, Some(p), 1));
-    let found = placements(&Cutout::all(&masks[0])[0], &sights.collect::<Vec<_>>(), true);
+    let found = placements(&Cutout::all(&masks[0])[0], &sights.collect::<Vec<_>>(), true, None);
     let stiff = |p: &Placement| (p.angle, p.scale) == (0.0, 1.0);
     assert!(found.iter().flatten().all(stiff), "{found:?}");
 }
@@ -103,7 +108,7 @@ fn outlines_come_back_where_the_network_is_unsure() {
     let painted: Vec<Picture> = truth.iter().map(unsure).collect();
     let mut seen: Vec<LabelMap> = painted.iter().map(snapped).collect();
     seen[0] = truth[0].clone();
-    let carried = carry_masks(&seen, Some(&painted));
+    let carried = carry_masks(&seen, Some(&painted), &none());
     for i in 1..6 {
         let [before, after] = [&seen[i], &carried[i]].map(|m| overlap(m, &truth[i], 1));
         assert!(after > 0.9 && before < 0.75, "frame {i}: {before} to {after}");
@@ -119,11 +124,39 @@ fn a_steady_turn_is_found_under_the_blur() {
     let mut seen: Vec<LabelMap> = painted.iter().map(snapped).collect();
     seen[0] = truth[0].clone();
     let sights = seen.iter().zip(&painted).map(|(s, p)| Sight::new(s, Some(p), 1));
-    let found = placements(&Cutout::all(&truth[0])[0], &sights.collect::<Vec<_>>(), true);
+    let found = placements(&Cutout::all(&truth[0])[0], &sights.collect::<Vec<_>>(), true, None);
     for (i, found) in found.iter().enumerate() {
         let off = (found.unwrap().angle - TAU / 8.0 * i as f32).to_degrees();
         assert!(off.abs() < 15.0, "frame {i}: {off} degrees off, {found:?}");
     }
+}
+
+#[test]
+fn a_turn_that_no_frame_shows_goes_the_way_that_is_told() {
+    // The mean of all turns looks the same from all sides.
+    let first = placed(&moved([8.0, 3.0], 0.0, 1.0));
+    let turned = (0..24).map(|i| placed(&moved([8.0, 3.0], 15.0 * i as f32, 1.0)));
+    let mut shares = vec![0f32; SIZE.area()];
+    for labels in turned {
+        shares.iter_mut().zip(labels.ids()).for_each(|(s, &id)| *s += f32::from(id) / 24.0);
+    }
+    let color = |share: f32| palette::color_of(1).map(|v| (f32::from(v) * share) as u8);
+    let mean = Picture::new(SIZE, shares.into_iter().flat_map(color).collect()).unwrap();
+    let painted: Vec<Picture> = std::iter::once(unsure(&first)).chain(vec![mean; 6]).collect();
+    let mut seen: Vec<LabelMap> = painted.iter().map(snapped).collect();
+    seen[0] = first.clone();
+    let sights = seen.iter().zip(&painted).map(|(s, p)| Sight::new(s, Some(p), 1));
+    let sights: Vec<Sight> = sights.collect();
+    let last = |told| {
+        let found = placements(&Cutout::all(&first)[0], &sights, true, told);
+        found.last().unwrap().unwrap().angle
+    };
+    let ways = [Turn::Clockwise, Turn::Counterclockwise, Turn::Either].map(|way| last(Some(way)));
+    assert!(ways[0] > 0.5 && ways[1] < -0.5 && ways[2].abs() > 0.5, "{ways:?}");
+    let told = BTreeMap::from([(1, Turn::Clockwise)]);
+    let [with, without] =
+        [&told, &none()].map(|told| carry_masks(&seen, Some(&painted), told).pop().unwrap());
+    assert_ne!(with, without);
 }
 
 #[test]
@@ -141,7 +174,7 @@ fn what_passes_behind_goes_on_and_stays_behind() {
     for id in frames[2].ids_mut() {
         *id = if *id == 1 { 0 } else { *id };
     }
-    let carried = carry_masks(&frames, None);
+    let carried = carry_masks(&frames, None, &none());
     for (carried, truth) in carried.iter().zip(&truth) {
         assert_eq!(carried.mask_of(2), truth.mask_of(2));
     }
@@ -153,7 +186,7 @@ fn what_the_first_frame_hid_is_as_it_is_painted() {
     // A disc that comes in from the left, half of it outside at first.
     let frame = |i: usize| drawn(|[x, y]| u8::from((x - 4.0 * i as f32).hypot(y - 20.0) < 8.0));
     let frames: Vec<LabelMap> = (0..4).map(frame).collect();
-    let carried = carry_masks(&frames, None);
+    let carried = carry_masks(&frames, None, &none());
     for (carried, truth) in carried.iter().zip(&frames) {
         assert!(overlap(carried, truth, 1) > 0.9, "{}", overlap(carried, truth, 1));
     }
@@ -165,9 +198,12 @@ fn what_is_not_found_is_left_as_it_is() {
     // Object 2 was not in the first frame, object 1 is in no other.
     let other = drawn(|[x, y]| if x < 6.0 && y < 6.0 { 2 } else { 0 });
     let frames = [boot(), nothing.clone(), other.clone()];
-    assert_eq!(carry_masks(&frames, None), frames);
-    assert!(carry_masks(&[], None).is_empty());
-    assert_eq!(carry_masks(&[nothing.clone(), nothing.clone()], None), [nothing.clone(), nothing]);
+    assert_eq!(carry_masks(&frames, None, &none()), frames);
+    assert!(carry_masks(&[], None, &none()).is_empty());
+    assert_eq!(
+        carry_masks(&[nothing.clone(), nothing.clone()], None, &none()),
+        [nothing.clone(), nothing]
+    );
 }
 
 #[test]

@@ -8,11 +8,10 @@ use crate::{Error, Result};
 
 /// Padding; never attended to.
 pub const PADDING: u32 = 0;
-/// A word that is not in the vocabulary.
-pub const UNKNOWN: u32 = 1;
 /// First token of every text, so that no text is empty.
 pub const START: u32 = 2;
-/// Number of ids before the first word.
+/// Number of ids before the first word. Id 1 was that of words that are not in a vocabulary: a vocabulary has all
+/// words that a model learned from, so that nothing ever trained its vector.
 const RESERVED: u32 = 3;
 
 /// Words and their ids.
@@ -63,10 +62,10 @@ impl Vocabulary {
         self.words.is_empty()
     }
 
-    /// The ids of a text: [`START`], then its first `limit - 1` words.
+    /// The ids of a text: [`START`], then the first `limit - 1` words that it has; others are left out.
     pub fn encode(&self, text: &str, limit: usize) -> Vec<u32> {
         let words = words_of(text);
-        let ids = words.iter().map(|w| self.ids.get(w).copied().unwrap_or(UNKNOWN));
+        let ids = words.iter().filter_map(|w| self.ids.get(w).copied());
         std::iter::once(START).chain(ids).take(limit.max(1)).collect()
     }
 
@@ -113,7 +112,7 @@ mod tests {
     #[test]
     fn ids_start_with_start_and_are_cut() {
         let v = Vocabulary::new(vec!["a".into(), "b".into()]).expect("distinct words");
-        assert_eq!(v.encode("a x b", 8), [START, 3, UNKNOWN, 4]);
+        assert_eq!(v.encode("a x b", 8), [START, 3, 4]);
         assert_eq!(v.encode("a x b", 2), [START, 3]);
         assert_eq!(v.encode("", 2), [START]);
         assert_eq!(v.unknown_words("a x b"), ["x"]);

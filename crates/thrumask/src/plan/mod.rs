@@ -48,6 +48,7 @@ mod reference;
 mod resolve;
 mod token;
 mod tree;
+mod turn;
 mod verb_phrase;
 mod writer;
 
@@ -61,6 +62,7 @@ pub(crate) use noun_phrase::ORDINALS;
 pub(crate) use open::said_for;
 pub(crate) use plain::in_known_words;
 pub(crate) use reader::side_of;
+pub(crate) use turn::turn_in;
 
 /// The longest caption a [`Planner`] takes, in characters.
 pub const MAX_CAPTION_CHARS: usize = 2_000;

@@ -6,14 +6,14 @@
 
 use thrumask_nn::diffusion::noise::Noise;
 
+use super::turn::{ROUND, bare, is_mark, ties, turns};
+
 /// Words that say how far, high, much or often.
 const AMOUNTS: &[&str] = &[
     "slowly", "steadily", "quickly", "fast", "far", "little", "bit", "way", "high", "low", "lot",
     "much", "greatly", "slightly", "half", "halfway", "full", "once", "twice", "time", "times",
     "creeps", "crawls", "speeds", "rushes", "races", "dashes",
 ];
-/// Words that say which way round.
-const ROUND: &[&str] = &["clockwise", "counterclockwise", "anticlockwise"];
 /// Words that say where to.
 const SIDES: &[&str] = &[
     "left",
@@ -30,9 +30,6 @@ const SIDES: &[&str] = &[
 /// Words after which a clause is another one, or one that has to do with another object.
 const JOINING: &[&str] =
     &["while", "and", "as", "but", "then", "which", "that", "before", "after", "when", "or"];
-/// What ties a motion to another object.
-const OTHERS: &[&str] =
-    &["behind", "into", "past", "around", "towards", "toward", "with", "between"];
 /// Ways there and back.
 const TO_AND_FRO: &[&str] = &[
     "side to side",
@@ -42,8 +39,6 @@ const TO_AND_FRO: &[&str] = &[
     "leftwards and rightwards",
     "rightwards and leftwards",
 ];
-/// Words with which an object is named.
-const NAMING: &[&str] = &["the", "a", "an", "it", "its", "them", "each", "one"];
 /// Verbs of straight ways.
 const GOES: &[&str] = &[
     "moves", "goes", "travels", "slides", "heads", "drives", "rolls", "sails", "floats", "flies",
@@ -78,14 +73,6 @@ pub(crate) fn said_for(motion: &str, seed: u64) -> String {
     said.join(" ")
 }
 
-fn is_mark(c: char) -> bool {
-    matches!(c, ',' | '.' | ';' | ':' | '!' | '?')
-}
-
-fn bare(word: &str) -> String {
-    word.trim_end_matches(is_mark).to_lowercase()
-}
-
 /// Whether a clause ends with word `i`.
 fn is_end(words: &[&str], i: usize) -> bool {
     // "left and right", "jumps up and comes back down" are one motion.
@@ -97,12 +84,6 @@ fn is_end(words: &[&str], i: usize) -> bool {
     words[i].ends_with(is_mark)
         || JOINING.contains(&next.as_str()) && !words.get(i + 2).is_some_and(goes_on)
         || JOINING.contains(&bare(words[i]).as_str()) && !goes_on(&words[i + 1])
-}
-
-/// Whether a clause ties its motion to another object: "goes around the star" does, "turns halfway around" does not.
-fn ties(clause: &[&str]) -> bool {
-    let named = |i: usize| clause.get(i + 1).is_some_and(|next| NAMING.contains(next));
-    (0..clause.len()).any(|i| OTHERS.contains(&clause[i]) && (clause[i] != "around" || named(i)))
 }
 
 /// Whether a clause says where to: in "the left truck" and "the truck on the left" the side is part of a name.
@@ -141,7 +122,7 @@ fn missing(
     if both || !side && has(&["swings", "sways"]) {
         return only(!amount, &mut || (end, pick(&["once", "twice"])));
     }
-    if has(&["spins", "rotates", "twirls"]) || said("turns around") {
+    if turns(clause) {
         let mut phrases = Vec::new();
         if !round {
             let late = clause.last().is_some_and(|word| ["slowly", "quickly"].contains(word));
