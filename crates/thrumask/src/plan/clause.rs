@@ -80,6 +80,9 @@ impl Reader<'_> {
     /// Reads one clause, or one more predicate of the clause before; `false` if nothing fits.
     fn clause(&mut self, link: String, clauses: &mut Vec<Clause>) -> bool {
         self.opening();
+        if self.elliptic(&link, clauses) {
+            return true;
+        }
         let mut before = Vec::new();
         let mut lead = Said::default();
         let mut lead_actions = Vec::new();
@@ -297,7 +300,7 @@ impl Reader<'_> {
     }
 
     /// One or several coordinated subjects.
-    fn subjects(&mut self) -> Vec<Noun> {
+    pub(super) fn subjects(&mut self) -> Vec<Noun> {
         let mut subjects = Vec::new();
         let both = self.sees(&["both"]) && {
             let start = self.at;

@@ -51,14 +51,14 @@ pub(crate) fn side_of(word: &str) -> Option<&'static str> {
 
 /// Words that never stand inside a noun.
 pub(super) fn is_function_word(word: &str) -> bool {
-    const WORDS: [&str; 71] = [
+    const WORDS: [&str; 73] = [
         "and", "or", "but", "while", "whereas", "as", "when", "then", "until", "because", "so",
         "if", "that", "which", "who", "whose", "where", "is", "are", "was", "were", "be", "been",
         "being", "am", "has", "have", "had", "do", "does", "did", "will", "would", "can", "could",
         "may", "might", "must", "should", "not", "it", "he", "she", "they", "them", "him", "there",
         "the", "a", "an", "its", "his", "their", "both", "each", "another", "of", "to", "doesn't",
         "don't", "didn't", "isn't", "aren't", "can't", "though", "one", "never", "won't", "wasn't",
-        "neither", "nor",
+        "neither", "nor", "too", "likewise",
     ];
     WORDS.contains(&word)
 }

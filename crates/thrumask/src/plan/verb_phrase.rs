@@ -53,7 +53,9 @@ impl Reader<'_> {
         let participle_only = matches!(word, Some("before" | "while" | "when"));
         let is_participle = self.verb_at(0).is_some_and(|verb| verb.form == Form::Ing);
         let finite_only = matches!(word, Some("as" | "until"));
-        let follows = self.predicate_starts(0, true) && !self.noun_then_verb();
+        // "and so does the cat" has its own subject.
+        let turned = matches!(self.peek(0), "so" | "neither" | "nor") && self.helper_at(1);
+        let follows = !turned && self.predicate_starts(0, true) && !self.noun_then_verb();
         if joined && follows && !finite_only && (is_participle || !participle_only) {
             return Some(link);
         }
