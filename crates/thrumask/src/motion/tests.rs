@@ -8,7 +8,7 @@ use crate::{
     model::{MotionForm, Sampling, StageKind, flow_wheel},
     models::Models,
     progress::Silent,
-    world::{Split, WorldConfig, judge, scene},
+    world::{Action, Split, WorldConfig, judge, scene},
 };
 
 /// Mean overlap of moved with true masks over objects and frames, frame 0 left out.
@@ -163,4 +163,41 @@ fn each_form_is_made_by_its_own_model() {
     model.config.form = MotionForm::Flow;
     let made = generate_mask_videos(&model, &autoencoder, &[], &sampling, &mut Silent);
     assert!(made.unwrap_err().to_string().contains("Masks"));
+}
+
+#[test]
+fn what_its_words_say_to_spin_turns_whatever_is_painted() {
+    let world = WorldConfig::default();
+    let spinning = (0..200).find_map(|index| {
+        let scene = scene(&world, Split::Validation, index).unwrap();
+        let at = scene.objects.iter().position(|object| object.action == Action::Spin)?;
+        Some((scene, at))
+    });
+    let (scene, at) = spinning.unwrap();
+    let sample = scene.sample(96).unwrap();
+    let (first, objects) = (&sample.masks.frames()[0], sample.masks.objects());
+    let masks = MaskSet::new(first.clone(), objects).unwrap();
+    // A network that understood nothing: everything stands still.
+    let still = Clip::new(vec![colored(first); sample.masks.frames().len()], 8.0).unwrap();
+    let moved = |prompt: Option<&str>| {
+        let mut plan = sample.plan.clone();
+        if let Some(prompt) = prompt {
+            plan.objects[at].prompt = prompt.to_owned();
+        }
+        let request = MotionRequest {
+            picture: &sample.clip.frames()[0],
+            masks: &masks,
+            plan: &plan,
+            given: None,
+            outlines: Outlines::Carried,
+            open_words: OpenWords::Left,
+            seed: 0,
+            fps: 8.0,
+        };
+        let made = request.trajectory_from(&still).unwrap();
+        let id = at as u8 + 1;
+        made.frames().iter().filter(|frame| frame.mask_of(id) != first.mask_of(id)).count()
+    };
+    assert_eq!(moved(Some("It stands still.")), 0);
+    assert!(moved(None) > 6, "{}", moved(None));
 }
