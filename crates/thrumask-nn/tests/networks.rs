@@ -271,7 +271,8 @@ fn a_text_does_not_depend_on_its_neighbours() {
     let texts = ["the red car moves to the left", "", long, "zebra"];
     let together = encoder.encode(&vocabulary, &texts);
     let KeyMask::Lengths(lengths) = &together.mask else { panic!("texts have lengths") };
-    assert_eq!(lengths, &[8, 1, 9, 2]);
+    // No vector was ever trained for a zebra.
+    assert_eq!(lengths, &[8, 1, 9, 1]);
     for (b, text) in texts.iter().enumerate() {
         let alone = encoder.encode(&vocabulary, &[text]);
         let row = together.tokens.clone().slice([b..b + 1, 0..lengths[b]]);
