@@ -23,7 +23,7 @@ pub enum Outlines {
     #[default]
     Painted,
     /// Those of the first masks, shifted, turned and resized as a whole to where the network painted the objects
-    /// ([`carry_masks`]): a star stays a star. Only for models that make masks.
+    /// ([`carry_masks`](thrumask_core::placement::carry_masks)): a star stays a star. Only for models that make masks.
     Carried,
 }
 
