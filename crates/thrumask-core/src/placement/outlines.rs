@@ -12,7 +12,8 @@ use crate::{LabelMap, Picture};
 
 /// Masks with the outlines of the first frame: each object is the first mask, shifted, turned and resized as a
 /// whole to where `masks` have it. `painted`, where it is given, shows how sure they are: each object in its
-/// palette colour, darker where less sure. `turns` tells of objects, by id, that are known to turn, which a blur may not show.
+/// palette colour, darker where less sure. `turns` tells of objects, by id, that are known to turn, which a blur may
+/// not show.
 ///
 /// What the first frame did not show of an object, and an object that is not found, are as in `masks`. Where
 /// outlines overlap, the object that `masks` show in most of the common pixels is in front. The first of `masks`

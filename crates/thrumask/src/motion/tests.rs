@@ -8,7 +8,7 @@ use crate::{
     model::{MotionForm, Sampling, StageKind, flow_wheel},
     models::Models,
     progress::Silent,
-    world::{Action, Split, WorldConfig, judge, scene},
+    world::{Action, Sample, Split, WorldConfig, judge, scene},
 };
 
 /// Mean overlap of moved with true masks over objects and frames, frame 0 left out.
@@ -18,6 +18,25 @@ fn overlap(moved: &Trajectory, truth: &Trajectory) -> f64 {
     let iou = |(m, t): (&LabelMap, &LabelMap), id| judge::iou(&m.mask_of(id), &t.mask_of(id));
     let sum: f32 = ids.flat_map(|id| pairs().map(move |pair| iou(pair, id))).sum();
     f64::from(sum) / (truth.objects() * (truth.frames().len() - 1)) as f64
+}
+
+/// What stage 1 is asked for of a sample of the world.
+fn request<'a>(
+    sample: &'a Sample,
+    masks: &'a MaskSet,
+    plan: &'a PromptPlan,
+    outlines: Outlines,
+) -> MotionRequest<'a> {
+    MotionRequest {
+        picture: &sample.clip.frames()[0],
+        masks,
+        plan,
+        given: None,
+        outlines,
+        open_words: OpenWords::Left,
+        seed: 0,
+        fps: 8.0,
+    }
 }
 
 #[test]
@@ -65,21 +84,15 @@ fn strays_of_the_network_are_dropped_and_what_was_given_is_kept() {
     let specked: Vec<LabelMap> = truth.iter().map(speck).collect();
     let specked = Trajectory::new(specked, objects, 8.0).unwrap();
     let masks = MaskSet::new(truth[0].clone(), objects).unwrap();
-    let request = |given| MotionRequest {
-        picture: &sample.clip.frames()[0],
-        masks: &masks,
-        plan: &sample.plan,
+    let asked = |given| MotionRequest {
         given,
-        outlines: Outlines::Painted,
-        open_words: OpenWords::Left,
-        seed: 0,
-        fps: 8.0,
+        ..request(&sample, &masks, &sample.plan, Outlines::Painted)
     };
     let video = specked.to_clip().unwrap();
-    let cleaned = request(None).trajectory_from(&video).unwrap();
+    let cleaned = asked(None).trajectory_from(&video).unwrap();
     assert_eq!(cleaned.frames(), truth);
     // What a person drew may have specks.
-    let kept = request(Some(&specked)).trajectory_from(&video).unwrap();
+    let kept = asked(Some(&specked)).trajectory_from(&video).unwrap();
     assert_eq!(kept.frames()[1..], specked.frames()[1..]);
 }
 
@@ -94,17 +107,8 @@ fn carried_outlines_are_nearer_to_the_truth_than_painted_blur() {
         let video = Clip::new(blurred, 8.0).unwrap();
         let masks = MaskSet::new(truth.frames()[0].clone(), truth.objects()).unwrap();
         for (sum, outlines) in overlaps.iter_mut().zip([Outlines::Painted, Outlines::Carried]) {
-            let request = MotionRequest {
-                picture: &sample.clip.frames()[0],
-                masks: &masks,
-                plan: &sample.plan,
-                given: None,
-                outlines,
-                open_words: OpenWords::Left,
-                seed: 0,
-                fps: 8.0,
-            };
-            let made = request.trajectory_from(&video).unwrap();
+            let asked = request(&sample, &masks, &sample.plan, outlines);
+            let made = asked.trajectory_from(&video).unwrap();
             assert_eq!(made.frames()[0], truth.frames()[0]);
             *sum += overlap(&made, truth) / scenes as f64;
         }
@@ -122,17 +126,8 @@ fn a_mask_video_of_another_size_is_refused() {
     let (sample, small) = (sample(96), sample(48));
     let masks = MaskSet::new(sample.masks.frames()[0].clone(), sample.masks.objects()).unwrap();
     for outlines in [Outlines::Painted, Outlines::Carried] {
-        let request = MotionRequest {
-            picture: &sample.clip.frames()[0],
-            masks: &masks,
-            plan: &sample.plan,
-            given: None,
-            outlines,
-            open_words: OpenWords::Left,
-            seed: 0,
-            fps: 8.0,
-        };
-        let error = request.trajectory_from(&small.masks.to_clip().unwrap()).unwrap_err();
+        let asked = request(&sample, &masks, &sample.plan, outlines);
+        let error = asked.trajectory_from(&small.masks.to_clip().unwrap()).unwrap_err();
         assert!(error.to_string().contains("96x96"), "{error}");
     }
 }
@@ -184,17 +179,8 @@ fn what_its_words_say_to_spin_turns_whatever_is_painted() {
         if let Some(prompt) = prompt {
             plan.objects[at].prompt = prompt.to_owned();
         }
-        let request = MotionRequest {
-            picture: &sample.clip.frames()[0],
-            masks: &masks,
-            plan: &plan,
-            given: None,
-            outlines: Outlines::Carried,
-            open_words: OpenWords::Left,
-            seed: 0,
-            fps: 8.0,
-        };
-        let made = request.trajectory_from(&still).unwrap();
+        let asked = request(&sample, &masks, &plan, Outlines::Carried);
+        let made = asked.trajectory_from(&still).unwrap();
         let id = at as u8 + 1;
         made.frames().iter().filter(|frame| frame.mask_of(id) != first.mask_of(id)).count()
     };

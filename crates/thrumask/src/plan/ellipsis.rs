@@ -5,6 +5,7 @@ use super::lexicon::LEXICON;
 use super::opening::THINGS;
 use super::reader::{NEGATED, Reader, side_of};
 use super::tree::{Action, Clause, Head, Link, Noun, Part};
+use super::verb_phrase::Said;
 
 /// What stands for the same predicate.
 const SAME: [&[&str]; 16] = [
@@ -99,7 +100,7 @@ impl Reader<'_> {
         if subjects.is_empty() {
             return None;
         }
-        let mut own = super::verb_phrase::Said::default();
+        let mut own = Said::default();
         if not && !self.ends() && self.predicates(&mut own) {
             return Some((subjects, own.actions.iter().map(negative).collect()));
         }
