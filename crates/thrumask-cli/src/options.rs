@@ -152,7 +152,8 @@ pub struct SettingOptions {
     /// Seed of all noise: the same seed gives the same bytes [default: 0].
     #[arg(long)]
     seed: Option<u64>,
-    /// Denoising steps of both stages [default: 4; with --backbone unet 1, with --models too 8].
+    /// Denoising steps of both stages [default: 1 of stage 1 and 4 of stage 2; 4 with --models; with
+    /// --backbone unet 1, with --models too 8].
     #[arg(long)]
     steps: Option<usize>,
     /// How strongly picture and masks count, 1 = as trained [default: 1].

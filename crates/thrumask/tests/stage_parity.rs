@@ -87,7 +87,7 @@ fn stage_1_is_what_diffusers_makes_of_the_same_networks() {
         flow: None,
         plan: &plan,
     };
-    let mut sampling = Sampling::of_others(BackboneKind::Unet);
+    let mut sampling = Sampling::usual(StageKind::Motion, BackboneKind::Unet, true);
     sampling.guidance.text = 3.0;
     let (model, codec) = (models.stage(StageKind::Motion).unwrap(), models.autoencoder().unwrap());
     let latents = model.sample(&codec, &[scene], &[SEED], &sampling, None, &mut Silent).unwrap();

@@ -144,7 +144,7 @@ impl World {
             start_threads(threads)?;
         }
         let subjects = self.judged.subjects()?;
-        let [motion, video] = subjects.sampling();
+        let [motion, video] = subjects.sampling(self.judged.others());
         let mut config = EvalConfig {
             motion,
             outlines: Outlines::usual(self.judged.others()),

@@ -2,10 +2,12 @@
 
 use std::f32::consts::TAU;
 
-use super::{Placement, Turn, cutout::Cutout, sight::Sight};
+use super::{Placement, Turn, Way, cutout::Cutout, sight::Sight};
 
 /// What has to be seen of an object, as a share of its first mask, for a placement to be fitted.
 const LEAST: f32 = 0.04;
+/// The same where frames are blurred: of little that is seen, little is certain. What shrinks a lot keeps more.
+const BLURRED_LEAST: f32 = 0.2;
 /// Overlap that an object must gain by it before it turns, and before it changes its size, mean over the frames.
 const WORTH: [f32; 2] = [0.012, 0.012];
 /// The same where frames are blurred: what is blurred fits many sizes and turns nearly as well.
@@ -13,6 +15,8 @@ const BLURRED_WORTH: [f32; 2] = [0.05, 0.025];
 /// The same, of turning at a steady pace, which nothing comes by that does not turn, and which a blur shows worst: it
 /// may even explain the frames a little worse.
 const STEADY_WORTH: f32 = -0.005;
+/// How often the path of what is told to turn is smoothed: where its blur lies says little of a single frame.
+const SMOOTHINGS: usize = 4;
 /// What has to be seen of an object in every frame, as a share of its first mask, for that to say anything.
 const WHOLE: f32 = 0.5;
 /// Turns from the first to the last frame that are tried at a steady pace: so many parts of a full one, as often
@@ -48,21 +52,24 @@ pub(super) fn placements(
     told: Option<Turn>,
 ) -> Vec<Option<Placement>> {
     let [turning, resizing] = if blurred { BLURRED_WORTH } else { WORTH };
+    let least = if blurred { BLURRED_LEAST } else { LEAST };
     let fit = |turn: bool, resize: bool| {
-        let path = followed(cutout, frames, Freedom { turn, resize });
+        let path = followed(cutout, frames, Freedom { turn, resize }, least);
         let cost = [(turn, turning), (resize, resizing)].into_iter().filter(|(with, _)| *with);
         (worth(&path) - cost.map(|(_, worth)| worth).sum::<f32>(), path)
     };
     let better = |a: (f32, Path), b: (f32, Path)| if b.0 > a.0 { b } else { a };
     let best = fit(false, false);
     let best = match told {
-        Some(way) => {
+        Some(turn) => {
             let (_, path) = better(best, fit(false, true));
-            (0.0, steady(cutout, frames, &path, way))
+            let path = steady(cutout, frames, &path, turn);
+            (0.0, (0..SMOOTHINGS).fold(path, |path, _| smoothed(&path)))
         }
         None => {
             let whole = frames.iter().all(|now| now.area >= WHOLE * cutout.area);
-            let steady = (blurred && whole).then(|| steady(cutout, frames, &best.1, Turn::Either));
+            let either = Turn { way: Way::Either, angle: None };
+            let steady = (blurred && whole).then(|| steady(cutout, frames, &best.1, either));
             let steady = steady.map(|path| (worth(&path) - STEADY_WORTH, path));
             let freer = [fit(true, false), fit(false, true), fit(true, true)];
             steady.into_iter().chain(freer).fold(best, better)
@@ -91,7 +98,7 @@ fn bridged(mut path: Vec<Option<Placement>>) -> Vec<Option<Placement>> {
 }
 
 /// The best path on which the object turns at a steady pace, which is found where single frames hardly show its turn.
-fn steady(cutout: &Cutout<'_>, frames: &[Sight], shifted: &Path, way: Turn) -> Path {
+fn steady(cutout: &Cutout<'_>, frames: &[Sight], shifted: &Path, told: Turn) -> Path {
     let last = frames.len().saturating_sub(1).max(1) as f32;
     let each = |f: &dyn Fn(usize, Placement) -> Placed| -> Path {
         let at = |(i, placed): (usize, &Option<Placed>)| Some(f(i, (*placed)?.placement));
@@ -109,23 +116,46 @@ fn steady(cutout: &Cutout<'_>, frames: &[Sight], shifted: &Path, way: Turn) -> P
         turns.map(judged).max_by(|a, b| a.0.total_cmp(&b.0)).map_or(0.0, |(_, turn)| turn)
     };
     let part = TAU / TURNS[0] as f32;
-    let any = (-TURNS[1]..=TURNS[1]).map(|n| n as f32 * part);
-    let rough = best(&mut any.filter(|&turn| way.may_be(turn)));
-    let turn = best(&mut (-3..=3).map(|n| rough + n as f32 * part / 6.0));
+    let best_of =
+        |turns: &[f32]| best(&mut turns.iter().copied().filter(|&turn| told.way.may_be(turn)));
+    let turn = match told.angle {
+        Some(angle) => best_of(&[angle, -angle]),
+        None => {
+            let any: Vec<f32> = (-TURNS[1]..=TURNS[1]).map(|n| n as f32 * part).collect();
+            let rough = best_of(&any);
+            best(&mut (-3..=3).map(|n| rough + n as f32 * part / 6.0))
+        }
+    };
     each(&|i, at| {
         let freedom = Freedom { turn: false, resize: false };
         search(cutout, &frames[i], vec![turned(turn, i, at)], freedom)
     })
 }
 
-/// The path that is found from one frame to the next.
-fn followed(cutout: &Cutout<'_>, frames: &[Sight], freedom: Freedom) -> Path {
+/// The path with each centre halfway to the mean of those before and after it; the first stays.
+fn smoothed(path: &Path) -> Path {
+    let center = |i: usize| Some((*path.get(i)?)?.placement.center);
+    let at = |(i, placed): (usize, &Option<Placed>)| {
+        let mut placed = (*placed)?;
+        let around = [i.wrapping_sub(1), i, i, i + 1];
+        let near: Vec<[f32; 2]> = around.into_iter().filter_map(center).collect();
+        if i > 0 {
+            let mean = |axis: usize| near.iter().map(|c| c[axis]).sum::<f32>() / near.len() as f32;
+            placed.placement.center = [mean(0), mean(1)];
+        }
+        Some(placed)
+    };
+    path.iter().enumerate().map(at).collect()
+}
+
+/// The path that is found from one frame to the next, where `least` of its first mask is seen.
+fn followed(cutout: &Cutout<'_>, frames: &[Sight], freedom: Freedom, least: f32) -> Path {
     let mut last = cutout.placement();
     // What it was before, so that what goes on as it went is found at once.
     let mut before = last;
     let mut path = Vec::with_capacity(frames.len());
     for (i, now) in frames.iter().enumerate() {
-        let enough = now.area >= (LEAST * cutout.area).max(4.0);
+        let enough = now.area >= (least * cutout.area).max(4.0);
         let Some(center) = now.center.filter(|_| enough) else {
             path.push(None);
             continue;

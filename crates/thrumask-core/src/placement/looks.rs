@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Placement, cutout::Cutout, paths::Paths, point};
+use super::{Placement, cutout::Cutout, ground::Ground, paths::Paths, point};
 use crate::{LabelMap, Picture, labels::Joined};
 
 /// The first frame's picture moved along masks: in each frame every object has the looks that it has there,
-/// shifted, turned and resized as a whole, on the background as it is there. What the first frame did not show,
-/// and objects that are nowhere found, have the colours of what they border on.
+/// shifted, turned and resized as a whole, on the background as it is there. Ground that objects covered is made of
+/// patches of the rest; what the first frame did not show of an object, and objects that are nowhere found, have the
+/// colours of what they border on.
 ///
 /// The camera stands still, and the first of `frames` belongs to the picture.
 ///
@@ -16,9 +17,10 @@ use crate::{LabelMap, Picture, labels::Joined};
 pub fn carry_picture(picture: &Picture, frames: &[LabelMap]) -> Vec<Picture> {
     let Some(first) = frames.first() else { return Vec::new() };
     let paths = Paths::new(frames, None, &BTreeMap::new());
+    let ground = Ground::new(picture, first);
     let carried = |(f, labels): (usize, &LabelMap)| match f {
         0 => picture.clone(),
-        _ => carried_to(picture, first, labels, &paths.at(f)),
+        _ => carried_to(picture, first, labels, &ground, &paths.at(f)),
     };
     frames.iter().enumerate().map(carried).collect()
 }
@@ -27,6 +29,7 @@ fn carried_to(
     picture: &Picture,
     first: &LabelMap,
     labels: &LabelMap,
+    ground: &Ground<'_>,
     placed: &[(Cutout<'_>, Placement)],
 ) -> Picture {
     let size = picture.size();
@@ -36,8 +39,8 @@ fn carried_to(
     };
     let mut colors: Vec<Option<[f32; 3]>> = vec![None; size.area()];
     for (i, known) in colors.iter_mut().enumerate() {
-        if labels.ids()[i] == 0 && first.ids()[i] == 0 {
-            *known = Some(color(i));
+        if labels.ids()[i] == 0 {
+            *known = ground.color(i, labels);
         }
     }
     for (cutout, placement) in placed {

@@ -7,6 +7,7 @@
 
 mod cutout;
 mod fit;
+mod ground;
 mod looks;
 mod outlines;
 mod paths;
@@ -15,9 +16,18 @@ mod sight;
 pub use looks::carry_picture;
 pub use outlines::carry_masks;
 
-/// Which way round an object turns, where that is known before its frames are looked at.
+/// How an object turns, at a steady pace, where that is known before its frames are looked at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Turn {
+    /// Which way round.
+    pub way: Way,
+    /// How far from the first frame to the last, in radians, positive, where that is known too.
+    pub angle: Option<f32>,
+}
+
+/// Which way round an object turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Turn {
+pub enum Way {
     /// As it is seen.
     Clockwise,
     /// As it is seen.
@@ -26,7 +36,7 @@ pub enum Turn {
     Either,
 }
 
-impl Turn {
+impl Way {
     fn may_be(self, angle: f32) -> bool {
         match self {
             Self::Clockwise => angle > 0.0,

@@ -151,9 +151,16 @@ fn a_turn_that_no_frame_shows_goes_the_way_that_is_told() {
         let found = placements(&Cutout::all(&first)[0], &sights, true, told);
         found.last().unwrap().unwrap().angle
     };
-    let ways = [Turn::Clockwise, Turn::Counterclockwise, Turn::Either].map(|way| last(Some(way)));
+    let turn = |way, angle| Turn { way, angle };
+    let ways = [Way::Clockwise, Way::Counterclockwise, Way::Either];
+    let ways = ways.map(|way| last(Some(turn(way, None))));
     assert!(ways[0] > 0.5 && ways[1] < -0.5 && ways[2].abs() > 0.5, "{ways:?}");
-    let told = BTreeMap::from([(1, Turn::Clockwise)]);
+    for half in [1.0, 2.0, 4.0].map(|halves| halves * TAU / 2.0) {
+        assert_eq!(last(Some(turn(Way::Clockwise, Some(half)))), half);
+        assert_eq!(last(Some(turn(Way::Counterclockwise, Some(half)))), -half);
+        assert_eq!(last(Some(turn(Way::Either, Some(half)))).abs(), half);
+    }
+    let told = BTreeMap::from([(1, turn(Way::Clockwise, None))]);
     let [with, without] =
         [&told, &none()].map(|told| carry_masks(&seen, Some(&painted), told).pop().unwrap());
     assert_ne!(with, without);

@@ -46,7 +46,7 @@ use thrumask_nn::backbone::BackboneKind;
 
 use crate::{
     Result,
-    model::Sampling,
+    model::{Sampling, StageKind},
     motion::{OpenWords, Outlines},
     progress::Progress,
     world::{Split, WorldConfig},
@@ -109,10 +109,10 @@ impl Default for EvalConfig {
             parts: Part::ALL.to_vec(),
             shown: 8,
             world: WorldConfig::default(),
-            motion: Sampling::nano(BackboneKind::Dit),
+            motion: Sampling::usual(StageKind::Motion, BackboneKind::Dit, false),
             outlines: Outlines::usual(false),
             open_words: OpenWords::usual(false),
-            video: Sampling::nano(BackboneKind::Dit),
+            video: Sampling::usual(StageKind::Video, BackboneKind::Dit, false),
         }
     }
 }

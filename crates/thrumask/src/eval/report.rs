@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Version of the report's JSON; it counts up when a field or the meaning of a figure changes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ impl Part {
         use Measure::*;
         match self {
             Self::Segmenter => &[Iou, Half, RightObject],
-            Self::Motion => &[Actions, Iou, Half, Pieces, Steady, Valid],
+            Self::Motion => &[Actions, Iou, Half, SaidIou, SaidHalf, Pieces, Steady, Valid],
             Self::Words => &[Followed, FollowedInView, Named, Actions, Iou, Half],
             Self::Video => &[
                 Actions, J, F, TrackedJ, TrackedF, Half, Appearance, FirstPsnr, FirstSsim,

@@ -182,12 +182,16 @@ impl Subjects {
     }
 
     /// How stage 1, and stage 2 with the model without a trajectory, are usually sampled, each by its
-    /// backbone.
-    pub fn sampling(&self) -> [Sampling; 2] {
-        let of = |stage: Option<&StageModel>| {
-            Sampling::nano(stage.map(|s| s.config.denoiser.kind()).unwrap_or_default())
+    /// backbone; `others` if they are not the built-in ones.
+    pub fn sampling(&self, others: bool) -> [Sampling; 2] {
+        let of = |kind: StageKind, stage: Option<&StageModel>| {
+            let backbone = stage.map(|s| s.config.denoiser.kind()).unwrap_or_default();
+            Sampling::usual(kind, backbone, others)
         };
-        [of(self.motion.as_ref()), of(self.video.as_ref().or(self.ti2v.as_ref()))]
+        [
+            of(StageKind::Motion, self.motion.as_ref()),
+            of(StageKind::Video, self.video.as_ref().or(self.ti2v.as_ref())),
+        ]
     }
 
     /// What all stages make; `None` without any stage.

@@ -18,7 +18,7 @@ use thrumask_nn::{
     text::{PromptEncoder, Tokenizer},
 };
 
-use super::{Prepared, SceneConditions, StageConfig, conditions::visual_latents};
+use super::{Prepared, SceneConditions, StageConfig, StageKind, conditions::visual_latents};
 use crate::{Result, progress::Progress};
 
 /// The parameters of a stage.
@@ -66,22 +66,19 @@ fn is_zero(value: &f32) -> bool {
 }
 
 impl Sampling {
-    /// The default of the nano models (see `docs/log.md` for how it was chosen).
-    pub fn nano(backbone: BackboneKind) -> Self {
+    /// What is usual for a stage of the models built into the program (see `docs/log.md` for how it was chosen), or of
+    /// `others`, of which only the backbone is known.
+    pub fn usual(kind: StageKind, backbone: BackboneKind, others: bool) -> Self {
         let (steps, schedule) = match backbone {
-            BackboneKind::Dit => (4, Method::Flow(Schedule::Shifted { shift: 16.0 })),
+            BackboneKind::Dit => {
+                // Words and first masks decide nearly all of a trajectory, and pure noise is where it was learned.
+                let once = kind == StageKind::Motion && !others;
+                (if once { 1 } else { 4 }, Method::Flow(Schedule::Shifted { shift: 16.0 }))
+            }
             // Two are no better, and more are worse: it has hardly learned to remove little noise.
-            BackboneKind::Unet => (1, Method::PAPER_UNET),
+            BackboneKind::Unet => (if others { 8 } else { 1 }, Method::PAPER_UNET),
         };
         Self { steps, schedule, guidance: Guidance::OFF, guidance_rescale: 0.0 }
-    }
-
-    /// The default of models that are not built in, of which only the backbone is known.
-    pub fn of_others(backbone: BackboneKind) -> Self {
-        match backbone {
-            BackboneKind::Dit => Self::nano(backbone),
-            BackboneKind::Unet => Self { steps: 8, ..Self::nano(backbone) },
-        }
     }
 }
 

@@ -75,11 +75,19 @@ pub struct MotionRequest<'a> {
 }
 
 impl<'a> MotionRequest<'a> {
+    /// The motion prompt, with what its words leave open if that is drawn.
+    fn motion_said(&self) -> Cow<'a, str> {
+        match self.open_words {
+            OpenWords::Left => Cow::Borrowed(&self.plan.motion),
+            OpenWords::Drawn => Cow::Owned(said_for(&self.plan.motion, self.seed)),
+        }
+    }
+
     /// The motion prompt with what its words leave open, if a network shall read it so and anything is open.
     pub fn drawn_words(&self, model: &StageModel) -> Option<String> {
-        let draws = self.open_words == OpenWords::Drawn && model.tokenizer.vocabulary().is_some();
-        let said = draws.then(|| said_for(&self.plan.motion, self.seed));
-        said.filter(|said| *said != self.plan.motion)
+        let reads = model.tokenizer.vocabulary().is_some();
+        let said = self.motion_said().into_owned();
+        Some(said).filter(|said| reads && *said != self.plan.motion)
     }
 
     /// The plan as a network shall read it.

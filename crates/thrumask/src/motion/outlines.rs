@@ -8,7 +8,7 @@ use thrumask_core::{
 };
 
 use super::{MotionRequest, Outlines};
-use crate::{Result, plan::turn_in};
+use crate::{Result, plan::turn_of};
 
 /// Pieces of an object that are smaller than this share of its largest one are none of it: what the network
 /// paints beside an object, or in the wrong colour. What really lies in pieces, as behind another object,
@@ -18,7 +18,8 @@ pub const STRAY: f32 = 0.1;
 impl MotionRequest<'_> {
     /// The objects whose prompts say that they turn, which a blurred mask video hardly shows.
     fn turns(&self) -> BTreeMap<u8, Turn> {
-        let told = self.plan.objects.iter().map(|object| turn_in(&object.prompt));
+        let motion = self.motion_said();
+        let told = self.plan.objects.iter().map(|object| turn_of(object, &motion));
         (1..).zip(told).filter_map(|(id, turn)| Some((id, turn?))).collect()
     }
 

@@ -152,7 +152,8 @@ fn each_form_is_made_by_its_own_model() {
     let models = Models::embedded();
     let autoencoder = models.autoencoder().unwrap();
     let mut model = models.stage(StageKind::Motion).unwrap();
-    let sampling = Sampling::nano(thrumask_nn::backbone::BackboneKind::Dit);
+    let sampling =
+        Sampling::usual(StageKind::Motion, thrumask_nn::backbone::BackboneKind::Dit, false);
     let made = generate_flows(&model, &autoencoder, &[], &sampling, &mut Silent);
     assert!(made.unwrap_err().to_string().contains("Flow"));
     model.config.form = MotionForm::Flow;

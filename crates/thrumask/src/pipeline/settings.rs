@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     DeviceName,
-    model::{Sampling, VideoShape},
+    model::{Sampling, StageKind, VideoShape},
     motion::{OpenWords, Outlines},
     plan::{LlmConfig, PlannerKind},
 };
@@ -112,10 +112,10 @@ impl Default for Settings {
             backbone: BackboneKind::default(),
             planner: PlannerKind::default(),
             llm: LlmConfig::default(),
-            motion: Sampling::nano(BackboneKind::default()),
+            motion: Sampling::usual(StageKind::Motion, BackboneKind::default(), false),
             outlines: None,
             open_words: None,
-            video: Sampling::nano(BackboneKind::default()),
+            video: Sampling::usual(StageKind::Video, BackboneKind::default(), false),
             given: Given::default(),
         }
     }
@@ -129,17 +129,18 @@ impl Settings {
     pub fn overlaid(&self, what: &str, table: &Value) -> Result<Self> {
         let bad = |e: serde_json::Error| Error::invalid(what, e.to_string());
         let named = table.get("backbone").map(BackboneKind::deserialize);
-        let base = match named.transpose() {
-            Ok(Some(backbone)) if backbone != self.backbone => {
-                let others = table.get("models").map_or(self.models.is_some(), |v| !v.is_null());
-                let sampling = match others {
-                    true => Sampling::of_others(backbone),
-                    false => Sampling::nano(backbone),
-                };
-                Self { backbone, motion: sampling, video: sampling, ..self.clone() }
+        let others = table.get("models").map_or(self.models.is_some(), |v| !v.is_null());
+        let backbone = named.transpose().ok().flatten().unwrap_or(self.backbone);
+        let mut base = Self { backbone, ..self.clone() };
+        for (kind, sampling) in
+            [(StageKind::Motion, &mut base.motion), (StageKind::Video, &mut base.video)]
+        {
+            // What nobody set goes with whose models they are; of another backbone nothing fits.
+            let usual = Sampling::usual(kind, self.backbone, self.models.is_some());
+            if backbone != self.backbone || *sampling == usual {
+                *sampling = Sampling::usual(kind, backbone, others);
             }
-            _ => self.clone(),
-        };
+        }
         let known = serde_json::to_value(base).map_err(bad)?;
         // Key by key, so that a wrong one is named even where its neighbours are right.
         for (key, value) in leaves(table) {

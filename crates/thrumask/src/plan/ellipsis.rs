@@ -28,8 +28,8 @@ const SAME: [&[&str]; 16] = [
 ];
 /// What stands for its opposite, beside the helpers.
 const NOT: [&[&str]; 4] = [&["does", "not"], &["do", "not"], &["is", "not"], &["are", "not"]];
-/// Where to, in one word.
-const WAYS: [&str; 14] = [
+/// Where to, or which way round, in one word.
+const WAYS: [&str; 17] = [
     "left",
     "right",
     "up",
@@ -44,6 +44,9 @@ const WAYS: [&str; 14] = [
     "rightwards",
     "forward",
     "backward",
+    "clockwise",
+    "counterclockwise",
+    "anticlockwise",
 ];
 /// Words behind which another clause stands.
 const JOINTS: [&str; 5] = ["and", "while", "but", "whereas", "then"];

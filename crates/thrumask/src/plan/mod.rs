@@ -5,7 +5,7 @@
 //! [`RulePlanner`] does it by rules, for English, without a model and without state. It reads from left to
 //! right through small files:
 //!
-//! caption → `token` words → `recast` in plainer ones → `noun_phrase`, `noun_head`, `verb_phrase`, `complement`, `clause`, `company` a
+//! caption → `token` words → `opening`, `recast`, `contrary` in plainer ones → `noun_phrase`, `noun_head`, `verb_phrase`, `complement`, `clause`, `company` a
 //! small tree (`tree`, read with the cursor in `reader`) → `resolve`, `reference` who is who →
 //! `name` what to call them → `assemble`, `writer` prompts. What is known of words is in `lexicon/`.
 //! Before a model reads a prompt, `plain` says in its words what it does not know, and `open` what it leaves open.
@@ -33,6 +33,7 @@ mod assemble;
 mod clause;
 mod company;
 mod complement;
+mod contrary;
 mod ellipsis;
 mod inflect;
 mod inverted;
@@ -64,7 +65,7 @@ pub(crate) use noun_phrase::ORDINALS;
 pub(crate) use open::said_for;
 pub(crate) use plain::in_known_words;
 pub(crate) use reader::side_of;
-pub(crate) use turn::turn_in;
+pub(crate) use turn::turn_of;
 
 /// The longest caption a [`Planner`] takes, in characters.
 pub const MAX_CAPTION_CHARS: usize = 2_000;
@@ -150,8 +151,9 @@ impl Planner for RulePlanner {
 
     fn plan(&self, caption: &str) -> Result<PromptPlan> {
         check_caption(caption)?;
-        let mut clauses =
-            clause::parse(&recast::recast(opening::described(&token::tokenize(caption))));
+        let mut clauses = clause::parse(&contrary::told_apart(&recast::recast(
+            opening::described(&token::tokenize(caption)),
+        )));
         let scene = resolve::resolve(&mut clauses);
         if scene.entities.len() > MAX_OBJECTS {
             return Err(Error::invalid(

@@ -4,6 +4,8 @@
 //! [`said_for`] draws one meaning for each clause, in words that the world's captions have for it
 //! (`world::verbs`), so that the model has something definite to do, and another seed gives another motion.
 
+use std::ops::Range;
+
 use thrumask_nn::diffusion::noise::Noise;
 
 use super::turn::{ROUND, bare, is_mark, ties, turns};
@@ -51,13 +53,9 @@ pub(crate) fn said_for(motion: &str, seed: u64) -> String {
     let noise = Noise::new(seed, "open words");
     let words: Vec<&str> = motion.split_whitespace().collect();
     let mut said: Vec<String> = words.iter().map(|&w| w.to_owned()).collect();
-    let ends: Vec<usize> =
-        (0..words.len()).filter(|&i| i + 1 == words.len() || is_end(&words, i)).collect();
     // From the last clause on, so that places do not move.
-    let mut starts: Vec<usize> = ends.iter().map(|end| end + 1).collect();
-    starts.insert(0, 0);
-    for (number, (&start, &end)) in starts.iter().zip(&ends).enumerate().rev() {
-        let clause: Vec<String> = words[start..=end].iter().map(|&w| bare(w)).collect();
+    for (number, Range { start, end }) in clauses(&words).into_iter().enumerate().rev() {
+        let clause: Vec<String> = words[start..end].iter().map(|&w| bare(w)).collect();
         let clause: Vec<&str> = clause.iter().map(String::as_str).collect();
         let mut draws = (0..2).map(|i| noise.uniform(2 * number as u64 + i));
         let mut pick = |of: &[&'static str]| {
@@ -71,6 +69,13 @@ pub(crate) fn said_for(motion: &str, seed: u64) -> String {
         }
     }
     said.join(" ")
+}
+
+/// The clauses of a motion prompt's words, in order and without a gap.
+pub(super) fn clauses(words: &[&str]) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let ends = (0..words.len()).filter(|&i| i + 1 == words.len() || is_end(words, i));
+    ends.map(|end| std::mem::replace(&mut start, end + 1)..end + 1).collect()
 }
 
 /// Whether a clause ends with word `i`.

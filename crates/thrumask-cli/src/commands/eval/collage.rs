@@ -61,7 +61,7 @@ impl CollageOf {
             start_threads(threads)?;
         }
         let subjects = self.judged.subjects()?;
-        let [_, video] = subjects.sampling();
+        let [_, video] = subjects.sampling(self.judged.others());
         let (seed, batch, shown) = (self.seed, self.batch, self.shown);
         let mut config = EvalConfig { video, seed, batch, shown, ..EvalConfig::default() };
         if let Some(steps) = self.steps {

@@ -16,7 +16,7 @@ fn tables_are_laid_over_each_other_key_by_key() {
         .unwrap();
     assert_eq!((made.seed, made.fps, made.motion.steps), (u64::MAX, 12.0, 8));
     assert_eq!(made.motion.guidance.text, 2.5);
-    assert_eq!(made.video, Sampling::nano(BackboneKind::Dit));
+    assert_eq!(made.video, Sampling::usual(StageKind::Video, BackboneKind::Dit, false));
 }
 
 #[test]
@@ -37,10 +37,16 @@ fn sampling_comes_with_the_backbone_and_with_whose_models_they_are() {
         let made = Settings::default().overlaid("a", &over).unwrap();
         (made.motion.steps, made.video.steps)
     };
+    assert_eq!(steps(json!({})), (1, 4));
     assert_eq!(steps(json!({"models": "x"})), (4, 4));
+    assert_eq!(steps(json!({"models": "x", "motion": {"steps": 2}})), (2, 4));
     assert_eq!(steps(json!({"backbone": "unet"})), (1, 1));
     assert_eq!(steps(json!({"backbone": "unet", "models": "x"})), (8, 8));
     assert_eq!(steps(json!({"backbone": "unet", "motion": {"steps": 3}})), (3, 1));
+    // What was set before stays.
+    let mine = Settings::default().overlaid("a", &json!({"motion": {"steps": 3}})).unwrap();
+    let mine = mine.overlaid("b", &json!({"models": "x"})).unwrap();
+    assert_eq!((mine.motion.steps, mine.video.steps), (3, 4));
 }
 
 #[test]
