@@ -119,7 +119,7 @@ fn both(said: &[Token], near: Option<bool>) -> Option<(usize, Vec<Token>)> {
                 })?;
                 ([clause[..joint].to_vec(), clause[joint + 1..verb].to_vec()], [a.side, b.side])
             }
-            [pair] if pair.is_plural() => ([one_of(&clause[..verb])?, other()], [None; 2]),
+            [pair] if pair.is_plural() => (pair_of(&clause[..verb])?, [None; 2]),
             _ => return None,
         };
         let turned = match (sides, near) {
@@ -159,33 +159,36 @@ fn predicate(words: &[Token]) -> Option<Vec<Token>> {
         "both" | "each" | "all" => &words[1..],
         _ => words,
     };
-    let first = words.first()?;
     if !words.iter().all(|t| t.is_word() && !begins_clause(t)) {
         return None;
     }
-    let one = match first.lower.as_str() {
+    // "slowly walk"
+    let verb = words.iter().position(|t| !LEXICON.is_adverb(&t.lower))?;
+    let one = match words[verb].lower.as_str() {
         be if BE.contains(&be) => "is".to_owned(),
         "have" => "has".to_owned(),
         base if verb_is(base, Form::Base) => with_s(base),
         verb if !LEXICON.verb_forms(verb).is_empty() => verb.to_owned(),
         _ => return None,
     };
-    Some([Token::new(&one)].into_iter().chain(words[1..].iter().cloned()).collect())
+    let mut words = words.to_vec();
+    words[verb] = Token::new(&one);
+    Some(words)
 }
 
-/// "the two red cats": one red cat; nothing unless they are two.
-fn one_of(words: &[Token]) -> Option<Vec<Token>> {
+/// "the two red cats": one red cat and the other red cat; nothing unless they are two.
+fn pair_of(words: &[Token]) -> Option<[Vec<Token>; 2]> {
     let named = words.iter().position(|t| {
         !matches!(t.lower.as_str(), "the" | "these" | "those" | "both" | "two" | "2" | "of")
     })?;
     let two = words[..named].iter().any(|t| matches!(t.lower.as_str(), "both" | "two" | "2"));
     let (last, between) = words[named..].split_last().filter(|_| two)?;
     let singular = Token::new(&LEXICON.noun(&last.lower)?.singular);
-    Some([Token::new("one")].into_iter().chain(between.iter().cloned()).chain([singular]).collect())
-}
-
-fn other() -> Vec<Token> {
-    ["the", "other"].map(Token::new).to_vec()
+    let one = |which: &[&str]| {
+        let which = which.iter().map(|w| Token::new(w));
+        which.chain(between.iter().cloned()).chain([singular.clone()]).collect()
+    };
+    Some([one(&["one"]), one(&["the", "other"])])
 }
 
 #[cfg(test)]
@@ -223,7 +226,7 @@ mod tests {
             ),
             (
                 "Two red cats slowly walk in opposite directions",
-                "one red cat slowly walks to the left and the other slowly walks to the right",
+                "one red cat slowly walks to the left and the other red cat slowly walks to the right",
             ),
             (
                 "Make the car and the bus drive in different directions",
