@@ -25,7 +25,7 @@ const TURNED: &[&str] = &[
     "counterclockwise",
     "anticlockwise",
 ];
-/// Words that say how far something turns, in full turns; the first that is said counts. How fast it does stands last:
+/// Words that say how far something turns, in full turns; the first of this list that is said counts. How fast it does stands last:
 /// what turns slowly does not get as far.
 const FAR: [(&str, f32); 9] = [
     ("quarter", 0.25),
