@@ -304,6 +304,11 @@ impl<'a, T> Shared<'a, T> {
         unsafe { std::slice::from_raw_parts_mut(self.start.add(at), width) }
     }
 
+    /// Where a value of a row lies, to be asked for.
+    pub fn address(&self, row: usize, column: usize) -> *const T {
+        self.start.wrapping_add(row * self.stride + column)
+    }
+
     /// First element of a tile, and the distance between its rows.
     pub fn tile(&self, top: usize, side: usize, [height, width]: [usize; 2]) -> (*mut T, usize) {
         let last = (top + height - 1) * self.stride + side + width - 1;

@@ -148,6 +148,13 @@ impl Kernel for Band<'_> {
                 let columns = self.columns(simd, part, rows.len());
                 let mut column = 0;
                 while column < columns.vectors {
+                    // What is complete is written at once: memory takes it while the next sums are made.
+                    let complete = columns.rows_within((column + columns.step) * S::LANES);
+                    let complete = complete.min(rows.len());
+                    let finishes = number == last && done < complete;
+                    if finishes {
+                        self.fetch(simd, parts, rows.clone(), done..complete);
+                    }
                     let to = &mut sums[number * size..][..size];
                     let reads = (&from[..], &offsets[..]);
                     add(
@@ -160,9 +167,7 @@ impl Kernel for Band<'_> {
                         (to, longest),
                     );
                     column += columns.step;
-                    // What is complete is written at once: memory takes it while the next sums are made.
-                    let complete = columns.rows_within(column * S::LANES).min(rows.len());
-                    if number == last && done < complete {
+                    if finishes {
                         self.finish(simd, parts, rows.clone(), done..complete, (sums, longest));
                         done = complete;
                     }
@@ -206,6 +211,8 @@ impl Band<'_> {
         let (volume, channel) = (spread.stored.iter().product::<usize>(), spread.lattice.channel());
         for (i, to) in to.chunks_exact_mut(channel).enumerate().take(of.inputs) {
             let from = &of.x[(self.image * of.inputs + i) * volume..][..volume];
+            // The next channel's rows lie too far away to come by themselves.
+            spread.fetch(simd, from.as_ptr().wrapping_add(volume), origin);
             spread.window(simd, from, origin, row, as_memory(to));
         }
     }
@@ -225,6 +232,29 @@ impl Band<'_> {
         Columns { vectors, run: all, apart: 0, step, width, row }
     }
 
+    /// Where row `i` of parts lies in an image's output.
+    #[inline(always)]
+    fn place(&self, parts: &[Part]) -> impl Fn(usize) -> usize + use<> {
+        let Correlation { size, step, .. } = *self.of;
+        let [first, top, _] = parts[0].start;
+        let first = (first + self.z * step[0]) * size[1] + top;
+        move |i| (first + i * step[1]) * size[2]
+    }
+
+    /// Asks for the lines that [`Band::finish`] will write, one of which would else be waited for at a time.
+    #[inline(always)]
+    fn fetch<S: Simd>(&self, simd: S, parts: &[Part], band: Range<usize>, rows: Range<usize>) {
+        let Self { of, image, out, .. } = self;
+        let place = self.place(parts);
+        for output in 0..of.outputs {
+            for i in rows.clone() {
+                let row = out.address(image * of.outputs + output, place(band.start + i));
+                let row: *const f32 = row.cast();
+                (0..of.size[2]).step_by(LINE).for_each(|at| simd.fetch(row.wrapping_add(at)));
+            }
+        }
+    }
+
     /// Writes the sums of some of a band's rows of parts where they belong, `len` for each output.
     #[inline(always)]
     fn finish<S: Simd>(
@@ -235,18 +265,18 @@ impl Band<'_> {
         rows: Range<usize>,
         (sums, len): (&[f32], usize),
     ) {
-        let Self { of, image, z, out, .. } = self;
+        let Self { of, image, out, .. } = self;
         let columns: Vec<Columns> =
             parts.iter().map(|part| self.columns(simd, part, band.len())).collect();
-        let [first, top, _] = parts[0].start;
-        let first = (first + z * of.step[0]) * of.size[1] + top;
+        let place = self.place(parts);
         let mut lines = vec![(0, &sums[..0]); parts.len()];
         for output in 0..of.outputs {
             let finish = Finish { bias: of.bias.map_or(0.0, |bias| bias[output]), silu: of.silu };
             for i in rows.clone() {
-                let row = (first + (band.start + i) * of.step[1]) * of.size[2];
                 // SAFETY: this task alone writes these rows of the grids.
-                let to = unsafe { out.piece(image * of.outputs + output, row, of.size[2]) };
+                let to = unsafe {
+                    out.piece(image * of.outputs + output, place(band.start + i), of.size[2])
+                };
                 let line = |number: usize| {
                     let at = (number * of.outputs + output) * len + i * columns[number].row;
                     &sums[at..][..columns[number].width]

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::phases::deal;
-use crate::host::build;
+use crate::host::{LINE, build};
 use crate::simd::{self, Kernel, Simd};
 
 /// A convolution of volumes `[D, H, W]`; images have one slice.
@@ -158,6 +158,25 @@ impl Spread {
                 });
             }
         })
+    }
+
+    /// Asks for what [`Spread::window`] will read of a volume that begins at `from`, which need not be a valid address.
+    #[inline(always)]
+    pub fn fetch<S: Simd>(&self, simd: S, from: *const f32, origin: [usize; 2]) {
+        let Self { stored, magnify, lattice } = self;
+        // The stored slices or rows that the window reaches.
+        let reached = |axis: usize| {
+            let stored_at =
+                |padded: usize| padded.saturating_sub(lattice.front[axis]) / magnify[axis];
+            let end = origin[axis] + lattice.dims[axis] * lattice.step[axis];
+            stored_at(origin[axis])..stored_at(end + magnify[axis] - 1).min(stored[axis])
+        };
+        let rows = reached(1);
+        for z in reached(0) {
+            let values =
+                (z * stored[1] + rows.start) * stored[2]..(z * stored[1] + rows.end) * stored[2];
+            values.step_by(LINE).for_each(|at| simd.fetch(from.wrapping_add(at)));
+        }
     }
 
     /// The lattice of a part of one volume: that from padded slice and row `origin` on, both multiples of the
