@@ -9,6 +9,7 @@ import statistics
 import sys
 
 BEGIN, END = "<!-- benches/compare.sh: begin -->", "<!-- benches/compare.sh: end -->"
+LISTS = ("forward", "both", "errors", "carrying")
 NO_MEMORY = {"extra_mib": 0.0, "extra_both_mib": 0.0, "peak_mib": 0.0}
 
 
@@ -20,10 +21,9 @@ def read(path, memory=None):
     """The cases of a file by name, with the memory of the same cases in another one."""
     cases = {}
     for row in rows(path):
-        case = cases.setdefault(row["name"], {"forward": [], "both": [], "errors": [], **NO_MEMORY})
-        case["forward"] += row["forward"]
-        case["both"] += row["both"]
-        case["errors"] += row.get("errors", [])
+        case = cases.setdefault(row["name"], {**{kind: [] for kind in LISTS}, **NO_MEMORY})
+        for kind in LISTS:
+            case[kind] += row.get(kind, [])
         case["work"] = row.get("work", {})
     for row in rows(memory or path):
         case = cases[row["name"]]
@@ -83,6 +83,16 @@ def table(ours, peer, second, peaks=None):
     return lines
 
 
+def carrying(name, ours, peer):
+    """What our time of a case has in it that the peer gets done."""
+    carried, all_of = statistics.median(ours["carrying"]), statistics.median(ours["forward"])
+    return (
+        f"{name}: {carried:.3g} of our {all_of:.4g} ms carry the picture along the trajectory, on one thread, which "
+        f"PyTorch gets done; without them {all_of - carried:.4g} ms, "
+        f"**{statistics.median(peer['forward']) / (all_of - carried):.2f}** times as fast."
+    )
+
+
 def main():
     folder, target, about = sys.argv[1:4]
     at = lambda name: os.path.join(folder, name)
@@ -103,6 +113,11 @@ def main():
         "",
         *table(our_networks, networks, "training step"),
         "",
+        *(
+            carrying(name, case, networks[name]) + "\n"
+            for name, case in our_networks.items()
+            if case["carrying"]
+        ),
         "Peak of the whole process, weights and code included:",
         *(
             f"{name}, ours {case['peak_mib']:.0f} MiB, PyTorch {networks[name]['peak_mib']:.0f} MiB."

@@ -1,6 +1,7 @@
 //! Our side of `animate` in `benches/compare.sh`: runs all networks of the main job, from the picture's
 //! pixels and the words of the plan to the pixels of the video, and prints a line of JSON: `{"name",
-//! "forward": [ms], "both": [], "extra_mib", "peak_mib"}`. What goes into the networks and what comes out
+//! "forward": [ms], "both": [], "carrying": [ms], "extra_mib", "peak_mib"}`, where carrying the picture is part of
+//! "forward" too: no network's work, and PyTorch gets what comes of it. What goes into the networks and what comes out
 //! of them goes into a safetensors file, for `benches/peers/animate.py` to do the same with and to
 //! compare.
 //!
@@ -88,10 +89,15 @@ fn bench() {
     let memory = Memory::new();
     let job = Job::new(&models, &networks);
     let forward = time(2.0, || drop(job.run()));
+    let (extra, peak) = (memory.extra(), memory.peak());
+    let carrying = match networks.video.config.carried {
+        true => time(0.5, || drop(carry_picture(&job.picture, job.trajectory.frames()))),
+        false => Vec::new(),
+    };
     let name = "animate: all networks of the main job";
     let line = serde_json::json!({
-        "name": name, "forward": forward, "both": [],
-        "extra_mib": memory.extra(), "peak_mib": memory.peak(),
+        "name": name, "forward": forward, "both": [], "carrying": carrying,
+        "extra_mib": extra, "peak_mib": peak,
     });
     let mut file = WeightFile::default();
     file.metadata.insert("name".into(), name.into());

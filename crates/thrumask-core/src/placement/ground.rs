@@ -2,12 +2,14 @@
 
 use std::ops::RangeInclusive;
 
-use crate::{LabelMap, Picture, Size, labels::Joined};
+use crate::{LabelMap, Picture, Size};
 
 /// The ground that shows once objects move away: patches of the known ground are copied to where they go on best with
 /// what lies around (Criminisi, Pérez and Toyama, "Region filling and object removal by exemplar-based image
-/// inpainting", 2004), shifted by the mean difference of the colours, for grounds that shade. Patches go where most of
-/// them is known; the order along edges that the paper prefers was worse on the drawn world (23 and 24.5 dB).
+/// inpainting", 2004), shifted by the mean difference of the colours, for grounds that shade. Of the few that fit about
+/// as well the median is taken: what only one of them has, like a cloud beyond what was compared, stays out. Patches go
+/// where most of them is known and what is known is plain; the order along edges that the paper prefers was worse on
+/// the drawn world (23 and 24.5 dB), and in plain places there is least to mistake.
 pub(super) struct Ground<'a> {
     picture: &'a Picture,
     first: &'a LabelMap,
@@ -15,14 +17,24 @@ pub(super) struct Ground<'a> {
     colors: Vec<Option<[f32; 3]>>,
 }
 
-/// Half of a patch's side in pixels without its centre, at least, and as a share of the picture's longer side.
-const RADIUS: (usize, usize) = (3, 32);
+/// Half of a patch's side in pixels without its centre, at least, and as a share of the picture's longer side. Where no
+/// patch of that size is known as a whole, halves of it are tried, down to one pixel.
+const RADIUS: (usize, usize) = (4, 24);
+/// How far from an object nothing is copied from: masks that are found are often a pixel too small.
+const RIM: usize = 2;
 /// How far a patch may come from, in pixels, along each axis.
-const REACH: usize = 48;
-/// What a shift of the colours costs, as a share of what it explains.
-const SHIFT: f32 = 0.2;
-/// What a pixel of distance costs, squared, beside a squared difference of colours in levels.
-const FAR: f32 = 0.02;
+const REACH: usize = 64;
+/// What a shift of the colours costs, as a share of what it explains, and the greatest in levels.
+const SHIFT: (f32, f32) = (0.1, 32.0);
+/// What a pixel of distance costs across and along the height, squared, beside a squared difference of colours in
+/// levels: what lies at the same height is alike in most pictures.
+const FAR: [f32; 2] = [0.02, 20.0];
+/// How many patches speak for a place at most.
+const VOICES: usize = 11;
+/// What those may cost: a multiple of the least, and this much for each pixel that was compared.
+const ALIKE: (f32, f32) = (1.5, 4.0);
+/// At this deviation of the known colours from their mean, in levels, a place counts half as plain as without any.
+const PLAIN: f32 = 60.0;
 
 impl<'a> Ground<'a> {
     /// Of a picture with these objects on it.
@@ -30,20 +42,23 @@ impl<'a> Ground<'a> {
     /// # Panics
     /// When the two differ in size.
     pub fn new(picture: &'a Picture, first: &'a LabelMap) -> Self {
-        let colors = picture.rgb().as_chunks::<3>().0.iter().map(|rgb| rgb.map(f32::from));
-        let known = (0..first.ids().len()).map(|i| first.ids()[i] == 0 && !rim(first, i));
+        let colors = picture.rgb().as_chunks::<3>().0.iter();
+        let colors = colors.map(|&[r, g, b]| [r, g, b, 0].map(f32::from));
+        let known = (0..first.ids().len())
+            .map(|i| around(i, first.size(), RIM).all(|n| first.ids()[n] == 0));
         let mut filling =
             Filling { size: first.size(), colors: colors.collect(), known: known.collect() };
         filling.run();
         let colors = filling.colors.into_iter().zip(filling.known);
-        Self { picture, first, colors: colors.map(|(c, known)| known.then_some(c)).collect() }
+        let colors = colors.map(|([r, g, b, _], known)| known.then_some([r, g, b]));
+        Self { picture, first, colors: colors.collect() }
     }
 
     /// The colour of the ground at pixel `i` of a frame with these objects. What lies on the rim of an object has some
     /// of its colour, which is right only as long as the object is there.
     pub fn color(&self, i: usize, labels: &LabelMap) -> Option<[f32; 3]> {
         let stays = || {
-            let beside = Joined::Corners.neighbours(i, self.first.size());
+            let beside = around(i, self.first.size(), 1);
             let ids = beside.map(|n| (self.first.ids()[n], labels.ids()[n]));
             let mut ids = ids.filter(|&(id, _)| id != 0).peekable();
             ids.peek().is_none() || ids.any(|(id, now)| id == now)
@@ -55,41 +70,50 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// Whether pixel `i` lies beside an object.
-fn rim(labels: &LabelMap, i: usize) -> bool {
-    Joined::Corners.neighbours(i, labels.size()).any(|n| labels.ids()[n] != 0)
+/// The pixels of the square around pixel `i` within the picture, `radius` to each side.
+fn around(i: usize, size: Size, radius: usize) -> impl Iterator<Item = usize> {
+    let [columns, rows] = square(i, size, radius);
+    rows.flat_map(move |y| columns.clone().map(move |x| y * size.width + x))
 }
+
+/// The columns and rows of that square.
+fn square(i: usize, Size { width, height }: Size, radius: usize) -> [RangeInclusive<usize>; 2] {
+    let span = |v: usize, end: usize| v.saturating_sub(radius)..=(v + radius).min(end - 1);
+    [span(i % width, width), span(i / width, height)]
+}
+
+/// A colour and a zero: four values are one vector of every processor.
+type Color = [f32; 4];
 
 /// A picture that is being filled.
 struct Filling {
     size: Size,
-    colors: Vec<[f32; 3]>,
+    colors: Vec<Color>,
     known: Vec<bool>,
 }
 
 impl Filling {
     fn run(&mut self) {
         let Size { width, height } = self.size;
-        let radius = (width.max(height) / RADIUS.1).max(RADIUS.0);
+        let most = (width.max(height) / RADIUS.1).max(RADIUS.0);
+        let sizes = std::iter::successors(Some(most), |r| (*r > 1).then_some(r / 2));
+        let Some((radius, sources)) =
+            sizes.map(|r| (r, self.sources(r))).find(|(_, s)| !s.is_empty())
+        else {
+            return;
+        };
         // How far each pixel is to be trusted: what was copied less than what was there.
         let mut trust: Vec<f32> = self.known.iter().map(|&known| f32::from(known)).collect();
-        let whole = |&i: &usize| {
-            let [columns, rows] = self.patch(i, radius);
-            let full = 2 * radius;
-            columns.end() - columns.start() == full
-                && rows.end() - rows.start() == full
-                && rows.clone().all(|y| columns.clone().all(|x| self.known[y * width + x]))
-        };
-        let sources: Vec<usize> = (0..self.size.area()).filter(whole).collect();
         let mut open: Vec<usize> = (0..self.size.area()).filter(|&i| !self.known[i]).collect();
         let mut worth: Vec<f32> = trust.iter().map(|_| -1.0).collect();
-        open.iter().for_each(|&i| worth[i] = self.trust(&trust, i, radius));
+        open.iter()
+            .for_each(|&i| worth[i] = self.trust(&trust, i, radius) * self.plainness(i, radius));
         while let Some(&at) =
             open.iter().max_by(|&&a, &&b| worth[a].total_cmp(&worth[b]).then(b.cmp(&a)))
         {
             let Some(copied) = self.best(&sources, at, radius) else { return };
-            let certain = worth[at];
-            let [columns, rows] = self.patch(at, radius);
+            let certain = self.trust(&trust, at, radius);
+            let [columns, rows] = square(at, self.size, radius);
             for (i, color) in copied {
                 (self.colors[i], self.known[i], trust[i]) = (color, true, certain);
             }
@@ -100,69 +124,114 @@ impl Filling {
             };
             for &i in open.iter().filter(|&&i| near(&columns, i % width) && near(&rows, i / width))
             {
-                worth[i] = self.trust(&trust, i, radius);
+                worth[i] = self.trust(&trust, i, radius) * self.plainness(i, radius);
             }
         }
     }
 
-    /// The columns and rows of the patch around a pixel, within the picture.
-    fn patch(&self, i: usize, radius: usize) -> [RangeInclusive<usize>; 2] {
+    /// The pixels whose patches are known as a whole.
+    fn sources(&self, radius: usize) -> Vec<usize> {
         let Size { width, height } = self.size;
-        let span = |v: usize, end: usize| v.saturating_sub(radius)..=(v + radius).min(end - 1);
-        [span(i % width, width), span(i / width, height)]
+        let (x, y) = (radius..width.saturating_sub(radius), radius..height.saturating_sub(radius));
+        let inner = y.flat_map(|y| x.clone().map(move |x| y * width + x));
+        inner.filter(|&i| around(i, self.size, radius).all(|n| self.known[n])).collect()
     }
 
     /// How far the patch around a pixel is to be trusted: the mean over it.
     fn trust(&self, trust: &[f32], i: usize, radius: usize) -> f32 {
-        let [columns, rows] = self.patch(i, radius);
+        let [columns, rows] = square(i, self.size, radius);
         let count = columns.clone().count() * rows.clone().count();
         let sum = |y: usize| trust[y * self.size.width..][columns.clone()].iter().sum::<f32>();
         rows.map(sum).sum::<f32>() / count as f32
     }
 
-    /// What the best of the sources says of the unknown pixels of the patch around `at`; nothing without any source.
-    fn best(&self, sources: &[usize], at: usize, radius: usize) -> Option<Vec<(usize, [f32; 3])>> {
-        let width = self.size.width;
-        let [columns, rows] = self.patch(at, radius);
-        let pixels = rows.flat_map(|y| columns.clone().map(move |x| y * width + x));
+    /// How plain the known part of that patch is, 1 without any deviation.
+    fn plainness(&self, i: usize, radius: usize) -> f32 {
+        let (mut sum, mut squares, mut count) = (Color::default(), 0f32, 0f32);
+        for n in around(i, self.size, radius).filter(|&n| self.known[n]) {
+            sum = std::array::from_fn(|c| sum[c] + self.colors[n][c]);
+            squares += self.colors[n].iter().map(|v| v * v).sum::<f32>();
+            count += 1.0;
+        }
+        let count = count.max(1.0);
+        let of_mean: f32 = sum.iter().map(|v| (v / count).powi(2)).sum();
+        PLAIN / (PLAIN + (squares / count - of_mean).max(0.0).sqrt())
+    }
+
+    /// What the best of the sources say of the unknown pixels of the patch around `at`; nothing without any source.
+    fn best(&self, sources: &[usize], at: usize, radius: usize) -> Option<Vec<(usize, Color)>> {
+        let pixels = around(at, self.size, radius);
         let (given, open): (Vec<usize>, Vec<usize>) = pixels.partition(|&i| self.known[i]);
+        let given: Vec<(usize, Color)> = given.into_iter().map(|i| (i, self.colors[i])).collect();
+        let width = self.size.width;
         let apart = |from: usize| {
             [(from % width).abs_diff(at % width), (from / width).abs_diff(at / width)]
         };
-        let moved = |i: usize, from: usize| i + from - at;
-        // What it costs to take a patch from there, if less than `least`, and the shift of its colours.
-        let cost = |from: usize, least: f32| {
-            let [dx, dy] = apart(from);
-            let far = FAR * (dx * dx + dy * dy) as f32;
-            let (mut shift, mut squares) = ([0f32; 3], 0f32);
-            for &i in &given {
-                let (here, there) = (self.colors[i], self.colors[moved(i, from)]);
-                let off: [f32; 3] = std::array::from_fn(|c| here[c] - there[c]);
-                shift = std::array::from_fn(|c| shift[c] + off[c]);
-                squares += off[0] * off[0] + off[1] * off[1] + off[2] * off[2];
-            }
-            let count = given.len().max(1) as f32;
-            let explained = shift.iter().map(|v| v * v / count).sum::<f32>();
-            let cost = squares - (1.0 - SHIFT) * explained + far;
-            (cost < least).then(|| (cost, from, shift.map(|v| v / count)))
-        };
         let near = sources.iter().copied().filter(|&from| apart(from).iter().all(|&d| d <= REACH));
-        let none = (f32::INFINITY, at, [0.0; 3]);
-        let found = near.fold(none, |best, from| cost(from, best.0).unwrap_or(best));
-        let (_, from, shift) = match found.0.is_finite() {
-            true => found,
+        let mut found: Vec<Source> =
+            near.map(|from| self.source(&given, at, from, apart(from))).collect();
+        if found.is_empty() {
             // None is near: the nearest.
-            false => {
-                let far = |from: &usize| apart(*from).iter().map(|d| d * d).sum::<usize>();
-                cost(sources.iter().copied().min_by_key(far)?, f32::INFINITY)?
-            }
-        };
-        let color = |i: usize| -> [f32; 3] {
-            let there = self.colors[moved(i, from)];
-            std::array::from_fn(|c| (there[c] + shift[c]).clamp(0.0, 255.0))
+            let far = |from: &usize| apart(*from).iter().map(|d| d * d).sum::<usize>();
+            let from = sources.iter().copied().min_by_key(far)?;
+            found.push(self.source(&given, at, from, apart(from)));
+        }
+        let order = |a: &Source, b: &Source| a.cost.total_cmp(&b.cost).then(a.from.cmp(&b.from));
+        if found.len() > VOICES {
+            found.select_nth_unstable_by(VOICES, order);
+            found.truncate(VOICES);
+        }
+        found.sort_unstable_by(order);
+        let most = ALIKE.0 * found[0].cost + ALIKE.1 * given.len() as f32;
+        let alike = found.iter().take_while(|source| source.cost <= most).count().max(1);
+        // An odd number has a value in the middle.
+        let voices = &found[..(alike - 1) / 2 * 2 + 1];
+        let color = |i: usize| -> Color {
+            std::array::from_fn(|c| {
+                let mut said = [0f32; VOICES];
+                let said = &mut said[..voices.len()];
+                for (said, source) in said.iter_mut().zip(voices) {
+                    *said = self.colors[i + source.from - at][c] + source.shift[c];
+                }
+                said.sort_unstable_by(f32::total_cmp);
+                said[said.len() / 2].clamp(0.0, 255.0)
+            })
         };
         Some(open.into_iter().map(|i| (i, color(i))).collect())
     }
+
+    /// The patch around `from` in the place of that around `at`, of which the pixels `given` are known.
+    fn source(
+        &self,
+        given: &[(usize, Color)],
+        at: usize,
+        from: usize,
+        apart: [usize; 2],
+    ) -> Source {
+        let (mut sums, mut squares) = (Color::default(), Color::default());
+        for (i, here) in given {
+            let there = self.colors[i + from - at];
+            let off: Color = std::array::from_fn(|c| here[c] - there[c]);
+            sums = std::array::from_fn(|c| sums[c] + off[c]);
+            squares = std::array::from_fn(|c| squares[c] + off[c] * off[c]);
+        }
+        let count = given.len().max(1) as f32;
+        let shift = sums.map(|sum| (sum / count).clamp(-SHIFT.1, SHIFT.1));
+        let explained = |c: usize| (2.0 * sums[c] - count * shift[c]) * shift[c];
+        let explained = explained(0) + explained(1) + explained(2);
+        let squares = squares.iter().sum::<f32>();
+        let far = |axis: usize| FAR[axis] * (apart[axis] * apart[axis]) as f32;
+        Source { from, shift, cost: squares - (1.0 - SHIFT.0) * explained + far(0) + far(1) }
+    }
+}
+
+/// A patch that may be copied.
+struct Source {
+    /// The pixel in its middle.
+    from: usize,
+    /// What is added to its colours.
+    shift: Color,
+    cost: f32,
 }
 
 #[cfg(test)]

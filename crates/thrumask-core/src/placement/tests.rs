@@ -167,6 +167,34 @@ fn a_turn_that_no_frame_shows_goes_the_way_that_is_told() {
 }
 
 #[test]
+fn little_of_what_is_blurred_says_nothing() {
+    let boots = [0.0, 4.0, 8.0, 12.0].map(|x| placed(&moved([x, 0.0], 0.0, 1.0)));
+    // A tenth of the boot, and not where it is.
+    let sliver = drawn(|[x, y]| u8::from((10.0..16.0).contains(&x) && (8.0..10.0).contains(&y)));
+    let frames = [&boots[0], &boots[1], &sliver, &boots[3]].map(|f| Sight::new(f, None, 1));
+    let cutouts = Cutout::all(&boots[0]);
+    let third = |blurred| placements(&cutouts[0], &frames, blurred, None)[2].unwrap().center[0];
+    let between = moved([8.0, 0.0], 0.0, 1.0).center[0];
+    assert!((third(true) - between).abs() < 1.0, "{} of {between}", third(true));
+    assert!((third(false) - between).abs() > 4.0, "{} of {between}", third(false));
+}
+
+#[test]
+fn the_path_of_what_is_told_to_turn_is_smooth() {
+    let frame = |i: usize| {
+        let aside = [0.0, 2.0, -2.0][if i == 0 { 0 } else { 1 + i % 2 }];
+        placed(&moved([8.0 + aside, 4.0], 30.0 * i as f32, 1.0))
+    };
+    let boots: Vec<LabelMap> = (0..7).map(frame).collect();
+    let frames: Vec<Sight> = boots.iter().map(|f| Sight::new(f, None, 1)).collect();
+    let told = Turn { way: Way::Clockwise, angle: Some(TAU / 2.0) };
+    let path = placements(&Cutout::all(&boots[0])[0], &frames, true, Some(told));
+    let across: Vec<f32> = path.iter().map(|placed| placed.unwrap().center[0]).collect();
+    let steps = across[1..].windows(2).map(|pair| (pair[1] - pair[0]).abs());
+    assert!(steps.fold(0.0, f32::max) < 1.5, "{across:?}");
+}
+
+#[test]
 fn what_passes_behind_goes_on_and_stays_behind() {
     let post = |[x, _]: [f32; 2]| (22.0..34.0).contains(&x);
     let frame = |i: usize| {

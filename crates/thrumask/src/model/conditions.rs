@@ -339,4 +339,26 @@ mod tests {
         let [repeated, carried] = [&repeated, &carried].map(|t| apart(t, 1, later));
         assert!(carried < 0.4 * repeated, "{carried} and {repeated}");
     }
+
+    #[test]
+    fn uncovered_ground_is_near_the_world_s_own() {
+        let (mut squares, mut count) = (0.0, 0);
+        for index in 0..24 {
+            let Sample { clip, masks, .. } =
+                world::sample(&WorldConfig::default(), Split::Validation, index).unwrap();
+            let (frames, pictures) = (masks.frames(), clip.frames());
+            let carried = carry_picture(&pictures[0], frames);
+            for ((labels, made), truth) in frames.iter().zip(&carried).zip(pictures) {
+                let uncovered = |i: &usize| labels.ids()[*i] == 0 && frames[0].ids()[*i] != 0;
+                for i in (0..labels.ids().len()).filter(uncovered) {
+                    let values = made.rgb()[3 * i..].iter().zip(&truth.rgb()[3 * i..]).take(3);
+                    squares += values.map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum::<f64>();
+                    count += 3;
+                }
+            }
+        }
+        let decibels = 10.0 * (255.0f64.powi(2) * f64::from(count) / squares).log10();
+        // The mean of what lies around has under 20.
+        assert!(decibels > 25.0, "{decibels:.1} dB over {count} values");
+    }
 }
