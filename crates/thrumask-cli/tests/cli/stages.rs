@@ -85,6 +85,25 @@ fn what_the_words_leave_open_is_drawn_by_the_seed() {
 }
 
 #[test]
+fn the_first_masks_say_which_way_another_object_is() {
+    let place = Place::new();
+    let said = |boxes: &str| {
+        let caption = "The red car and the blue car drive towards each other.";
+        let base = ["animate", "in.png", caption, "-o", "out.mp4", "--boxes", boxes];
+        place.ok(&[&base[..], &["--steps", "1", "--fresh"]].concat()).err
+    };
+    let (left, right) = ("4,20,20,34", "40,20,56,34");
+    for (first, second, ways) in
+        [(left, right, ["right", "left"]), (right, left, ["left", "right"])]
+    {
+        let said = said(&format!("1:{first};2:{second}"));
+        for (car, way) in ["first", "second"].into_iter().zip(ways) {
+            assert!(said.contains(&format!("{car} car drives to the {way}")), "{said}");
+        }
+    }
+}
+
+#[test]
 fn settings_come_from_a_file_and_the_command_line_wins() {
     let place = Place::new();
     place.write("a.toml", "seed = 4\nfps = 6\n[motion]\nsteps = 1\n[video]\nsteps = 1\n");

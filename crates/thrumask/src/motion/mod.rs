@@ -13,7 +13,10 @@ use thrumask_core::{MaskSet, Picture, PromptPlan, Trajectory};
 pub use network::{FlowMotion, generate_flows, generate_mask_videos, generate_trajectories};
 pub use outlines::STRAY;
 
-use crate::{model::StageModel, plan::said_for};
+use crate::{
+    model::StageModel,
+    plan::{said_for, with_ways},
+};
 
 /// Which outlines the objects of a trajectory have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +45,8 @@ pub enum OpenWords {
     /// The network reads it as it is, and may make the mean of all that is meant.
     #[default]
     Left,
-    /// One meaning of each clause is said, which the seed decides. Only for models that know the world's words.
+    /// One meaning of each clause is said, which the seed decides; and which way another object is, which the first masks
+    /// show. Only for models that know the world's words.
     Drawn,
 }
 
@@ -79,7 +83,11 @@ impl<'a> MotionRequest<'a> {
     fn motion_said(&self) -> Cow<'a, str> {
         match self.open_words {
             OpenWords::Left => Cow::Borrowed(&self.plan.motion),
-            OpenWords::Drawn => Cow::Owned(said_for(&self.plan.motion, self.seed)),
+            OpenWords::Drawn => {
+                let PromptPlan { motion, objects, .. } = self.plan;
+                let motion = with_ways(motion, objects, &self.masks.labels);
+                Cow::Owned(said_for(&motion, self.seed))
+            }
         }
     }
 

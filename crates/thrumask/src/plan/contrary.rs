@@ -40,7 +40,7 @@ const APART: [&[&str]; 5] = [
     &["separate", "ways"],
 ];
 /// Ways that depend on where each is: away from the other, or towards it.
-const BETWEEN: [(&[&str], bool); 7] = [
+pub(super) const BETWEEN: [(&[&str], bool); 7] = [
     (&["away", "from", "each", "other"], false),
     (&["away", "from", "one", "another"], false),
     (&["apart"], false),
@@ -154,7 +154,7 @@ fn subjects_of(words: &[Token]) -> Option<usize> {
 }
 
 /// What is said of two, said of one.
-fn predicate(words: &[Token]) -> Option<Vec<Token>> {
+pub(super) fn predicate(words: &[Token]) -> Option<Vec<Token>> {
     let words = match word(words, 0) {
         "both" | "each" | "all" => &words[1..],
         _ => words,

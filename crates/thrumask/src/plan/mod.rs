@@ -8,7 +8,8 @@
 //! caption → `token` words → `opening`, `recast`, `contrary` in plainer ones → `noun_phrase`, `noun_head`, `verb_phrase`, `complement`, `clause`, `company` a
 //! small tree (`tree`, read with the cursor in `reader`) → `resolve`, `reference` who is who →
 //! `name` what to call them → `assemble`, `writer` prompts. What is known of words is in `lexicon/`.
-//! Before a model reads a prompt, `plain` says in its words what it does not know, and `open` what it leaves open.
+//! Before a model reads a prompt, `plain` and `pushed` say in its words what it does not know, `open` what it leaves open, and
+//! `facing` which way another object is.
 //!
 //! # Canonical form
 //! It is the form of the world's plans, which the models are trained on.
@@ -35,6 +36,7 @@ mod company;
 mod complement;
 mod contrary;
 mod ellipsis;
+mod facing;
 mod inflect;
 mod inverted;
 mod lexicon;
@@ -45,6 +47,7 @@ mod noun_phrase;
 mod open;
 mod opening;
 mod plain;
+mod pushed;
 mod reader;
 mod recast;
 mod reference;
@@ -60,6 +63,7 @@ use thrumask_core::{Error, MAX_OBJECTS, PlanOrigin, PromptPlan, Result};
 
 use crate::progress::Progress;
 
+pub(crate) use facing::with_ways;
 pub use llm::{LlmConfig, LlmPlanner, NEEDS_FEATURE};
 pub(crate) use noun_phrase::ORDINALS;
 pub(crate) use open::said_for;

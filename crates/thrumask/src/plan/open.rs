@@ -30,7 +30,7 @@ const SIDES: &[&str] = &[
     "bottom",
 ];
 /// Words after which a clause is another one, or one that has to do with another object.
-const JOINING: &[&str] =
+pub(super) const JOINING: &[&str] =
     &["while", "and", "as", "but", "then", "which", "that", "before", "after", "when", "or"];
 /// Ways there and back.
 const TO_AND_FRO: &[&str] = &[

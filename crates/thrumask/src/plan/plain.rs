@@ -13,6 +13,7 @@ use super::{
     inflect::with_s,
     lexicon::{LEXICON, lines},
     noun_phrase::ORDINALS,
+    pushed::pushed,
 };
 
 /// What stands for a phrase.
@@ -64,6 +65,7 @@ pub(crate) fn in_known_words<'a>(text: &'a str, vocabulary: &Vocabulary) -> Cow<
     let (mut said, mut changed) = (words_of(text), !unknown.is_empty());
     if changed {
         let is_new = |word: &String| unknown.contains(word);
+        said = pushed(said, is_new);
         let needed = |phrase: &[String], _: &Words| phrase.iter().any(is_new);
         said = replaced(&said, needed).unwrap_or(said);
         said.iter_mut().filter(|word| is_new(word)).for_each(|word| conjugate(word, vocabulary));
@@ -148,6 +150,10 @@ mod tests {
             ("The ball and the star spin.", "the ball and the star spins ."),
             ("The car that drives left pirouettes.", "the car which drives left spins ."),
             ("The robot coasts left at high speed.", "the robot rolls left quickly ."),
+            (
+                "The cat rams into the ball and sends the ball far to the right.",
+                "the cat crashes into the ball and the ball is pushed far to the right .",
+            ),
             // Nothing is known of a zebra; how gracefully it runs may be left out.
             ("The zebra gracefully runs.", "the zebra runs ."),
         ] {

@@ -99,7 +99,7 @@ fn turn_in(text: &str) -> Option<Turn> {
     turns(&words).then(|| Turn { way, angle: far.map(|(_, turns)| turns * TAU) })
 }
 
-fn bare_words(text: &str) -> Vec<String> {
+pub(super) fn bare_words(text: &str) -> Vec<String> {
     text.split_whitespace().map(bare).collect()
 }
 

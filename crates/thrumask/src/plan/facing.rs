@@ -1,0 +1,240 @@
+//! Ways that depend on where things are: "the dog and the cat run towards each other", "the car drives away from the
+//! star". A model of the world has read none of this; the first masks say which way it is.
+
+use std::{borrow::Cow, ops::Range};
+
+use thrumask_core::{LabelMap, ObjectPrompt};
+
+use super::{
+    contrary::{BETWEEN, predicate},
+    lexicon::LEXICON,
+    open::JOINING,
+    token::Token,
+    turn::{bare, bare_words, is_mark},
+};
+
+/// Each to where the other is.
+const PAST: [(&[&str], bool); 2] =
+    [(&["past", "each", "other"], true), (&["past", "one", "another"], true)];
+/// To another object or away from it, whose name follows.
+const TO: [(&[&str], bool); 4] = [
+    (&["towards", "the"], true),
+    (&["toward", "the"], true),
+    (&["closer", "to", "the"], true),
+    (&["away", "from", "the"], false),
+];
+
+/// An object that the first frame shows.
+struct Known {
+    /// The words of its name.
+    name: Vec<String>,
+    center: [f32; 2],
+}
+
+/// The motion prompt with such ways said for each object: across where they lie farther apart that way, else up and
+/// down. What is said of objects that are not told apart by their names, or that the first frame does not show, stays.
+pub(crate) fn with_ways<'a>(
+    motion: &'a str,
+    objects: &[ObjectPrompt],
+    first: &LabelMap,
+) -> Cow<'a, str> {
+    let known = (1u8..).zip(objects).filter_map(|(id, object)| {
+        Some(Known { name: bare_words(&object.name), center: center_of(first, id)? })
+    });
+    let known: Vec<Known> = known.collect();
+    let mut words: Vec<String> = motion.split_whitespace().map(str::to_owned).collect();
+    let (mut at, mut changed) = (0, false);
+    while at < words.len() {
+        let bares: Vec<String> = words.iter().map(|word| bare(word)).collect();
+        let text = Text { words: &words, bares: &bares, known: &known };
+        match text.each_other(at).or_else(|| text.another(at)) {
+            Some((place, mut said)) => {
+                let marks = words[place.end - 1].trim_start_matches(|c| !is_mark(c)).to_owned();
+                said.last_mut().into_iter().for_each(|last| last.push_str(&marks));
+                at = place.start + said.len();
+                words.splice(place, said);
+                changed = true;
+            }
+            None => at += 1,
+        }
+    }
+    if changed { Cow::Owned(words.join(" ")) } else { Cow::Borrowed(motion) }
+}
+
+/// A motion prompt.
+struct Text<'a> {
+    words: &'a [String],
+    bares: &'a [String],
+    known: &'a [Known],
+}
+
+/// Which words are replaced, and by what.
+type Said = Option<(Range<usize>, Vec<String>)>;
+
+impl<'a> Text<'a> {
+    fn stands(&self, at: usize, phrase: &[&str]) -> bool {
+        self.bares[at..].len() >= phrase.len()
+            && phrase.iter().zip(&self.bares[at..]).all(|(a, b)| a == b)
+    }
+
+    /// Word `at` begins "towards each other", "apart", "past each other": what the two before it do, each for itself.
+    fn each_other(&self, at: usize) -> Said {
+        let mut phrases = BETWEEN.iter().chain(&PAST);
+        let (phrase, near) = phrases.find(|(phrase, _)| self.stands(at, phrase))?;
+        let (place, [a, b]) = (0..at).rev().find_map(|start| self.two(start, at))?;
+        let tokens: Vec<Token> = self.words[place.end..at].iter().map(|w| Token::new(w)).collect();
+        let does: Vec<String> = predicate(&tokens)?.into_iter().map(|t| t.text).collect();
+        let alone = |one: &Known, other: &Known| {
+            let named = ["the".to_owned()].into_iter().chain(one.name.clone()).chain(does.clone());
+            named.chain(way(one, other, *near).map(String::from)).collect::<Vec<_>>()
+        };
+        let mut said = alone(a, b);
+        said[0] = if place.start == 0 { "The" } else { "the" }.to_owned();
+        said.push("and".into());
+        said.extend(alone(b, a));
+        Some((place.start..at + phrase.len(), said))
+    }
+
+    /// Word `at` begins "towards the star" or "away from the star".
+    fn another(&self, at: usize) -> Said {
+        let (phrase, near) = TO.iter().find(|(phrase, _)| self.stands(at, phrase))?;
+        let begin = at + phrase.len();
+        let (other, end) = self.named(begin)?;
+        let subject = (0..at).rev().find_map(|i| {
+            let (one, end) = self.named(i).filter(|(_, end)| *end <= at)?;
+            self.is_one_clause(end..at).then_some(one)
+        })?;
+        Some((at..end, way(subject, other, *near).map(String::from).collect()))
+    }
+
+    /// The object whose name stands at a word, and the word behind its name.
+    fn named(&self, at: usize) -> Option<(&'a Known, usize)> {
+        let found = self.known.iter().filter(|one| self.bares[at..].starts_with(&one.name));
+        found.max_by_key(|one| one.name.len()).map(|one| (one, at + one.name.len()))
+    }
+
+    /// "the dog and the cat", or "the two dogs", from a word on, of which something is said until word `at`.
+    fn two(&self, start: usize, at: usize) -> Option<(Range<usize>, [&'a Known; 2])> {
+        let (end, pair) = self.joined(start).or_else(|| self.plural(start))?;
+        (end < at && self.is_one_clause(end..at)).then_some((start..end, pair))
+    }
+
+    fn joined(&self, start: usize) -> Option<(usize, [&'a Known; 2])> {
+        let one = |at: usize| if self.stands(at, &["the"]) { self.named(at + 1) } else { None };
+        let (a, end) = one(start)?;
+        let (b, end) = if self.stands(end, &["and"]) { one(end + 1)? } else { return None };
+        (!std::ptr::eq(a, b)).then_some((end, [a, b]))
+    }
+
+    fn plural(&self, start: usize) -> Option<(usize, [&'a Known; 2])> {
+        let at = start + usize::from(self.stands(start, &["the"]));
+        let noun = if self.stands(at, &["two"]) { self.bares.get(at + 1)? } else { return None };
+        let singular = &LEXICON.noun(noun)?.singular;
+        let which = |which: &str| {
+            self.known
+                .iter()
+                .find(|one| matches!(&one.name[..], [w, n] if w == which && n == singular))
+        };
+        Some((at + 2, [which("first")?, which("second")?]))
+    }
+
+    /// Whether nothing among these words ends a clause or begins another.
+    fn is_one_clause(&self, place: Range<usize>) -> bool {
+        place.clone().all(|i| {
+            !self.words[i].ends_with(is_mark) && !JOINING.contains(&self.bares[i].as_str())
+        }) && place.start > 0
+            && !self.words[place.start - 1].ends_with(is_mark)
+    }
+}
+
+/// The way from one to another, or the opposite one, in the world's words.
+fn way(one: &Known, other: &Known, near: bool) -> impl Iterator<Item = &'static str> {
+    let sign = if near { 1.0 } else { -1.0 };
+    let [x, y] = [0, 1].map(|axis| sign * (other.center[axis] - one.center[axis]));
+    let words: &[&str] = match (x.abs() >= y.abs(), x > 0.0, y > 0.0) {
+        (true, true, _) => &["to", "the", "right"],
+        (true, false, _) => &["to", "the", "left"],
+        (false, _, true) => &["down"],
+        (false, _, false) => &["up"],
+    };
+    words.iter().copied()
+}
+
+/// The centroid of an object in pixels; `None` where the first frame does not show it.
+fn center_of(labels: &LabelMap, id: u8) -> Option<[f32; 2]> {
+    let width = labels.size().width;
+    let own = labels.ids().iter().enumerate().filter(|&(_, &label)| label == id);
+    let (sum, count) = own.fold(([0.0; 2], 0.0), |([x, y], count), (i, _)| {
+        ([x + (i % width) as f32, y + (i / width) as f32], count + 1.0)
+    });
+    (count > 0.0).then(|| sum.map(|sum| sum / count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Planner, RulePlanner};
+    use thrumask_core::Size;
+
+    /// What is said of the objects of a caption, in a picture with their ids at these places.
+    fn said(caption: &str, places: &[(usize, usize)]) -> String {
+        let plan = RulePlanner.plan(caption).unwrap();
+        let size = Size::new(16, 16);
+        let mut labels = LabelMap::empty(size);
+        for (id, &(x, y)) in (1u8..).zip(places) {
+            labels.ids_mut()[y * size.width + x] = id;
+        }
+        with_ways(&plan.motion, &plan.objects, &labels).into_owned()
+    }
+
+    const ACROSS: [(usize, usize); 2] = [(12, 3), (2, 5)];
+    const UPRIGHT: [(usize, usize); 2] = [(7, 2), (8, 13)];
+
+    #[test]
+    fn each_goes_where_the_other_is_or_away() {
+        for (caption, places, expected) in [
+            (
+                "A red dog and a blue cat run towards each other.",
+                ACROSS,
+                "The dog runs to the left and the cat runs to the right.",
+            ),
+            (
+                "The red car and the blue car slowly move apart.",
+                ACROSS,
+                "The first car slowly moves to the right and the second car slowly moves to the left.",
+            ),
+            (
+                "The two dogs run away from each other.",
+                UPRIGHT,
+                "The first dog runs up and the second dog runs down.",
+            ),
+            (
+                "The dog and the cat trade places while the star spins.",
+                ACROSS,
+                "The dog moves to the left and the cat moves to the right while the star spins.",
+            ),
+            ("The car drives towards the star.", ACROSS, "The car drives to the left."),
+            ("The car moves away from the star, then it spins.", UPRIGHT, "The car moves up, then"),
+        ] {
+            assert!(
+                said(caption, &places).starts_with(expected.trim_end_matches('.')),
+                "{caption}: {}",
+                said(caption, &places)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_stays() {
+        for (caption, places) in [
+            // The cat is not seen, who is meant is not known, nothing is said of another.
+            ("The dog and the cat run towards each other.", &ACROSS[..1]),
+            ("Two cats and the dog move apart.", &ACROSS[..]),
+            ("The dog runs towards the tree.", &ACROSS[..1]),
+            ("The dog runs to the left.", &ACROSS[..1]),
+        ] {
+            let plan = RulePlanner.plan(caption).unwrap();
+            assert_eq!(said(caption, places), plan.motion, "{caption}");
+        }
+    }
+}
