@@ -87,7 +87,7 @@ def carrying(name, ours, peer):
     """What our time of a case has in it that the peer gets done."""
     carried, all_of = statistics.median(ours["carrying"]), statistics.median(ours["forward"])
     return (
-        f"{name}: {carried:.3g} of our {all_of:.4g} ms carry the picture along the trajectory, on one thread, which "
+        f"{name}: {carried:.3g} of our {all_of:.4g} ms carry the picture along the trajectory, which "
         f"PyTorch gets done; without them {all_of - carried:.4g} ms, "
         f"**{statistics.median(peer['forward']) / (all_of - carried):.2f}** times as fast."
     )

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
 use super::{Placement, cutout::Cutout, ground::Ground, paths::Paths, point};
 use crate::{LabelMap, Picture, labels::Joined};
 
@@ -16,13 +18,13 @@ use crate::{LabelMap, Picture, labels::Joined};
 /// When `frames` are not of the picture's size.
 pub fn carry_picture(picture: &Picture, frames: &[LabelMap]) -> Vec<Picture> {
     let Some(first) = frames.first() else { return Vec::new() };
-    let paths = Paths::new(frames, None, &BTreeMap::new());
-    let ground = Ground::new(picture, first);
+    let (paths, ground) =
+        rayon::join(|| Paths::new(frames, None, &BTreeMap::new()), || Ground::new(picture, first));
     let carried = |(f, labels): (usize, &LabelMap)| match f {
         0 => picture.clone(),
         _ => carried_to(picture, first, labels, &ground, &paths.at(f)),
     };
-    frames.iter().enumerate().map(carried).collect()
+    frames.par_iter().enumerate().map(carried).collect()
 }
 
 fn carried_to(

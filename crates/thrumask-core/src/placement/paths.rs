@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
 use super::{Placement, Turn, cutout::Cutout, fit::placements, sight::Sight};
 use crate::{LabelMap, Picture};
 
@@ -22,7 +24,8 @@ impl<'a> Paths<'a> {
             let turn = turns.get(&cutout.id).copied();
             (cutout, placements(&cutout, &sights, painted.is_some(), turn))
         };
-        Self(frames.first().map_or(Vec::new(), Cutout::all).into_iter().map(path).collect())
+        let cutouts = frames.first().map_or(Vec::new(), Cutout::all);
+        Self(cutouts.into_par_iter().map(path).collect())
     }
 
     /// What lies anywhere in frame `f`.

@@ -128,6 +128,9 @@ impl<'a> Text<'a> {
 
     fn plural(&self, start: usize) -> Option<(usize, [&'a Known; 2])> {
         let at = start + usize::from(self.stands(start, &["the"]));
+        if at == start && start > 0 && self.bares[start - 1] == "the" {
+            return None; // It begins a word before.
+        }
         let noun = if self.stands(at, &["two"]) { self.bares.get(at + 1)? } else { return None };
         let singular = &LEXICON.noun(noun)?.singular;
         let which = |which: &str| {
