@@ -71,6 +71,17 @@ impl LabelMap {
         found
     }
 
+    /// Mean place of object `id`'s pixels, x and y, the first pixel's being 0; `None` when it has fewer than `least`, or none.
+    pub fn center_of(&self, id: u8, least: usize) -> Option<[f32; 2]> {
+        let width = self.size.width;
+        let (mut sum, mut count) = ([0f32; 2], 0usize);
+        for (i, _) in self.ids.iter().enumerate().filter(|&(_, &v)| v == id) {
+            sum = [sum[0] + (i % width) as f32, sum[1] + (i / width) as f32];
+            count += 1;
+        }
+        (count >= least.max(1)).then(|| sum.map(|v| v / count as f32))
+    }
+
     /// Binary mask of object `id`, row-major.
     pub fn mask_of(&self, id: u8) -> Vec<bool> {
         self.ids.iter().map(|&v| v == id).collect()

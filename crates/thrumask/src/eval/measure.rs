@@ -197,7 +197,7 @@ impl Scores {
         let least = (SEEN * size.area() as f32).ceil() as usize;
         let side = size.width.max(size.height) as f32;
         for id in 1..=found.objects() as u8 {
-            let centers = found.frames().iter().map(|frame| center(frame, id, least));
+            let centers = found.frames().iter().map(|frame| frame.center_of(id, least));
             let centers: Vec<Option<[f32; 2]>> = centers.collect();
             let steps = centers.windows(2).filter_map(|pair| {
                 let ([x0, y0], [x1, y1]) = (pair[0]?, pair[1]?);
@@ -291,17 +291,6 @@ impl Scores {
 pub fn mean_region(a: &Trajectory, b: &Trajectory, id: u8) -> Option<f32> {
     let pairs = a.frames().iter().zip(b.frames()).skip(1);
     mean(pairs.filter_map(|(a, b)| region(a, b, id)))
-}
-
-/// Centre of an object's pixels, of which there are at least `least`.
-fn center(frame: &LabelMap, id: u8, least: usize) -> Option<[f32; 2]> {
-    let width = frame.size().width;
-    let (mut sum, mut count) = ([0f32; 2], 0usize);
-    for (i, _) in frame.ids().iter().enumerate().filter(|&(_, &v)| v == id) {
-        sum = [sum[0] + (i % width) as f32, sum[1] + (i / width) as f32];
-        count += 1;
-    }
-    (count >= least.max(1)).then(|| sum.map(|v| v / count as f32))
 }
 
 /// The mean of some values; `None` of none.

@@ -39,7 +39,7 @@ pub(crate) fn with_ways<'a>(
     first: &LabelMap,
 ) -> Cow<'a, str> {
     let known = (1u8..).zip(objects).filter_map(|(id, object)| {
-        Some(Known { name: bare_words(&object.name), center: center_of(first, id)? })
+        Some(Known { name: bare_words(&object.name), center: first.center_of(id, 1)? })
     });
     let known: Vec<Known> = known.collect();
     let mut words: Vec<String> = motion.split_whitespace().map(str::to_owned).collect();
@@ -161,16 +161,6 @@ fn way(one: &Known, other: &Known, near: bool) -> impl Iterator<Item = &'static 
         (false, _, false) => &["up"],
     };
     words.iter().copied()
-}
-
-/// The centroid of an object in pixels; `None` where the first frame does not show it.
-fn center_of(labels: &LabelMap, id: u8) -> Option<[f32; 2]> {
-    let width = labels.size().width;
-    let own = labels.ids().iter().enumerate().filter(|&(_, &label)| label == id);
-    let (sum, count) = own.fold(([0.0; 2], 0.0), |([x, y], count), (i, _)| {
-        ([x + (i % width) as f32, y + (i / width) as f32], count + 1.0)
-    });
-    (count > 0.0).then(|| sum.map(|sum| sum / count))
 }
 
 #[cfg(test)]

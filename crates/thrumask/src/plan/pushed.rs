@@ -1,13 +1,13 @@
 //! What one object does to another, said of the other: a model of the world has read "the ball is pushed to the right"
 //! and never "the cat sends the ball to the right".
 
-use super::lexicon::LEXICON;
+use super::{lexicon::LEXICON, open::JOINING};
 
 /// What sets another object in motion, in the third person.
 const CAUSES: &str = "sends pushes shoves knocks kicks nudges throws hurls flings tosses propels launches thrusts bats";
-/// What stands behind an object's name.
-const BEHIND: &str = ", . ; and but while as then when before until a to towards toward along across over off out \
-    into left right up down upward downward leftward rightward";
+/// What stands behind an object's name, beside what joins clauses.
+const BEHIND: &str = ", . ; until a to towards toward along across over off out into left right up down upward downward \
+    leftward rightward";
 
 /// "… and sends the ball far to the right" as "… and the ball is pushed far to the right"; "the cat pushes the ball" as
 /// "the cat crashes into the ball and the ball is pushed". Verbs that are no `unknown` words stay.
@@ -52,13 +52,17 @@ fn named(words: &[String]) -> Option<usize> {
     while end < words.len() {
         if word(end) == "on" && word(end + 1) == "the" {
             end += 3;
-        } else if is_one_of(BEHIND, word(end)) || LEXICON.is_adverb(word(end)) {
-            break;
-        } else {
-            end += 1;
+            continue;
         }
+        let ends = is_one_of(BEHIND, word(end)) || JOINING.contains(&word(end));
+        if ends || LEXICON.is_adverb(word(end)) {
+            break;
+        }
+        end += 1;
     }
-    Some(end.min(words.len()))
+    // What is said of it besides would be torn off.
+    let more = matches!(word(end), "which" | "that");
+    (!more).then_some(end.min(words.len()))
 }
 
 #[cfg(test)]
@@ -97,6 +101,7 @@ mod tests {
             ("the cat hits the ball", "the cat hits the ball"),
             ("the cat pushes on", "the cat pushes on"),
             ("the cat pushes", "the cat pushes"),
+            ("the cat pushes the ball which spins", "the cat pushes the ball which spins"),
         ] {
             assert_eq!(said(text), expected);
         }
