@@ -11,6 +11,7 @@ use thrumask_nn::{
 use super::{
     EvalConfig,
     cases::Case,
+    renamed::renamed,
     report::{Candidate, Part},
     subjects::Subjects,
     watch::{Watched, watch},
@@ -66,6 +67,8 @@ pub struct Made {
     pub motion: Option<(Clip, Trajectory)>,
     /// Stage 1 from the truth in opposite words.
     pub opposite: Option<Trajectory>,
+    /// Stage 1 from the truth with names that it never read.
+    pub renamed: Option<Trajectory>,
     /// Stage 1 from the scene's own caption, and from its paraphrase, through the planner.
     pub paraphrased: Option<[Paraphrased; 2]>,
     /// Stage 2 on the true trajectory.
@@ -177,6 +180,13 @@ fn in_other_words(
     let masks = maker.true_masks(&plans)?;
     let drawn = maker.trajectories(motion, &plans, &masks)?;
     turned.iter().zip(drawn).for_each(|(&i, made)| all[i].opposite = Some(made.trajectory));
+
+    let every: Vec<&Case> = cases.iter().collect();
+    let plans: Vec<PromptPlan> = cases.iter().map(|c| renamed(&c.truth.plan)).collect();
+    let mut maker = Maker { subjects, cases: &every, config, progress };
+    let masks = maker.true_masks(&plans)?;
+    let drawn = maker.trajectories(motion, &plans, &masks)?;
+    all.iter_mut().zip(drawn).for_each(|(all, made)| all.renamed = Some(made.trajectory));
 
     let (spoken, captions): (Vec<usize>, Vec<&str>) = cases
         .iter()

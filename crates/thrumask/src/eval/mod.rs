@@ -26,6 +26,7 @@ pub(crate) mod generate;
 pub mod measure;
 pub mod metrics;
 pub mod plans;
+mod renamed;
 pub mod report;
 pub mod resegment;
 mod score;

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Version of the report's JSON; it counts up when a field or the meaning of a figure changes.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// What is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -112,6 +112,8 @@ pub enum Candidate {
     UnseenOwn,
     /// From paraphrases that nothing was developed on.
     UnseenParaphrase,
+    /// Stage 1 when the objects have names that it never read.
+    StrangeNames,
 }
 
 impl Candidate {
@@ -137,6 +139,7 @@ impl Candidate {
             (Self::StudiedParaphrase, _) => "paraphrases (development)",
             (Self::UnseenOwn, _) => "own captions of paraphrased scenes (held out)",
             (Self::UnseenParaphrase, _) => "**paraphrases (held out)**",
+            (Self::StrangeNames, _) => "**invented names**",
         }
     }
 }

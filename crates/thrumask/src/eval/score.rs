@@ -171,6 +171,11 @@ fn score_words(
             strips.push(masks_strip(Some(Part::Words), "stage 1, opposite words", turned));
         }
     }
+    if let Some(trajectory) = &made.renamed {
+        let mut scores = Scores::default();
+        scores.masks(trajectory, &case.truth);
+        table.insert((Part::Words, Candidate::StrangeNames), scores);
+    }
     if let (Some(paraphrase), Some(pair)) = (&case.paraphrase, &made.paraphrased) {
         let candidates = match paraphrase.studied {
             true => [Candidate::StudiedOwn, Candidate::StudiedParaphrase],

@@ -87,6 +87,8 @@ fn every_part_is_judged_beside_its_baselines() {
                 [Measure::Named, Measure::Actions].map(|m| row.figures[&m].count);
             assert!(named == actions && named > 0, "{candidate:?}");
         }
+        let row = group.row(Part::Words, StrangeNames).unwrap();
+        assert_eq!(row.figures[&Measure::Actions].count, group.objects);
         let iou = |c| group.row(Part::Motion, c).unwrap().figures[&Measure::Iou].mean;
         assert_eq!(iou(Truth), 1.0);
         assert!(iou(StaticPicture) < 0.9);

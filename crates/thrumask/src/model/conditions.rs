@@ -18,7 +18,10 @@ use thrumask_nn::{
 };
 
 use super::{MotionForm, Network, StageConfig, StageKind, flow_wheel};
-use crate::{Result, plan::in_known_words};
+use crate::{
+    Result,
+    plan::{in_known_words, with_known_names},
+};
 
 /// The conditions of one sample, all at the model's size.
 #[derive(Debug, Clone, Copy)]
@@ -132,15 +135,17 @@ impl Prepared {
         let images = Tensor::<1>::from_floats(images.as_slice(), &latents.device());
         let conditions = latents * images.reshape([scenes.len(), 1, 1, 1, 1]);
 
-        let texts: Vec<&str> = scenes
+        let texts: Vec<Cow<'_, str>> = scenes
             .iter()
             .zip(keep)
-            .map(|(scene, keep)| match (keep.text, config.kind) {
-                (false, _) => "",
-                (true, StageKind::Motion) => scene.plan.motion.as_str(),
-                (true, _) => scene.plan.caption.as_str(),
+            .map(|(scene, keep)| match (keep.text, config.kind, tokenizer.vocabulary()) {
+                (false, ..) => Cow::Borrowed(""),
+                (true, StageKind::Motion, Some(words)) => with_known_names(scene.plan, words),
+                (true, StageKind::Motion, None) => Cow::Borrowed(scene.plan.motion.as_str()),
+                (true, ..) => Cow::Borrowed(scene.plan.caption.as_str()),
             })
             .collect();
+        let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
         let text = embedded(network, tokenizer, &texts)?;
         let objects = match config.kind {
             StageKind::Video => objects(network, config, tokenizer, scenes, keep)?,

@@ -143,6 +143,8 @@ impl Reader<'_> {
             &["we", "can", "see"],
             &["we", "see"],
             &["look", "at"],
+            &["what", "you", "see", "is"],
+            &["what", "we", "see", "is"],
             &["watch", "how"],
             &["see", "how"],
             &["notice", "how"],
@@ -151,6 +153,10 @@ impl Reader<'_> {
             if self.take(words) {
                 return;
             }
+        }
+        // "Here, the dog runs."
+        if self.peek(0) == "here" && matches!(self.peek(1), "the" | "a" | "an" | ",") {
+            self.at += 1;
         }
         for i in 0..6 {
             let word = self.peek(i);

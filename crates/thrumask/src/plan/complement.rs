@@ -119,86 +119,24 @@ impl Reader<'_> {
     }
 
     /// Takes `count` words as they stand.
-    fn words(&mut self, action: &mut Action, count: usize) {
+    pub fn words(&mut self, action: &mut Action, count: usize) {
         for _ in 0..count {
             action.parts.push(Part::Word { text: self.peek(0).to_string(), moving: true });
             self.at += 1;
         }
     }
 
-    /// ", its tail fluttering in the wind"
-    fn aside(&mut self, action: &mut Action) -> bool {
-        let start = self.at;
-        self.at += 1;
-        self.take(&["with"]);
-        if let Some(noun) = self.noun(false)
-            && (noun.class == NounClass::Part
-                || matches!(noun.determiner.as_deref(), Some("its" | "his" | "her" | "their")))
-            && self.verb_at(0).is_some_and(|verb| verb.form == Form::Ing)
-        {
-            let mut said = Said::default();
-            if self.predicate(Link::And, &mut said) && !said.actions.is_empty() {
-                action.parts.push(Part::Aside(noun, Box::new(said.actions.remove(0))));
-                return true;
-            }
-        }
-        self.at = start;
-        false
-    }
-
-    /// ", counterclockwise" at the end of a clause.
-    fn afterthought(&mut self, action: &mut Action) -> bool {
-        let (word, end) = (self.peek(1), self.peek(2));
-        let ends = matches!(end, "" | "." | ";" | "," | "!" | "while" | "as" | "and");
-        let last = LEXICON.is("manner", word) && ends && LEXICON.verb_forms(word).is_empty();
-        if last {
-            self.at += 1;
-            self.words(action, 1);
-        }
-        last
-    }
-
-    /// ", which runs away" after an object.
-    fn set_off(&mut self, action: &mut Action) -> bool {
-        if !matches!(self.peek(1), "which" | "who" | "that") {
-            return false;
-        }
-        self.at += 1;
-        let read = self.relative(action, true);
-        if !read {
-            self.at -= 1;
-        }
-        read
-    }
-
-    /// A relative clause of the noun that the action ends in.
-    fn relative(&mut self, action: &mut Action, set_off: bool) -> bool {
-        let (Some(Part::Object(noun))
-        | Some(Part::Agent(noun))
-        | Some(Part::Phrase(Phrase { noun, .. }))) = action.parts.last_mut()
-        else {
-            return false;
-        };
-        let start = self.at;
-        self.at += 1;
-        let mut said = Said::default();
-        if !self.predicate(Link::And, &mut said) {
-            self.at = start;
-            return false;
-        }
-        noun.side = noun.side.or(said.side);
-        noun.modifiers.append(&mut said.modifiers);
-        noun.actions.append(&mut said.actions);
-        noun.set_off = set_off;
-        true
-    }
-
     /// "and" inside the predicate: "up and down", "over the fence and into the pond", "a cat and a
     /// mouse".
     fn coordination(&mut self, action: &mut Action) -> bool {
         let start = self.at;
-        let and = self.peek(0).to_string();
+        let mut and = self.peek(0).to_string();
         self.at += 1;
+        // "up and then down"
+        if self.peek(0) == "then" && LEXICON.is_adverb(self.peek(1)) {
+            self.at += 1;
+            and.push_str(" then");
+        }
         let word = self.peek(0);
         let ends = |reader: &Self| {
             !reader.word_ahead(0)
@@ -366,7 +304,9 @@ impl Reader<'_> {
 
     /// "to the left", "from left to right", "from side to side".
     fn direction(&mut self, action: &mut Action, length: usize) -> bool {
-        if !matches!(self.peek(0), "to" | "toward" | "towards" | "from" | "off") {
+        // "flies up to the right"
+        let far = length == 2 && matches!(self.peek(1), "to" | "toward" | "towards");
+        if !far && !matches!(self.peek(0), "to" | "toward" | "towards" | "from" | "off") {
             return false;
         }
         let pair = self.peek(0) == "from" && self.peek(2) == "to" && self.peek(1) == self.peek(3);

@@ -2,7 +2,7 @@
 //! Both are said with the ways themselves, since each object's prompt stands alone.
 
 use super::inflect::with_s;
-use super::lexicon::{Form, LEXICON};
+use super::lexicon::{Form, LEXICON, VerbForm};
 use super::opening::{begins_clause, verb_is, word};
 use super::reader::{BE, Reader};
 use super::token::Token;
@@ -32,7 +32,10 @@ const OTHER: [&[&str]; 9] = [
     &["do", "the", "opposite"],
 ];
 /// Opposite ways, whichever.
-const APART: [&[&str]; 5] = [
+const APART: [&[&str]; 8] = [
+    &["to", "opposite", "sides"],
+    &["towards", "opposite", "sides"],
+    &["toward", "opposite", "sides"],
     &["in", "opposite", "directions"],
     &["in", "different", "directions"],
     &["opposite", "ways"],
@@ -129,16 +132,25 @@ fn both(said: &[Token], near: Option<bool>) -> Option<(usize, Vec<Token>)> {
             (_, None) => false,
             _ => return None,
         };
-        let ways = if turned { ["right", "left"] } else { ["left", "right"] };
+        let round = predicate.iter().any(|t| LEXICON.verb_forms(&t.lower).iter().any(turns));
+        let ways: [&[&str]; 2] = match round && near.is_none() {
+            true => [&["clockwise"], &["counterclockwise"]],
+            false => [&["to", "the", "left"], &["to", "the", "right"]],
+        };
         let [a, b] = who;
-        let way = |side: &str| ["to", "the", side].map(Token::new);
-        let first = a.into_iter().chain(predicate.clone()).chain(way(ways[0]));
-        let second = b.into_iter().chain(predicate).chain(way(ways[1]));
+        let way = |i: usize| ways[i].iter().map(|word| Token::new(word));
+        let first = a.into_iter().chain(predicate.clone()).chain(way(usize::from(turned)));
+        let second = b.into_iter().chain(predicate).chain(way(usize::from(!turned)));
         Some((
             start - usize::from(made(start)),
             first.chain([Token::new("and")]).chain(second).collect(),
         ))
     })
+}
+
+/// Whether opposite ways of it are ways round.
+fn turns(verb: &VerbForm) -> bool {
+    matches!(verb.lemma.as_str(), "spin" | "rotate" | "twirl" | "whirl" | "revolve" | "circle")
 }
 
 /// The subjects with which a clause begins, and how many words they are.
@@ -227,6 +239,10 @@ mod tests {
             (
                 "Two red cats slowly walk in opposite directions",
                 "one red cat slowly walks to the left and the other red cat slowly walks to the right",
+            ),
+            (
+                "The two stars spin in opposite directions",
+                "one star spins clockwise and the other star spins counterclockwise",
             ),
             (
                 "Make the car and the bus drive in different directions",

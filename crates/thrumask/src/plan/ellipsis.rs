@@ -150,7 +150,7 @@ impl Reader<'_> {
         Some((subjects, model.iter().map(again).collect()))
     }
 
-    /// "the boat right", "the right one slowly down", "the bus to the left".
+    /// "the boat right", "the right one slowly down", "the bus to the left", "the ship from left to right".
     fn gapped(&mut self, model: &[Action]) -> Option<(Vec<Noun>, Vec<Action>)> {
         let action = model.last().filter(|action| action.parts.iter().any(is_way))?;
         let Head::Active(_) = action.head else { return None };
@@ -168,6 +168,8 @@ impl Reader<'_> {
             }
             if way > 2 && (self.peek(way - 2), self.peek(way - 1)) == ("to", "the") {
                 way -= 2;
+            } else if way > 3 && (self.peek(way - 3), self.peek(way - 1)) == ("from", "to") {
+                way -= 3;
             } else if self.peek(way - 1) == "the" {
                 return None;
             }
@@ -327,6 +329,11 @@ mod tests {
             "The car moves to the left and the boat to the right.",
             "The car moves to the left and the boat moves to the right.",
             &["The car moves to the left.", "The boat moves to the right."],
+        );
+        check(
+            "The duck paddles from right to left and the boat from left to right.",
+            "The duck paddles from right to left and the boat paddles from left to right.",
+            &["The duck paddles from right to left.", "The boat paddles from left to right."],
         );
         check(
             "The left car drives up and the right one down.",

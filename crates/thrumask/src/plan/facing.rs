@@ -82,17 +82,26 @@ impl<'a> Text<'a> {
         let mut phrases = BETWEEN.iter().chain(&PAST);
         let (phrase, near) = phrases.find(|(phrase, _)| self.stands(at, phrase))?;
         let (place, [a, b]) = (0..at).rev().find_map(|start| self.two(start, at))?;
+        let said = self.each(&place, at, [a, b], [way(a, b, *near), way(b, a, *near)])?;
+        Some((place.start..at + phrase.len(), said))
+    }
+
+    /// What two do who are named in `place`, up to word `at`, said of each with its own way.
+    fn each(
+        &self,
+        place: &Range<usize>,
+        at: usize,
+        two: [&Known; 2],
+        ways: [&'static [&'static str]; 2],
+    ) -> Option<Vec<String>> {
         let tokens: Vec<Token> = self.words[place.end..at].iter().map(|w| Token::new(w)).collect();
         let does: Vec<String> = predicate(&tokens)?.into_iter().map(|t| t.text).collect();
-        let alone = |one: &Known, other: &Known| {
-            let named = ["the".to_owned()].into_iter().chain(one.name.clone()).chain(does.clone());
-            named.chain(way(one, other, *near).map(String::from)).collect::<Vec<_>>()
+        let alone = |i: usize| {
+            let the = if place.start == 0 && i == 0 { "The" } else { "the" }.to_owned();
+            let who = [the].into_iter().chain(two[i].name.clone());
+            who.chain(does.clone()).chain(owned(ways[i])).collect::<Vec<_>>()
         };
-        let mut said = alone(a, b);
-        said[0] = if place.start == 0 { "The" } else { "the" }.to_owned();
-        said.push("and".into());
-        said.extend(alone(b, a));
-        Some((place.start..at + phrase.len(), said))
+        Some(alone(0).into_iter().chain(["and".to_owned()]).chain(alone(1)).collect())
     }
 
     /// Word `at` begins "towards the star" or "away from the star".
@@ -100,11 +109,15 @@ impl<'a> Text<'a> {
         let (phrase, near) = TO.iter().find(|(phrase, _)| self.stands(at, phrase))?;
         let begin = at + phrase.len();
         let (other, end) = self.named(begin)?;
+        if let Some((place, two)) = (0..at).rev().find_map(|start| self.two(start, at)) {
+            let ways = two.map(|one| way(one, other, *near));
+            return Some((place.start..end, self.each(&place, at, two, ways)?));
+        }
         let subject = (0..at).rev().find_map(|i| {
             let (one, end) = self.named(i).filter(|(_, end)| *end <= at)?;
             self.is_one_clause(end..at).then_some(one)
         })?;
-        Some((at..end, way(subject, other, *near).map(String::from).collect()))
+        Some((at..end, owned(way(subject, other, *near)).collect()))
     }
 
     /// The object whose name stands at a word, and the word behind its name.
@@ -151,16 +164,19 @@ impl<'a> Text<'a> {
 }
 
 /// The way from one to another, or the opposite one, in the world's words.
-fn way(one: &Known, other: &Known, near: bool) -> impl Iterator<Item = &'static str> {
+fn way(one: &Known, other: &Known, near: bool) -> &'static [&'static str] {
     let sign = if near { 1.0 } else { -1.0 };
     let [x, y] = [0, 1].map(|axis| sign * (other.center[axis] - one.center[axis]));
-    let words: &[&str] = match (x.abs() >= y.abs(), x > 0.0, y > 0.0) {
+    match (x.abs() >= y.abs(), x > 0.0, y > 0.0) {
         (true, true, _) => &["to", "the", "right"],
         (true, false, _) => &["to", "the", "left"],
         (false, _, true) => &["down"],
         (false, _, false) => &["up"],
-    };
-    words.iter().copied()
+    }
+}
+
+fn owned(words: &'static [&'static str]) -> impl Iterator<Item = String> {
+    words.iter().map(|&word| word.to_owned())
 }
 
 #[cfg(test)]
@@ -180,8 +196,9 @@ mod tests {
         with_ways(&plan.motion, &plan.objects, &labels).into_owned()
     }
 
-    const ACROSS: [(usize, usize); 2] = [(12, 3), (2, 5)];
-    const UPRIGHT: [(usize, usize); 2] = [(7, 2), (8, 13)];
+    const ACROSS: &[(usize, usize)] = &[(12, 3), (2, 5)];
+    const UPRIGHT: &[(usize, usize)] = &[(7, 2), (8, 13)];
+    const THREE: &[(usize, usize)] = &[(12, 3), (2, 5), (7, 4)];
 
     #[test]
     fn each_goes_where_the_other_is_or_away() {
@@ -206,13 +223,18 @@ mod tests {
                 ACROSS,
                 "The dog moves to the left and the cat moves to the right while the star spins.",
             ),
+            (
+                "The dog and the cat run away from the ball.",
+                THREE,
+                "The dog runs to the right and the cat runs to the left.",
+            ),
             ("The car drives towards the star.", ACROSS, "The car drives to the left."),
             ("The car moves away from the star, then it spins.", UPRIGHT, "The car moves up, then"),
         ] {
             assert!(
-                said(caption, &places).starts_with(expected.trim_end_matches('.')),
+                said(caption, places).starts_with(expected.trim_end_matches('.')),
                 "{caption}: {}",
-                said(caption, &places)
+                said(caption, places)
             );
         }
     }

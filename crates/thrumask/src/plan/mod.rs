@@ -5,11 +5,11 @@
 //! [`RulePlanner`] does it by rules, for English, without a model and without state. It reads from left to
 //! right through small files:
 //!
-//! caption → `token` words → `opening`, `recast`, `contrary` in plainer ones → `noun_phrase`, `noun_head`, `verb_phrase`, `complement`, `clause`, `company` a
+//! caption → `token` words → `opening`, `recast`, `contrary` in plainer ones → `noun_phrase`, `noun_head`, `verb_phrase`, `complement`, `set_off`, `clause`, `company` a
 //! small tree (`tree`, read with the cursor in `reader`) → `resolve`, `reference` who is who →
 //! `name` what to call them → `assemble`, `writer` prompts. What is known of words is in `lexicon/`.
 //! Before a model reads a prompt, `plain` and `pushed` say in its words what it does not know, `open` what it leaves open, and
-//! `facing` which way another object is.
+//! `facing` which way another object is, and `stand_in` a name for what it never read of.
 //!
 //! # Canonical form
 //! It is the form of the world's plans, which the models are trained on.
@@ -52,6 +52,8 @@ mod reader;
 mod recast;
 mod reference;
 mod resolve;
+mod set_off;
+mod stand_in;
 mod token;
 mod tree;
 mod turn;
@@ -69,6 +71,7 @@ pub(crate) use noun_phrase::ORDINALS;
 pub(crate) use open::said_for;
 pub(crate) use plain::in_known_words;
 pub(crate) use reader::side_of;
+pub(crate) use stand_in::with_known_names;
 pub(crate) use turn::turn_of;
 
 /// The longest caption a [`Planner`] takes, in characters.

@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
             }
             if let Some(side) = side_of(word)
                 && (noun.determiner.is_some() || noun.number.is_some())
-                && (self.starts_noun_word(self.peek(1)) || self.peek(1) == "one")
+                && (self.starts_noun_word(self.peek(1)) || self.peek(1) == "one" || self.acting(1))
             {
                 noun.side = Some(side);
                 noun.side_first = true;
@@ -254,8 +254,15 @@ impl<'a> Reader<'a> {
         if matches!(next, "and" | ",") {
             return LEXICON.is_adjective(self.peek(2)) && !known;
         }
-        self.starts_noun_word(next)
+        (self.starts_noun_word(next) || self.acting(1))
             && (!known || LEXICON.noun(next).is_some() || LEXICON.is_adjective(next))
+    }
+
+    /// Whether the word `ahead`, known as a verb alone, is a thing that does something: "the yellow cross spins".
+    fn acting(&self, ahead: usize) -> bool {
+        let base = LEXICON.verb_forms(self.peek(ahead)).iter().any(|v| v.form == Form::Base);
+        let acts = || self.verb_at(ahead + 1).is_some_and(|verb| verb.form == Form::ThirdPerson);
+        base && (self.helper_at(ahead + 1) || acts())
     }
 
     /// For "bouncing" in "a bouncing ball": whether the participle says how the thing moves.

@@ -11,9 +11,9 @@ use thrumask_nn::text::{Vocabulary, vocabulary::words_of};
 
 use super::{
     inflect::with_s,
-    lexicon::{LEXICON, lines},
+    lexicon::{Form, LEXICON, lines},
     noun_phrase::ORDINALS,
-    pushed::pushed,
+    pushed::{named, pushed},
 };
 
 /// What stands for a phrase.
@@ -21,6 +21,8 @@ struct Words {
     plain: Vec<String>,
     /// Also where every word of the phrase is known.
     always: bool,
+    /// Whether the phrase is a verb, so that none stands behind an article: "the balloon".
+    verb: bool,
 }
 
 /// Plain words by the words they stand for.
@@ -36,7 +38,8 @@ fn plain_words() -> &'static (Plain, usize) {
                 None => (section, false),
             };
             let mut put = |from: &str, to: &str| {
-                words.insert(words_of(from), Words { plain: words_of(to), always });
+                let (plain, verb) = (words_of(to), section == "verb");
+                words.insert(words_of(from), Words { plain, always, verb });
             };
             if section != "other" {
                 put(&inflected(from, section), &inflected(to, section));
@@ -65,11 +68,11 @@ pub(crate) fn in_known_words<'a>(text: &'a str, vocabulary: &Vocabulary) -> Cow<
     let (mut said, mut changed) = (words_of(text), !unknown.is_empty());
     if changed {
         let is_new = |word: &String| unknown.contains(word);
-        said = pushed(said, is_new);
+        said = pushed(begun(said), is_new);
         let needed = |phrase: &[String], _: &Words| phrase.iter().any(is_new);
         said = replaced(&said, needed).unwrap_or(said);
         said.iter_mut().filter(|word| is_new(word)).for_each(|word| conjugate(word, vocabulary));
-        said.retain(|word| !(is_new(word) && may_go(word)));
+        said = without(said, |word| is_new(word) && may_go(word));
     }
     if let Some(plainer) = replaced(&said, |_, words| words.always) {
         (said, changed) = (plainer, true);
@@ -85,7 +88,9 @@ fn replaced(words: &[String], wanted: impl Fn(&[String], &Words) -> bool) -> Opt
     while at < words.len() {
         let lengths = (1..=*longest.min(&(words.len() - at))).rev();
         let found = lengths.map(|n| &words[at..at + n]).find_map(|phrase| {
-            let known = plain.get(phrase).filter(|words| wanted(phrase, words))?;
+            let named = at > 0 && matches!(words[at - 1].as_str(), "the" | "a" | "an");
+            let fits = |words: &&Words| wanted(phrase, words) && !(words.verb && named);
+            let known = plain.get(phrase).filter(fits)?;
             Some((phrase.len(), &known.plain))
         });
         match found {
@@ -102,13 +107,58 @@ fn replaced(words: &[String], wanted: impl Fn(&[String], &Words) -> bool) -> Opt
     changed.then_some(out)
 }
 
-/// Another form of a verb as its third person, where the model knows that alone: "spin" of several.
-fn conjugate(word: &mut String, vocabulary: &Vocabulary) {
-    let forms = LEXICON.verb_forms(word).iter();
-    let known = |word: &String| vocabulary.unknown_words(word).is_empty();
-    if let Some(third) = forms.map(|v| with_s(&v.lemma)).find(known) {
-        *word = third;
+/// What somebody keeps doing, begins to do or goes on doing, as done: "starts to spin" as "spins".
+fn begun(words: Vec<String>) -> Vec<String> {
+    const PHASES: &str = "keeps starts begins continues proceeds keep start begin continue proceed";
+    let mut out = Vec::with_capacity(words.len());
+    let mut at = 0;
+    while at < words.len() {
+        let phase = PHASES.split(' ').any(|phase| phase == words[at]);
+        let link = usize::from(words.get(at + 1).is_some_and(|w| w == "to" || w == "on"));
+        let verb = words.get(at + 1 + link).filter(|_| phase).and_then(|verb| {
+            let mut forms = LEXICON.verb_forms(verb).iter();
+            let done = |form| matches!((link, form), (_, Form::Ing) | (1, Form::Base));
+            forms.find(|v| done(v.form)).map(|v| with_s(&v.lemma))
+        });
+        match verb {
+            Some(verb) => {
+                out.push(verb);
+                at += 2 + link;
+            }
+            None => {
+                out.push(words[at].clone());
+                at += 1;
+            }
+        }
     }
+    out
+}
+
+/// Another form of a verb as its third person, or of a noun as its singular, where the model knows that alone: "spin" of
+/// several, "birds".
+fn conjugate(word: &mut String, vocabulary: &Vocabulary) {
+    let forms = LEXICON.verb_forms(word).iter().map(|v| with_s(&v.lemma));
+    let one = LEXICON.noun(word).map(|noun| noun.singular.clone());
+    let known = |word: &String| vocabulary.unknown_words(word).is_empty();
+    if let Some(other) = forms.chain(one).find(known) {
+        *word = other;
+    }
+}
+
+/// The words without those that `go`; with a preposition goes what it leads to ("leaps over the dog").
+fn without(words: Vec<String>, go: impl Fn(&String) -> bool) -> Vec<String> {
+    let mut out = Vec::with_capacity(words.len());
+    let mut at = 0;
+    while at < words.len() {
+        if !go(&words[at]) {
+            out.push(words[at].clone());
+            at += 1;
+            continue;
+        }
+        let leads = LEXICON.preposition(&[&words[at]]).is_some();
+        at += 1 + named(&words[at + 1..]).filter(|_| leads).unwrap_or(0);
+    }
+    out
 }
 
 /// Whether a sentence stands without the word: it says how, what something looks like, or which of several.
@@ -154,6 +204,17 @@ mod tests {
                 "The cat rams into the ball and sends the ball far to the right.",
                 "the cat crashes into the ball and the ball is pushed far to the right .",
             ),
+            ("The star begins to spin.", "the star spins ."),
+            ("The cat and the dog keep on jumping.", "the cat and the dog jumps ."),
+            ("The plane climbs higher and higher.", "the plane moves up ."),
+            ("The two birds fly up.", "the two bird flies up ."),
+            ("The cat leaps over the old dog and spins.", "the cat leaps and spins ."),
+            (
+                "The balloon floats up as the car balloons.",
+                "the balloon floats up while the car grows .",
+            ),
+            ("The rocket flies a long way up.", "the rocket flies up a long way ."),
+            ("The car drives from left to right.", "the car drives to the right ."),
             // Nothing is known of a zebra; how gracefully it runs may be left out.
             ("The zebra gracefully runs.", "the zebra runs ."),
         ] {

@@ -42,7 +42,7 @@ fn is_one_of(words: &str, word: &str) -> bool {
 }
 
 /// How many of the words that follow name an object: "the ball", "the first dog", "the ball on the left".
-fn named(words: &[String]) -> Option<usize> {
+pub(super) fn named(words: &[String]) -> Option<usize> {
     let word = |i: usize| words.get(i).map_or("", String::as_str);
     if word(0) != "the" || word(1).is_empty() {
         return None;

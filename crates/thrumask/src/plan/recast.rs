@@ -12,6 +12,8 @@ use super::{
 
 /// Verbs that say nothing without the noun after them.
 const LIGHT: [&str; 7] = ["make", "do", "give", "take", "perform", "execute", "complete"];
+/// Whose.
+const OWN: [&str; 4] = ["its", "his", "her", "their"];
 /// Which way round.
 const WAYS: [&str; 5] =
     ["clockwise", "counterclockwise", "anticlockwise", "counter-clockwise", "anti-clockwise"];
@@ -39,6 +41,9 @@ pub(super) fn recast(tokens: Vec<Token>) -> Vec<Token> {
         let found = phrase(rest)
             .or_else(|| motion(rest))
             .or_else(|| circle(rest))
+            .or_else(|| zigzag(rest))
+            .or_else(|| going(rest))
+            .or_else(|| driven(rest))
             .or_else(|| neither(rest));
         match found {
             Some((length, words)) => {
@@ -187,6 +192,73 @@ fn circle(rest: &[Token]) -> Said {
     Some((last + 1, said.into_iter().chain(way).map(str::to_owned).collect()))
 }
 
+/// "in a zig-zag path", "along a zigzagging course", "in zigzags".
+fn zigzag(rest: &[Token]) -> Said {
+    const WAYS: &str = "line path course pattern fashion manner motion way route track";
+    let word = |i: usize| rest.get(i).map_or("", |t: &Token| t.lower.as_str());
+    if !matches!(word(0), "in" | "along" | "on") {
+        return None;
+    }
+    let one = usize::from(word(1) == "a");
+    let drawn = match word(1 + one) {
+        "zigzag" | "zig-zag" | "zigzagging" | "zig-zagging" => one == 1,
+        "zigzags" | "zig-zags" => one == 0,
+        _ => false,
+    };
+    let way = usize::from(one == 1 && WAYS.split(' ').any(|way| way == word(2 + one)));
+    let said = || ["in", "a", "zigzag"].map(String::from).to_vec();
+    drawn.then(|| (2 + one + way, said()))
+}
+
+/// "comes floating down" as "floats down", "weaves its way left" as "weaves left".
+fn going(rest: &[Token]) -> Said {
+    let word = |i: usize| rest.get(i).map_or("", |t: &Token| t.lower.as_str());
+    let moves = |lemma: &str| {
+        let traits = LEXICON.traits(lemma);
+        traits.moves && !traits.state
+    };
+    if OWN.contains(&word(1)) && word(2) == "way" {
+        let mut forms = LEXICON.verb_forms(word(0)).iter();
+        return forms.any(|v| moves(&v.lemma)).then(|| (3, vec![word(0).to_owned()]));
+    }
+    let ing = |i: usize| {
+        let mut forms = LEXICON.verb_forms(word(i)).iter();
+        forms.find(|v| v.form == Form::Ing && moves(&v.lemma)).map(|v| v.lemma.as_str())
+    };
+    // "takes its time walking"
+    if let Some(form) = form_of(word(0), "take")
+        && OWN.contains(&word(1))
+        && word(2) == "time"
+    {
+        return ing(3).map(|lemma| (4, vec!["slowly".to_owned(), inflected(lemma, form)]));
+    }
+    let form = ["come", "go"].iter().find_map(|lemma| form_of(word(0), lemma))?;
+    ing(1).map(|lemma| (2, vec![inflected(lemma, form)]))
+}
+
+/// "sends the ball flying to the left" as "pushes the ball to the left", "is hot on the cat's heels" as "chases the cat".
+fn driven(rest: &[Token]) -> Said {
+    const FAR: usize = 6;
+    let word = |i: usize| rest.get(i).map_or("", |t: &Token| t.lower.as_str());
+    let (form, lemma, start) = match form_of(word(0), "send") {
+        Some(form) => (form, "push", 1),
+        None if (word(1), word(2)) == ("hot", "on") => (form_of(word(0), "be")?, "chase", 3),
+        None => return None,
+    };
+    let ends = |&i: &usize| match lemma {
+        "push" => matches!(word(i), "flying" | "rolling" | "sliding" | "tumbling" | "spinning"),
+        _ => (word(i), word(i + 1)) == ("'s", "heels"),
+    };
+    let end = (start + 1..start + FAR).find(ends)?;
+    let whom = &rest[start..end];
+    if !whom.iter().all(Token::is_word) {
+        return None;
+    }
+    let said = whom.iter().map(|t| t.text.clone());
+    let length = end + if lemma == "push" { 1 } else { 2 };
+    Some((length, [inflected(lemma, form)].into_iter().chain(said).collect()))
+}
+
 /// "Neither the car nor the bus moves": the car and the bus don't.
 fn neither(rest: &[Token]) -> Said {
     const FAR: usize = 12;
@@ -233,6 +305,16 @@ mod tests {
             ("is hot on the heels of a dog", "chases a dog"),
             ("Neither the car nor the bus moves.", "the car and the bus don't move ."),
             ("stars tracing a ring", "stars moving in a circle"),
+            ("The bird came floating down.", "The bird floats down ."),
+            ("The dog takes its time walking home", "The dog slowly walks home"),
+            ("hits the star, sending it flying up", "hits the star , pushing it up"),
+            ("is hot on the cat's heels", "chases the cat"),
+            ("is stationary", "stays still"),
+            ("go rolling and zigzagging their way up", "roll and zigzagging up"),
+            ("goes left along a zig-zag path", "goes left in a zigzag"),
+            ("flies in zigzags", "flies in a zigzag"),
+            ("is on its way to the left", "moves to the left"),
+            ("passes behind the bus on its way left", "passes behind the bus left"),
         ] {
             assert_eq!(said(caption), plain);
         }
@@ -248,6 +330,8 @@ mod tests {
             "the car turns a full turn clockwise",
             "A large ring rolls away",
             "small circles and large loops",
+            "makes its way home",
+            "goes nowhere",
         ] {
             assert_eq!(said(caption), caption);
         }

@@ -135,6 +135,10 @@ impl Scene {
                 }
                 Part::Object(noun) => self.noun(noun, Role::Patient { acted }),
                 Part::Agent(noun) => self.noun(noun, Role::Subject { moves: true }),
+                // "drifts like a bubble": there is none.
+                Part::Phrase(Phrase { preposition, noun, .. })
+                    if preposition == "like"
+                        && matches!(noun.determiner.as_deref(), Some("a" | "an")) => {}
                 Part::Phrase(Phrase { noun, moving, .. }) => {
                     self.noun(noun, Role::Oblique);
                     // "next to her": where the subject itself is says nothing.
