@@ -15,7 +15,7 @@ pub use outlines::STRAY;
 
 use crate::{
     model::StageModel,
-    plan::{said_for, with_ways},
+    plan::{said_for, with_sides, with_ways},
 };
 
 /// Which outlines the objects of a trajectory have.
@@ -86,6 +86,7 @@ impl<'a> MotionRequest<'a> {
             OpenWords::Drawn => {
                 let PromptPlan { motion, objects, .. } = self.plan;
                 let motion = with_ways(motion, objects, &self.masks.labels);
+                let motion = with_sides(&motion, objects, &self.masks.labels);
                 Cow::Owned(said_for(&motion, self.seed))
             }
         }

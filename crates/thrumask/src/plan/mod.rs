@@ -9,7 +9,7 @@
 //! small tree (`tree`, read with the cursor in `reader`) → `resolve`, `reference` who is who →
 //! `name` what to call them → `assemble`, `writer` prompts. What is known of words is in `lexicon/`.
 //! Before a model reads a prompt, `plain` and `pushed` say in its words what it does not know, `open` what it leaves open, and
-//! `facing` which way another object is, and `stand_in` a name for what it never read of.
+//! `facing` which way another object is, `sides` which of two is which, and `stand_in` a name for what it never read of.
 //!
 //! # Canonical form
 //! It is the form of the world's plans, which the models are trained on.
@@ -53,6 +53,7 @@ mod recast;
 mod reference;
 mod resolve;
 mod set_off;
+mod sides;
 mod stand_in;
 mod token;
 mod tree;
@@ -71,6 +72,7 @@ pub(crate) use noun_phrase::ORDINALS;
 pub(crate) use open::said_for;
 pub(crate) use plain::in_known_words;
 pub(crate) use reader::side_of;
+pub(crate) use sides::with_sides;
 pub(crate) use stand_in::with_known_names;
 pub(crate) use turn::turn_of;
 

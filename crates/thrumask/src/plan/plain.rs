@@ -13,7 +13,7 @@ use super::{
     inflect::with_s,
     lexicon::{Form, LEXICON, lines},
     noun_phrase::ORDINALS,
-    pushed::{named, pushed},
+    pushed::{active, named, pushed},
 };
 
 /// What stands for a phrase.
@@ -68,7 +68,7 @@ pub(crate) fn in_known_words<'a>(text: &'a str, vocabulary: &Vocabulary) -> Cow<
     let (mut said, mut changed) = (words_of(text), !unknown.is_empty());
     if changed {
         let is_new = |word: &String| unknown.contains(word);
-        said = pushed(begun(said), is_new);
+        said = pushed(active(begun(said), is_new), is_new);
         let needed = |phrase: &[String], _: &Words| phrase.iter().any(is_new);
         said = replaced(&said, needed).unwrap_or(said);
         said.iter_mut().filter(|word| is_new(word)).for_each(|word| conjugate(word, vocabulary));

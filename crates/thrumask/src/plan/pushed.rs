@@ -37,6 +37,58 @@ pub(super) fn pushed(words: Vec<String>, unknown: impl Fn(&String) -> bool) -> V
     out
 }
 
+/// "the rocket is chased by the cat" as "the cat chases the rocket", and the same behind "and".
+pub(super) fn active(words: Vec<String>, unknown: impl Fn(&String) -> bool) -> Vec<String> {
+    let mut out: Vec<String> = Vec::with_capacity(words.len());
+    let mut at = 0;
+    while at < words.len() {
+        let word = |i: usize| words.get(i).map_or("", String::as_str);
+        let done = DONE.iter().find(|(participle, _)| *participle == word(at + 1));
+        let passive = matches!(word(at), "is" | "gets") && word(at + 2) == "by" && done.is_some();
+        let who = named(words.get(at + 3..).unwrap_or_default()).filter(|_| passive);
+        let whom = who.and_then(|_| subject(&out));
+        let (Some((_, verb)), Some(who), Some(whom)) =
+            (done.filter(|_| unknown(&words[at + 1])), who, whom)
+        else {
+            out.push(words[at].clone());
+            at += 1;
+            continue;
+        };
+        let named = out[whom.clone()].to_vec();
+        if whom.end == out.len() {
+            out.truncate(whom.start);
+        }
+        out.extend_from_slice(&words[at + 3..at + 3 + who]);
+        out.extend(verb.split(' ').map(String::from));
+        out.extend(named);
+        at += 3 + who;
+    }
+    out
+}
+
+/// What is done to another object, and doing it.
+const DONE: [(&str, &str); 8] = [
+    ("chased", "chases"),
+    ("followed", "follows"),
+    ("pursued", "pursues"),
+    ("hunted", "chases"),
+    ("hit", "hits"),
+    ("struck", "hits"),
+    ("rammed", "crashes into"),
+    ("tailed", "follows"),
+];
+
+/// Where the subject of the last clause is named.
+fn subject(words: &[String]) -> Option<std::ops::Range<usize>> {
+    let joins = |word: &String| is_one_of(", . ; while as", word);
+    let start = words.iter().rposition(joins).map_or(0, |i| i + 1);
+    let start = start + usize::from(words.get(start).is_some_and(|word| word == "and"));
+    let length = named(&words[start..])?;
+    // "the dog runs": its name ends where its verb begins.
+    let verb = (start + 2..start + length).find(|&i| !LEXICON.verb_forms(&words[i]).is_empty());
+    Some(start..verb.unwrap_or(start + length))
+}
+
 fn is_one_of(words: &str, word: &str) -> bool {
     words.split_whitespace().any(|one| one == word)
 }
@@ -68,6 +120,24 @@ pub(super) fn named(words: &[String]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_does_it_is_the_subject() {
+        for (text, expected) in [
+            (
+                "the rocket rushes away to the left and is chased by the cat .",
+                "the rocket rushes away to the left and the cat chases the rocket .",
+            ),
+            (
+                "the star spins , and the left ball is rammed by the car while it jumps",
+                "the star spins , and the car crashes into the left ball while it jumps",
+            ),
+            ("the dog is seen by the cat", "the dog is seen by the cat"),
+        ] {
+            let words = text.split(' ').map(String::from).collect();
+            assert_eq!(active(words, |_| true).join(" "), expected);
+        }
+    }
 
     fn said(text: &str) -> String {
         let words = text.split(' ').map(String::from).collect();
