@@ -79,12 +79,16 @@ fn touches_edge(frame: &LabelMap, id: u8) -> bool {
     frame.ids().iter().enumerate().any(|(i, &v)| v == id && outer(i))
 }
 
-/// For each object with a wanted action: whether the written rule reads it off the masks.
+/// For each object with a wanted action: whether the written rule reads it off the masks, or they leave the picture that way.
 fn follow(wanted: &[Option<Action>], masks: &Trajectory) -> Vec<bool> {
     let judged = judge::judge_all(masks);
     let does = |i: usize| judged.get(i).and_then(Option::as_ref).map(|j| j.action);
-    let told = wanted.iter().enumerate().filter(|(_, action)| action.is_some());
-    told.map(|(i, action)| does(i) == *action).collect()
+    let told = wanted.iter().enumerate().filter_map(|(i, action)| Some((i, (*action)?)));
+    let follows = |(i, action)| match judge::leaves(masks, i as u8 + 1) {
+        Some(way) => way == action,
+        None => does(i) == Some(action),
+    };
+    told.map(follows).collect()
 }
 
 /// What a person might say of a scene.
@@ -261,7 +265,7 @@ mod tests {
     #[test]
     fn opposite_masks_follow_the_opposite_words_and_no_others() {
         let world = WorldConfig { objects: 1..=4, ..WorldConfig::default() };
-        let (mut told, mut roomy) = (0, 0);
+        let (mut told, mut roomy, mut readable) = (0, 0, 0);
         for index in 0..60 {
             let scene = world::scene(&world, Split::Test, index).unwrap();
             let Some(opposite) = Opposite::of(&world, Split::Test, index, &scene).unwrap() else {
@@ -279,9 +283,12 @@ mod tests {
             // Where there is room, the rule reads the opposite motion off the world's drawing.
             assert!(room.iter().zip(opposite.readable()).all(|(&room, read)| read || !room));
             roomy += room.iter().filter(|room| **room).count();
+            readable += opposite.readable().iter().filter(|read| **read).count();
         }
-        println!("{roomy} of {told} objects have room to go the other way");
+        println!("{roomy} of {told} objects have room to go the other way, {readable} are read");
         assert!(told > 30 && 5 * roomy > told, "{roomy} of {told}");
+        // What leaves the picture is read too.
+        assert!(100 * readable >= 98 * told, "{readable} of {told}");
     }
 
     #[test]

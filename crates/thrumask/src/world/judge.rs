@@ -6,10 +6,12 @@
 //! rough masks are judged alike. The generator throws away scenes whose true masks the rule
 //! misjudges; see [`super::scene`].
 
+mod leaving;
 mod rule;
 mod shape;
 mod track;
 
+pub use leaving::leaves;
 pub use rule::{Judgement, judge_action, judge_all};
 pub use shape::{iou, pieces};
 

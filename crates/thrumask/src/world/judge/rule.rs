@@ -8,7 +8,7 @@ use super::track::{Sight, Track};
 use crate::world::vocabulary::Action;
 
 /// An object whose place changes by less than this over the clip has not moved on.
-const LEAST_MOVE: f32 = 0.10;
+pub(super) const LEAST_MOVE: f32 = 0.10;
 /// An object that never strays further than this from its start stays in place.
 const STILL: f32 = 0.055;
 /// Growth of the area from which an object grows, and its inverse from which it shrinks.
