@@ -59,6 +59,8 @@ pub struct Paraphrased {
 pub struct Made {
     /// Masks that the segmenter found from the true plan.
     pub segmented: Option<LabelMap>,
+    /// The same from names that it never read.
+    pub renamed_masks: Option<LabelMap>,
     /// The true masks in palette colours through the autoencoder.
     pub rebuilt_masks: Option<Clip>,
     /// The true video through the autoencoder.
@@ -100,6 +102,8 @@ pub fn make<'a>(
             progress.step("segment", 0, 1)?;
             let picture = &case.truth.clip.frames()[0];
             made.segmented = Some(segmenter.segment(picture, &case.truth.plan)?.masks.labels);
+            let strange = renamed(&case.truth.plan);
+            made.renamed_masks = Some(segmenter.segment(picture, &strange)?.masks.labels);
         }
     }
     if let Some(autoencoder) = &subjects.autoencoder {

@@ -112,7 +112,7 @@ pub enum Candidate {
     UnseenOwn,
     /// From paraphrases that nothing was developed on.
     UnseenParaphrase,
-    /// Stage 1 when the objects have names that it never read.
+    /// The segmenter or stage 1 when the objects have names that it never read.
     StrangeNames,
 }
 

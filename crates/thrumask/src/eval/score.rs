@@ -32,6 +32,11 @@ pub fn score(case: &Case, made: &Made, parts: &[Part]) -> Result<(SceneScores, E
         strips.push(Strip { part: Some(Part::Segmenter), label: "segmenter".into(), frames });
         table.insert((Part::Segmenter, Candidate::Model), scores);
     }
+    if let Some(found) = &made.renamed_masks {
+        let mut scores = Scores::default();
+        scores.segmentation(found, truth);
+        table.insert((Part::Segmenter, Candidate::StrangeNames), scores);
+    }
     if parts.contains(&Part::Motion) {
         let masks = [
             (Candidate::Truth, &truth.masks),

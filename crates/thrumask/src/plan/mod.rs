@@ -73,7 +73,7 @@ pub(crate) use open::said_for;
 pub(crate) use plain::in_known_words;
 pub(crate) use reader::side_of;
 pub(crate) use sides::with_sides;
-pub(crate) use stand_in::with_known_names;
+pub(crate) use stand_in::{known_object, with_known_names};
 pub(crate) use turn::turn_of;
 
 /// The longest caption a [`Planner`] takes, in characters.

@@ -17,7 +17,7 @@ use super::{
     canvas::{ScoreGrid, paint, without_specks},
     check_objects, label_of,
 };
-use crate::Result;
+use crate::{Result, plan::known_object};
 
 /// An object below this probability counts as not in the picture.
 const LEAST_PRESENCE: f32 = 0.3;
@@ -114,8 +114,9 @@ impl NanoSegmenter {
         let side = self.model.config.size;
         let small = scenes.iter().map(|(picture, _)| picture.resize(Size::new(side, side)));
         let small = small.collect::<thrumask_core::Result<Vec<_>>>()?;
+        let known = |object| query_text(&known_object(object, &self.model.vocabulary).0);
         let texts: Vec<Vec<String>> =
-            scenes.iter().map(|(_, plan)| plan.objects.iter().map(query_text).collect()).collect();
+            scenes.iter().map(|(_, plan)| plan.objects.iter().map(known).collect()).collect();
         if texts.iter().all(Vec::is_empty) {
             let none = RawMasks { logits: Vec::new(), presence: Vec::new() };
             return scenes.iter().map(|&(p, plan)| self.settle(p.size(), plan, &none)).collect();
@@ -130,11 +131,17 @@ impl NanoSegmenter {
         let grids = score_grids(raw, self.model.config.size, size);
         let mut notes = Vec::new();
         for (i, object) in plan.objects.iter().enumerate() {
-            let unknown = self.model.vocabulary.unknown_words(&object.name);
-            if !unknown.is_empty() {
-                let words = unknown.join(", ");
-                let label = label_of(plan, i);
-                notes.push(format!("{label}: the segmenter does not know {words}; it guesses"));
+            let words = &self.model.vocabulary;
+            let (known, like) = known_object(object, words);
+            let unknown = words.unknown_words(&known.name).join(", ");
+            let label = label_of(plan, i);
+            if let Some(like) = like {
+                let name = &object.name;
+                notes.push(format!(
+                    "{label}: the segmenter does not know {name}; it looks for a kind of {like}"
+                ));
+            } else if !unknown.is_empty() {
+                notes.push(format!("{label}: the segmenter does not know {unknown}; it guesses"));
             }
         }
         let masks = MaskSet::new(paint(size, &grids)?, plan.objects.len())?;
