@@ -56,6 +56,22 @@ impl<'a> Cutout<'a> {
         Placement { center: self.center, angle: 0.0, scale: 1.0 }
     }
 
+    /// Share of its pixels that lie outside of the picture at a placement.
+    pub fn outside(&self, at: &Placement) -> f32 {
+        let Size { width, height } = self.first.size();
+        let (sin, cos) = at.angle.sin_cos();
+        let (sin, cos) = (at.scale * sin, at.scale * cos);
+        let is_outside = |(i, _): &(usize, &u8)| {
+            let [x, y] = point(*i, self.first.size());
+            let [u, v] = [x - self.center[0], y - self.center[1]];
+            let x = at.center[0] + cos * u - sin * v;
+            let y = at.center[1] + sin * u + cos * v;
+            !((0.0..width as f32).contains(&x) && (0.0..height as f32).contains(&y))
+        };
+        let own = self.first.ids().iter().enumerate().filter(|&(_, &label)| label == self.id);
+        own.filter(is_outside).count() as f32 / self.area.max(1.0)
+    }
+
     pub fn seen(&self, [x, y]: [f32; 2]) -> Seen {
         let Size { width, height } = self.first.size();
         if x < 0.0 || y < 0.0 || x >= width as f32 || y >= height as f32 {

@@ -2,7 +2,7 @@
 
 use std::f32::consts::TAU;
 
-use super::{Placement, Turn, Way, cutout::Cutout, sight::Sight};
+use super::{Placement, Turn, Way, cutout::Cutout, leaving::without_returns, sight::Sight};
 
 /// What has to be seen of an object, as a share of its first mask, for a placement to be fitted.
 const LEAST: f32 = 0.04;
@@ -75,7 +75,8 @@ pub(super) fn placements(
             steady.into_iter().chain(freer).fold(best, better)
         }
     };
-    bridged(best.1.into_iter().map(|placed| Some(placed?.placement)).collect())
+    let path = best.1.into_iter().map(|placed| Some(placed?.placement)).collect();
+    bridged(if blurred { without_returns(cutout, path) } else { path })
 }
 
 /// The mean overlap of what is placed.

@@ -8,6 +8,7 @@
 mod cutout;
 mod fit;
 mod ground;
+mod leaving;
 mod looks;
 mod outlines;
 mod paths;

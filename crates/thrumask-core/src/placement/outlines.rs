@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Placement, Turn,
     cutout::{Cutout, Seen},
+    leaving::is_stray,
     paths::Paths,
     point,
 };
@@ -15,7 +16,8 @@ use crate::{LabelMap, Picture};
 /// palette colour, darker where less sure. `turns` tells of objects, by id, that are known to turn, which a blur may
 /// not show.
 ///
-/// What the first frame did not show of an object, and an object that is not found, are as in `masks`. Where
+/// What the first frame did not show of an object, and an object that is not found, are as in `masks`; what was painted far
+/// from where an object left the picture is not. Where
 /// outlines overlap, the object that `masks` show in most of the common pixels is in front. The first of `masks`
 /// is the first frame and stays as it is.
 ///
@@ -27,9 +29,22 @@ pub fn carry_masks(
     turns: &BTreeMap<u8, Turn>,
 ) -> Vec<LabelMap> {
     let paths = Paths::new(masks, painted, turns);
+    let without_strays = |labels: &LabelMap, gone: &[(Cutout<'_>, Placement)]| {
+        let mut labels = labels.clone();
+        if painted.is_some() {
+            let size = labels.size();
+            for (i, id) in labels.ids_mut().iter_mut().enumerate() {
+                let of = gone.iter().find(|(cutout, _)| cutout.id == *id);
+                if of.is_some_and(|(cutout, last)| is_stray(cutout, last, point(i, size))) {
+                    *id = 0;
+                }
+            }
+        }
+        labels
+    };
     let carried = |(f, labels): (usize, &LabelMap)| match f {
         0 => labels.clone(),
-        _ => carry(&paths.at(f), labels),
+        _ => carry(&paths.at(f), &without_strays(labels, &paths.left(f))),
     };
     masks.iter().enumerate().map(carried).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::{Placement, Turn, cutout::Cutout, fit::placements, sight::Sight};
+use super::{Placement, Turn, cutout::Cutout, fit::placements, leaving::left, sight::Sight};
 use crate::{LabelMap, Picture};
 
 /// The objects of a first frame, and where each lies in every frame.
@@ -26,6 +26,15 @@ impl<'a> Paths<'a> {
         };
         let cutouts = frames.first().map_or(Vec::new(), Cutout::all);
         Self(cutouts.into_par_iter().map(path).collect())
+    }
+
+    /// What has left before frame `f`, and where it was last.
+    pub fn left(&self, f: usize) -> Vec<(Cutout<'a>, Placement)> {
+        let gone = |(cutout, path): &(Cutout<'a>, Vec<Option<Placement>>)| {
+            let (since, last) = left(cutout, path)?;
+            (since <= f).then_some((*cutout, last))
+        };
+        self.0.iter().filter_map(gone).collect()
     }
 
     /// What lies anywhere in frame `f`.

@@ -264,3 +264,32 @@ fn looks_go_with_the_object_and_leave_the_background() {
     let flat = Picture::filled(SIZE, [9, 8, 7]);
     assert_eq!(carry_picture(&flat, &appeared)[1], flat);
 }
+
+#[test]
+fn what_left_does_not_turn_up_in_the_middle() {
+    // It goes out to the right; later frames have it, or a speck of it, elsewhere.
+    let way = [0.0, 12.0, 24.0, 32.0].map(|x| placed(&moved([x, 0.0], 0.0, 1.0)));
+    let speck = drawn(|[x, y]| u8::from((4.0..7.0).contains(&x) && (30.0..33.0).contains(&y)));
+    let empty = drawn(|_| 0);
+    for stray in [placed(&moved([4.0, 10.0], 0.0, 1.0)), speck] {
+        let frames: Vec<LabelMap> = way.iter().chain([&empty, &stray, &stray]).cloned().collect();
+        let painted: Vec<Picture> = frames.iter().map(unsure).collect();
+        let carried = carry_masks(&frames, Some(&painted), &none());
+        assert!(carried[3].ids().contains(&1));
+        for late in &carried[5..] {
+            assert!(!late.ids().contains(&1));
+        }
+        // Masks that are sure stay: somebody may have drawn them.
+        assert!(carry_masks(&frames, None, &none())[5].ids().contains(&1));
+    }
+}
+
+#[test]
+fn what_comes_back_over_the_edge_is_back() {
+    let way = [0.0, 12.0, 24.0, 30.0, 24.0, 12.0, 0.0];
+    let frames: Vec<LabelMap> = way.iter().map(|&x| placed(&moved([x, 0.0], 0.0, 1.0))).collect();
+    let painted: Vec<Picture> = frames.iter().map(unsure).collect();
+    let carried = carry_masks(&frames, Some(&painted), &none());
+    assert!(overlap(&carried[6], &frames[6], 1) > 0.9);
+    assert!(carried[4].ids().contains(&1));
+}
