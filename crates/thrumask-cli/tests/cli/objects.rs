@@ -1,6 +1,6 @@
-//! Unusual numbers of objects.
+//! Unusual objects, and unusual numbers of them.
 
-use thrumask_core::LabelMap;
+use thrumask_core::{LabelMap, Picture, Size};
 
 use crate::common::{Place, SIZE};
 
@@ -43,4 +43,50 @@ fn twenty_objects_given_by_masks_make_a_video() {
     assert_eq!(first.ids_present(), masks.ids_present());
     let e = place.fails(1, &crate::common::animate("two.mp4", &["--masks", "m.png"]));
     assert!(e.contains("1 to 2, as in the plan"), "{e}");
+}
+
+/// A red heart and a blue square, and which is where: 1 and 2.
+fn heart_and_square() -> (Picture, LabelMap) {
+    let size = Size::new(96, 96);
+    let id = |i: usize| {
+        let (x, y) = ((i % 96) as f32 + 0.5, (i / 96) as f32 + 0.5);
+        let lobe = |cx: f32| (x - cx).hypot(y - 57.5) < 7.5;
+        let tip = (57.0..77.0).contains(&y) && (x - 28.7).abs() < 13.5 * (77.0 - y) / 20.0;
+        let square = (60.0..80.0).contains(&x) && (20.0..40.0).contains(&y);
+        match (lobe(22.5) || lobe(35.0) || tip, square) {
+            (true, _) => 1,
+            (_, true) => 2,
+            _ => 0,
+        }
+    };
+    let labels = LabelMap::new(size, (0..size.area()).map(id).collect()).unwrap();
+    let color = |id: &u8| [[200, 225, 200], [220, 30, 40], [40, 80, 220]][usize::from(*id)];
+    let picture = Picture::new(size, labels.ids().iter().flat_map(color).collect()).unwrap();
+    (picture, labels)
+}
+
+#[test]
+fn things_that_no_model_read_of_are_found_and_moved() {
+    let place = Place::new();
+    let (picture, labels) = heart_and_square();
+    picture.write_png(place.at("hs.png")).unwrap();
+    let caption = "The red heart moves far up while the blue square moves far to the left.";
+    let said = place.ok(&["animate", "hs.png", caption, "-o", "out.mp4", "--seed", "1"]).err;
+    assert!(said.contains("does not know heart; it looks for a kind of star"), "{said}");
+    let found = place.masks("out.run");
+    for id in [1, 2] {
+        let pairs = || labels.mask_of(id).into_iter().zip(found.mask_of(id));
+        let both = pairs().filter(|&(a, b)| a && b).count();
+        let either = pairs().filter(|&(a, b)| a || b).count();
+        assert!(10 * both > 8 * either, "object {id}: {both} of {either} pixels");
+    }
+    let made = place.trajectory("out.run");
+    let way = |id: u8| {
+        let at = |frame: &LabelMap| frame.center_of(id, 1).unwrap();
+        let (from, to) = (at(&made.frames()[0]), at(made.frames().last().unwrap()));
+        [to[0] - from[0], to[1] - from[1]]
+    };
+    let ([hx, hy], [sx, sy]) = (way(1), way(2));
+    assert!(hy < -10.0 && hx.abs() < -0.5 * hy, "the heart goes {hx}, {hy}");
+    assert!(sx < -10.0 && sy.abs() < -0.5 * sx, "the square goes {sx}, {sy}");
 }

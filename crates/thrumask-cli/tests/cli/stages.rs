@@ -93,13 +93,17 @@ fn the_first_masks_say_which_way_another_object_is() {
         place.ok(&[&base[..], &["--steps", "1", "--fresh"]].concat()).err
     };
     let (left, right) = ("4,20,20,34", "40,20,56,34");
-    for (first, second, ways) in
-        [(left, right, ["right", "left"]), (right, left, ["left", "right"])]
+    // The first car is the red one, wherever it is; stage 1 is told of their sides.
+    for (first, second, order) in
+        [(left, right, ["left", "right"]), (right, left, ["right", "left"])]
     {
         let said = said(&format!("1:{first};2:{second}"));
-        for (car, way) in ["first", "second"].into_iter().zip(ways) {
-            assert!(said.contains(&format!("{car} car drives to the {way}")), "{said}");
-        }
+        let drives = |side: &str| {
+            let way = if side == "left" { "right" } else { "left" };
+            said.find(&format!("{side} car drives to the {way}"))
+                .unwrap_or_else(|| panic!("{said}"))
+        };
+        assert!(drives(order[0]) < drives(order[1]), "{said}");
     }
 }
 
