@@ -244,7 +244,7 @@ mod tests {
         for (caption, places) in [
             // The cat is not seen, who is meant is not known, nothing is said of another.
             ("The dog and the cat run towards each other.", &ACROSS[..1]),
-            ("Two cats and the dog move apart.", &ACROSS[..]),
+            ("Two cats and the dog move apart.", ACROSS),
             ("The dog runs towards the tree.", &ACROSS[..1]),
             ("The dog runs to the left.", &ACROSS[..1]),
         ] {
