@@ -1,7 +1,7 @@
 //! One optimiser step on flat slices, in one pass over memory.
 
 use crate::host::{CHUNK, Shared};
-use crate::matrix::{View, product_into};
+use crate::matrix::{View, product_into, symmetric_into};
 use crate::simd::{self, Kernel, Simd};
 use crate::team;
 
@@ -139,12 +139,12 @@ pub fn newton_schulz5(matrix: &mut [f32], rows: usize, cols: usize) {
     for _ in 0..5 {
         let x = View { data: matrix, row: cols, column: 1 };
         if left {
-            product_into(&mut gram, [rows, rows, cols], x, x.turned());
+            symmetric_into(&mut gram, [rows, cols], x, x.turned());
         } else {
-            product_into(&mut gram, [cols, cols, rows], x.turned(), x);
+            symmetric_into(&mut gram, [cols, rows], x.turned(), x);
         }
         let g = View { data: &gram, row: side, column: 1 };
-        product_into(&mut poly, [side, side, side], g, g);
+        symmetric_into(&mut poly, [side, side], g, g);
         poly.iter_mut().zip(&gram).for_each(|(p, g)| *p = 2.0315 * *p - 4.7750 * g);
         for i in 0..side {
             poly[i * side + i] += 3.4445;

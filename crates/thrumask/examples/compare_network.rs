@@ -82,16 +82,20 @@ fn bench() {
     let extra = memory.extra();
 
     let tracked = Device::flex().autodiff();
-    let fresh = self::network(case, &tracked).1;
+    let mut training = self::network(case, &tracked).1;
     let optimizing = OptimizerConfig { matrix_rate: case.matrix_rate, ..Default::default() };
-    let mut optimizer = Optimizer::new(optimizing, parameters(&fresh));
+    let mut optimizer = Optimizer::new(optimizing, parameters(&training));
     let tracked_input = inputs.on(&config, &tracked);
     let target = inputs.target.clone().to_device(&tracked);
-    train_step(&fresh, &mut optimizer, &tracked_input, &target);
+    training = train_step(training, &mut optimizer, &tracked_input, &target);
     let values = |i: usize, _: &str, _: &[usize]| Some(optimizer.slots[i].values.clone());
     let output = with_values(network, values).predict(&input).unwrap();
     insert(&mut file, "output_after_step", output);
-    let both = time(2.0, || train_step(&fresh, &mut optimizer, &tracked_input, &target));
+    let mut training = Some(training);
+    let both = time(2.0, || {
+        let last = training.take().unwrap();
+        training = Some(train_step(last, &mut optimizer, &tracked_input, &target));
+    });
     let extra_both = memory.extra();
 
     std::fs::write(to, file.write(false).unwrap()).unwrap();
@@ -102,13 +106,19 @@ fn bench() {
     println!("{line}");
 }
 
-/// One step as `thrumask::train` takes it.
-fn train_step(fresh: &Dit, optimizer: &mut Optimizer, input: &DenoiserInput, target: &Tensor<5>) {
+/// One step as `thrumask::train` takes it: the network that it was taken with.
+fn train_step(
+    last: Dit,
+    optimizer: &mut Optimizer,
+    input: &DenoiserInput,
+    target: &Tensor<5>,
+) -> Dit {
     let values = |i: usize, _: &str, _: &[usize]| Some(optimizer.slots[i].values.clone());
-    let network = with_values(fresh.clone(), values).train();
+    let network = with_values(last, values).train();
     let loss = (network.predict(input).unwrap() - target.clone()).square().mean();
     let gradients = gradients(&network, loss.backward());
     optimizer.step(gradients, STEPS);
+    network
 }
 
 /// The network of a case, with the weights of a model or fresh ones.

@@ -178,6 +178,29 @@ pub(crate) fn product_into(out: &mut [f32], shape: [usize; 3], left: View, right
     unsafe { Product { shape, left, right, start: Start::Zeros }.write(out.as_mut_ptr(), columns) };
 }
 
+/// Rows that [`symmetric_into`] makes at once, at most.
+const ROWS: usize = 4 * GROUP;
+
+/// `out = left right` where that is known to be symmetric, bit for bit what [`product_into`] makes of it: the sums at
+/// and left of the diagonal are made, the others are copied from them. `shape` is the side of `out` and the inner
+/// size; `out` is dense.
+pub(crate) fn symmetric_into(out: &mut [f32], [side, inner]: [usize; 2], left: View, right: View) {
+    assert!(out.len() >= side * side, "room for {side} x {side} values");
+    for first in (0..side).step_by(ROWS) {
+        let (rows, columns) = (ROWS.min(side - first), side.min(first + ROWS));
+        let data = left.data.get(first * left.row..).unwrap_or_default();
+        let (left, right) = (View { data, ..left }, Right::View(right));
+        let part = Product { shape: [rows, columns, inner], left, right, start: Start::Zeros };
+        // SAFETY: `rows` rows of `side` values inside of `out`, which is borrowed mutably.
+        unsafe { part.write(out[first * side..].as_mut_ptr(), side) };
+    }
+    for row in 0..side {
+        for column in row + 1..side {
+            out[row * side + column] = out[column * side + row];
+        }
+    }
+}
+
 struct Run<'a> {
     of: Product<'a>,
     out: *mut f32,
@@ -369,6 +392,22 @@ mod tests {
                         close(&found, &plain(shape, left, right, &bias), &format!("{shape:?}"));
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn half_of_a_symmetric_product_says_the_rest() {
+        for side in [0, 1, 12, 47, 48, 49, 96, 130] {
+            for inner in [1, 40, 300] {
+                let x = values(side * inner, side);
+                let x = View { data: &x, row: inner, column: 1 };
+                let (mut all, mut half) =
+                    (vec![f32::NAN; side * side], vec![f32::NAN; side * side]);
+                product_into(&mut all, [side, side, inner], x, x.turned());
+                symmetric_into(&mut half, [side, inner], x, x.turned());
+                let bits = |v: &[f32]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&half), bits(&all), "{side} of {inner}");
             }
         }
     }

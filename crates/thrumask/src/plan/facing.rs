@@ -180,19 +180,24 @@ fn owned(words: &'static [&'static str]) -> impl Iterator<Item = String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::plan::{Planner, RulePlanner};
-    use thrumask_core::Size;
+    use thrumask_core::{PromptPlan, Size};
 
-    /// What is said of the objects of a caption, in a picture with their ids at these places.
-    fn said(caption: &str, places: &[(usize, usize)]) -> String {
-        let plan = RulePlanner.plan(caption).unwrap();
+    /// The plan of a caption, and a picture with the ids of its objects at these places.
+    pub fn placed(caption: &str, places: &[(usize, usize)]) -> (PromptPlan, LabelMap) {
         let size = Size::new(16, 16);
         let mut labels = LabelMap::empty(size);
         for (id, &(x, y)) in (1u8..).zip(places) {
             labels.ids_mut()[y * size.width + x] = id;
         }
+        (RulePlanner.plan(caption).unwrap(), labels)
+    }
+
+    /// What is said of the objects of a caption in such a picture.
+    fn said(caption: &str, places: &[(usize, usize)]) -> String {
+        let (plan, labels) = placed(caption, places);
         with_ways(&plan.motion, &plan.objects, &labels).into_owned()
     }
 

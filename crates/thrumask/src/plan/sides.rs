@@ -57,16 +57,10 @@ pub(crate) fn with_sides<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Planner, RulePlanner};
-    use thrumask_core::Size;
+    use crate::plan::facing::tests::placed;
 
     fn said(caption: &str, places: &[(usize, usize)]) -> String {
-        let plan = RulePlanner.plan(caption).unwrap();
-        let size = Size::new(16, 16);
-        let mut labels = LabelMap::empty(size);
-        for (id, &(x, y)) in (1u8..).zip(places) {
-            labels.ids_mut()[y * size.width + x] = id;
-        }
+        let (plan, labels) = placed(caption, places);
         with_sides(&plan.motion, &plan.objects, &labels).into_owned()
     }
 
@@ -97,7 +91,7 @@ mod tests {
             ("The left car spins and the right car jumps.", &[(2, 2), (7, 2)]),
             ("The dog spins and the cat jumps.", &[(2, 2), (7, 2)]),
         ] {
-            assert_eq!(said(caption, places), RulePlanner.plan(caption).unwrap().motion);
+            assert_eq!(said(caption, places), placed(caption, places).0.motion);
         }
     }
 }

@@ -35,6 +35,9 @@ pub fn save(folder: &Path, config: &TrainConfig, optimizer: &mut Optimizer) -> R
     let mut file = WeightFile::default();
     for (prefix, part) in PARTS {
         for slot in &mut optimizer.slots {
+            if part(slot).is_empty() {
+                continue;
+            }
             let (name, shape) = (format!("{prefix}{}", slot.name), slot.shape.clone());
             file.tensors.insert(name, (shape, part(slot).clone()));
         }
@@ -80,6 +83,10 @@ pub fn restore(folder: &Path, config: &TrainConfig, optimizer: &mut Optimizer) -
     }
     for (prefix, part) in PARTS {
         for slot in &mut optimizer.slots {
+            // Files of before 2026-11-28 have zeros for what a rule has no use for.
+            if part(slot).is_empty() {
+                continue;
+            }
             let name = format!("{prefix}{}", slot.name);
             match file.tensors.remove(&name) {
                 Some((shape, values)) if shape == slot.shape => *part(slot) = values,
@@ -103,4 +110,43 @@ pub fn averaged<M: Module>(path: &Path, network: M) -> Result<M> {
         false => "",
     };
     Ok(file.load_into(&what, prefix, network)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use thrumask_nn::weights::Parameter;
+
+    use super::*;
+
+    #[test]
+    fn squares_are_kept_where_a_rule_has_them_and_older_files_read_too() {
+        let config = TrainConfig::from_toml("a.toml", "task = \"autoencoder\"", &[]).unwrap();
+        let fresh = || {
+            let of = |name: &str| Parameter {
+                name: name.into(),
+                shape: vec![2, 2],
+                values: vec![0.5, -1.0, 0.25, 2.0],
+            };
+            let both = vec![of("blocks.0.up.weight"), of("embed.weight")];
+            Optimizer::new(config.optimizer.clone(), both)
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let mut optimizer = fresh();
+        let gradient = || Some(vec![1.0, 2.0, -1.0, 0.5]);
+        optimizer.step(vec![gradient(), gradient()], 100);
+        save(folder.path(), &config, &mut optimizer).unwrap();
+        let path = folder.path().join(CHECKPOINT);
+        let mut file = WeightFile::read("it", &std::fs::read(&path).unwrap()).unwrap();
+        assert!(file.tensors.contains_key("square/embed.weight"));
+        let zeros = (vec![2, 2], vec![0.0; 4]);
+        assert!(file.tensors.insert("square/blocks.0.up.weight".into(), zeros).is_none());
+
+        let mut restored = fresh();
+        assert!(restore(folder.path(), &config, &mut restored).unwrap());
+        assert_eq!(restored, optimizer);
+        std::fs::write(&path, file.write(false).unwrap()).unwrap();
+        let mut restored = fresh();
+        assert!(restore(folder.path(), &config, &mut restored).unwrap());
+        assert_eq!(restored, optimizer);
+    }
 }

@@ -20,7 +20,7 @@ pub struct Slot {
     pub ema: Vec<f32>,
     /// Moving average of gradients (AdamW), or momentum (Muon).
     pub mean: Vec<f32>,
-    /// Moving average of squared gradients (AdamW); zeros for Muon.
+    /// Moving average of squared gradients (AdamW); empty for Muon, which has none.
     pub square: Vec<f32>,
 }
 
@@ -50,13 +50,19 @@ impl Optimizer {
     pub fn new(config: OptimizerConfig, parameters: Vec<Parameter>) -> Self {
         let slots = parameters
             .into_iter()
-            .map(|p| Slot {
-                ema: p.values.clone(),
-                mean: vec![0.0; p.values.len()],
-                square: vec![0.0; p.values.len()],
-                name: p.name,
-                shape: p.shape,
-                values: p.values,
+            .map(|p| {
+                let squares = match rule(&config, &p.name, &p.shape) {
+                    Rule::Muon => 0,
+                    Rule::Decayed | Rule::Plain => p.values.len(),
+                };
+                Slot {
+                    ema: p.values.clone(),
+                    mean: vec![0.0; p.values.len()],
+                    square: vec![0.0; squares],
+                    name: p.name,
+                    shape: p.shape,
+                    values: p.values,
+                }
             })
             .collect();
         Self { config, slots, step: 0 }
@@ -96,7 +102,7 @@ impl Optimizer {
         let (config, step) = (self.config.clone(), self.step);
         self.slots.par_iter_mut().zip(&gradients).with_max_len(1).for_each(|(slot, gradient)| {
             let Some(gradient) = gradient else { return };
-            match rule(&config, slot) {
+            match rule(&config, &slot.name, &slot.shape) {
                 // Orthogonalisation undoes any scale, so clipping has no say here beyond the momentum.
                 Rule::Muon => muon(&config, slot, gradient, clip, share, ema),
                 rule => {
@@ -120,12 +126,12 @@ impl Optimizer {
     }
 }
 
-fn rule(config: &OptimizerConfig, slot: &Slot) -> Rule {
+fn rule(config: &OptimizerConfig, name: &str, shape: &[usize]) -> Rule {
     // Statistics of latents and the like are no weights, and tables of words or positions are not
     // maps: orthogonal updates only make sense for matrices that map one space to another.
-    let leaf = slot.name.rsplit('.').next().unwrap_or_default();
-    let is_map = matches!((slot.shape.len(), leaf), (2, "weight" | "kernel") | (4, "weight"));
-    let inside = ["blocks.", "mid_block."].iter().any(|part| slot.name.contains(part));
+    let leaf = name.rsplit('.').next().unwrap_or_default();
+    let is_map = matches!((shape.len(), leaf), (2, "weight" | "kernel") | (4, "weight"));
+    let inside = ["blocks.", "mid_block."].iter().any(|part| name.contains(part));
     match (is_map, inside && config.matrix_rate > 0.0) {
         (true, true) => Rule::Muon,
         (true, false) => Rule::Decayed,

@@ -252,13 +252,13 @@ pub fn train<T: Task>(
     std::fs::create_dir_all(folder).map_err(|e| Error::io("making folder", folder, e))?;
     // What a kill in the middle of a write left behind.
     fsio::remove_leftovers(folder)?;
-    let fresh = task.fresh(device)?;
-    let learned = Learned::of(task, &fresh);
-    let mut optimizer = Optimizer::new(config.optimizer.clone(), learned.parameters(&fresh));
+    let mut network = task.fresh(device)?;
+    let learned = Learned::of(task, &network);
+    let mut optimizer = Optimizer::new(config.optimizer.clone(), learned.parameters(&network));
     if !checkpoint::restore(folder, config, &mut optimizer)?
         && let Some(start) = &config.run.start
     {
-        let begun = checkpoint::averaged(&base.join(start), fresh.clone())?;
+        let begun = checkpoint::averaged(&base.join(start), network.clone())?;
         optimizer = Optimizer::new(config.optimizer.clone(), learned.parameters(&begun));
     }
     let described = serde_json::to_string_pretty(config).unwrap_or_default();
@@ -268,12 +268,13 @@ pub fn train<T: Task>(
         report(Report::Notice(words));
     }
     let RunConfig { steps, accumulate: parts, skip, .. } = config.run;
-    let trained = |optimizer: &Optimizer| {
-        let network = learned.put(fresh.clone(), |slot| optimizer.slots[slot].values.clone());
+    // Each step's network takes the place of the last one's, one parameter after the other: they are held once.
+    let trained = |last: T::Network, optimizer: &Optimizer| {
+        let network = learned.put(last, |slot| optimizer.slots[slot].values.clone());
         frozen(network.train(), |name| !task.is_trained(name))
     };
-    let averaged = |optimizer: &Optimizer| {
-        learned.put(fresh.clone(), |slot| optimizer.slots[slot].ema.clone())
+    let averaged = |network: &T::Network, optimizer: &Optimizer| {
+        learned.put(network.valid(), |slot| optimizer.slots[slot].ema.clone())
     };
 
     with_batches(
@@ -287,7 +288,7 @@ pub fn train<T: Task>(
                     return Ok(Outcome::Interrupted);
                 }
                 let started = Instant::now();
-                let network = trained(&optimizer);
+                network = trained(network, &optimizer);
                 let mut mean = Mean::default();
                 for _ in 0..parts {
                     let loss = task.loss(&network, batches.next()?)?;
@@ -301,7 +302,7 @@ pub fn train<T: Task>(
                 log.add(&entry)?;
                 report(Report::Step { step, loss: value, seconds });
                 if step % config.run.validate_every == 0 || step == steps {
-                    let network = averaged(&optimizer);
+                    let network = averaged(&network, &optimizer);
                     let (scores, sheet) = task.validate(&network)?;
                     log.add(&json!({"step": step, "validation": scores}))?;
                     sheet.write_png(folder.join(format!("sheet-{step:07}.png")))?;
