@@ -286,7 +286,7 @@ fn what_left_does_not_turn_up_in_the_middle() {
 
 #[test]
 fn what_comes_back_over_the_edge_is_back() {
-    let way = [0.0, 12.0, 24.0, 30.0, 24.0, 12.0, 0.0];
+    let way = [0.0, 12.0, 24.0, 34.0, 24.0, 12.0, 0.0];
     let frames: Vec<LabelMap> = way.iter().map(|&x| placed(&moved([x, 0.0], 0.0, 1.0))).collect();
     let painted: Vec<Picture> = frames.iter().map(unsure).collect();
     let carried = carry_masks(&frames, Some(&painted), &none());

@@ -45,8 +45,8 @@ pub enum OpenWords {
     /// The network reads it as it is, and may make the mean of all that is meant.
     #[default]
     Left,
-    /// One meaning of each clause is said, which the seed decides; and which way another object is, which the first masks
-    /// show. Only for models that know the world's words.
+    /// One meaning of each clause is said, which the seed decides; and, as the first masks show it, which way another object
+    /// is and which of two of a kind is the left one. Only for models that know the world's words.
     Drawn,
 }
 
@@ -79,29 +79,32 @@ pub struct MotionRequest<'a> {
 }
 
 impl<'a> MotionRequest<'a> {
-    /// The motion prompt, with what its words leave open if that is drawn.
+    /// The motion prompt, with what its words leave open if that is drawn; objects have the names of the plan.
     fn motion_said(&self) -> Cow<'a, str> {
+        let PromptPlan { motion, objects, .. } = self.plan;
         match self.open_words {
-            OpenWords::Left => Cow::Borrowed(&self.plan.motion),
+            OpenWords::Left => Cow::Borrowed(motion),
             OpenWords::Drawn => {
-                let PromptPlan { motion, objects, .. } = self.plan;
                 let motion = with_ways(motion, objects, &self.masks.labels);
-                let motion = with_sides(&motion, objects, &self.masks.labels);
                 Cow::Owned(said_for(&motion, self.seed))
             }
         }
     }
 
-    /// The motion prompt with what its words leave open, if a network shall read it so and anything is open.
-    pub fn drawn_words(&self, model: &StageModel) -> Option<String> {
-        let reads = model.tokenizer.vocabulary().is_some();
-        let said = self.motion_said().into_owned();
-        Some(said).filter(|said| reads && *said != self.plan.motion)
+    /// The motion prompt as a network shall read it, if that is not as the plan has it: with what its words leave open, and
+    /// with sides in the place of numbers.
+    pub fn told_words(&self, model: &StageModel) -> Option<String> {
+        if self.open_words == OpenWords::Left || model.tokenizer.vocabulary().is_none() {
+            return None;
+        }
+        let said = self.motion_said();
+        let told = with_sides(&said, &self.plan.objects, &self.masks.labels);
+        (*told != self.plan.motion).then(|| told.into_owned())
     }
 
     /// The plan as a network shall read it.
     fn said_to(&self, model: &StageModel) -> Cow<'a, PromptPlan> {
-        match self.drawn_words(model) {
+        match self.told_words(model) {
             Some(motion) => Cow::Owned(PromptPlan { motion, ..self.plan.clone() }),
             None => Cow::Borrowed(self.plan),
         }

@@ -17,7 +17,7 @@ pub const STRAY: f32 = 0.1;
 
 impl MotionRequest<'_> {
     /// The objects whose prompts say that they turn, which a blurred mask video hardly shows.
-    fn turns(&self) -> BTreeMap<u8, Turn> {
+    pub(super) fn turns(&self) -> BTreeMap<u8, Turn> {
         let motion = self.motion_said();
         let told = self.plan.objects.iter().map(|object| turn_of(object, &motion));
         (1..).zip(told).filter_map(|(id, turn)| Some((id, turn?))).collect()

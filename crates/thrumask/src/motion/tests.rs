@@ -1,5 +1,6 @@
 use thrumask_core::{
-    Clip, LabelMap, Trajectory, flow::advect_all, labels::Joined, trajectory::colored,
+    Clip, LabelMap, Trajectory, flow::advect_all, labels::Joined, placement::Way,
+    trajectory::colored,
 };
 use thrumask_nn::pixels::{clips_from_pixels, pixels_from_frames};
 
@@ -7,6 +8,7 @@ use super::*;
 use crate::{
     model::{MotionForm, Sampling, StageKind, flow_wheel},
     models::Models,
+    plan::{Planner, RulePlanner},
     progress::Silent,
     world::{Action, Sample, Split, WorldConfig, judge, scene},
 };
@@ -187,4 +189,24 @@ fn what_its_words_say_to_spin_turns_whatever_is_painted() {
     };
     assert_eq!(moved(Some("It stands still.")), 0);
     assert!(moved(None) > 6, "{}", moved(None));
+}
+
+#[test]
+fn two_of_a_kind_turn_as_stage_1_is_told_by_their_sides() {
+    let sample = scene(&WorldConfig::default(), Split::Test, 0).unwrap().sample(96).unwrap();
+    let plan = RulePlanner.plan("The red car spins and the blue car jumps.").unwrap();
+    let mut labels = LabelMap::empty(sample.masks.frames()[0].size());
+    for (row, (at, id)) in (40..60).flat_map(|row| [(10, 1), (60, 2)].map(|car| (row, car))) {
+        labels.ids_mut()[row * 96 + at..][..20].fill(id);
+    }
+    let masks = MaskSet::new(labels, 2).unwrap();
+    let mut asked = request(&sample, &masks, &plan, Outlines::Carried);
+    asked.open_words = OpenWords::Drawn;
+    let model = Models::embedded().stage(StageKind::Motion).unwrap();
+    let told = asked.told_words(&model).unwrap();
+    assert!(told.contains("left car spins") && told.contains("right car jumps"), "{told}");
+    // How far and which way round is drawn, and the outlines know it under the car's own name.
+    let turns = asked.turns();
+    assert_eq!(turns.keys().collect::<Vec<_>>(), [&1]);
+    assert!(turns[&1].angle.is_some() && turns[&1].way != Way::Either, "{:?}", turns[&1]);
 }

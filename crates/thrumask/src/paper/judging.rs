@@ -9,7 +9,7 @@ use thrumask_core::{Clip, Error, Picture, Trajectory, fingerprint::Fingerprint};
 use super::{
     MODEL, Method, PaperConfig, Report, Trained, classifier_folder, flow_autoencoder_folder,
     model_folder,
-    records::{Record, Records},
+    records::{Provenance, Record, Records},
     tables,
 };
 use crate::{
@@ -46,7 +46,7 @@ struct Models {
     world: WorldConfig,
     motion: Sampling,
     video: Sampling,
-    fingerprint: String,
+    origin: Provenance,
 }
 
 /// Judges the trained models in `folder` and writes contact sheets there.
@@ -64,7 +64,7 @@ pub fn judge(
     let mut groups = Vec::new();
     for crowd in CROWDS {
         let name = format!("scores-{crowd:?}.jsonl").to_lowercase();
-        let mut records = Records::open(&folder.join(name), &models.fingerprint)?;
+        let mut records = Records::open(&folder.join(name), &models.origin)?;
         for start in (0..config.scenes).step_by(config.batch) {
             progress.step(crowd.words(), start, config.scenes)?;
             let range = start..(start + config.batch).min(config.scenes);
@@ -106,14 +106,16 @@ impl Models {
             "how it is judged",
             &(&motion_stage.sampling, &video_stage.sampling, &video.world),
         )?;
-        let mut print = Fingerprint::new("paper")
+        let shared = Fingerprint::new("paper")
             .bytes("autoencoder", &autoencoder)
             .bytes("autoencoder of flow", &of_flow)
             .bytes("classifier", &bytes)
             .text("scores", SCORES)
             .text("how", how);
         let mut subjects = BTreeMap::new();
+        let mut seeds = BTreeMap::new();
         for &seed in &config.seeds {
+            let mut print = Fingerprint::new("paper's seed");
             for method in Method::ALL {
                 let Some((first, last)) = method.models() else { continue };
                 let mut models = Subjects::default();
@@ -128,10 +130,11 @@ impl Models {
                         _ => "video",
                     };
                     models.add(role, &path.display().to_string(), &bytes, device)?;
-                    print = print.bytes(&format!("{seed}/{}", model.name()), &bytes);
+                    print = print.bytes(model.name(), &bytes);
                 }
                 subjects.insert((seed, method), models);
             }
+            seeds.insert(seed, print.finish());
         }
         Ok(Self {
             subjects,
@@ -139,7 +142,7 @@ impl Models {
             world: video.world,
             motion: motion_stage.sampling,
             video: video_stage.sampling,
-            fingerprint: print.finish(),
+            origin: Provenance { shared: shared.finish(), seeds },
         })
     }
 

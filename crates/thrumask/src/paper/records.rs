@@ -47,10 +47,13 @@ impl Record {
     }
 }
 
-/// The first line: what the scores are of.
-#[derive(Debug, Serialize, Deserialize)]
-struct Header {
-    fingerprint: String,
+/// What scores are of, and the first line of their file. A seed's scores stay when others come to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Fingerprint of what all share: how it is judged, and what judges.
+    pub shared: String,
+    /// Fingerprints of the models of each seed.
+    pub seeds: BTreeMap<u64, String>,
 }
 
 /// The records of one group of scenes.
@@ -66,23 +69,29 @@ impl Records {
     /// Opens the records at `path`, and drops a last line that a kill cut short.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] when those there are of other models or settings than `fingerprint`;
+    /// [`Error::Mismatch`] when those there are of other settings, or of other models of one of these seeds;
     /// [`Error::Io`] when the file cannot be read or written.
-    pub fn open(path: &Path, fingerprint: &str) -> Result<Self> {
-        let mut all = Vec::new();
+    pub fn open(path: &Path, origin: &Provenance) -> Result<Self> {
+        let (mut all, mut header) = (Vec::new(), origin.clone());
         if path.exists() {
             let text = fsio::read_text_limited(path, MAX_BYTES)?;
             let mut lines = text.lines();
-            let header = lines.next().and_then(|l| serde_json::from_str::<Header>(l).ok());
-            if let Some(header) = header
-                && header.fingerprint != fingerprint
-            {
-                let what = format!("what {} is of (remove it to measure anew)", path.display());
-                return Err(Error::mismatch(what, fingerprint, header.fingerprint).into());
+            let first = lines.next().unwrap_or_default();
+            let what = format!("what {} is of (remove it to measure anew)", path.display());
+            let theirs = serde_json::from_str::<Provenance>(first)
+                .map_err(|_| Error::mismatch(&what, "fingerprints of this version", first))?;
+            if theirs.shared != origin.shared {
+                return Err(Error::mismatch(what, &origin.shared, theirs.shared).into());
+            }
+            for (seed, theirs) in theirs.seeds {
+                let ours = header.seeds.entry(seed).or_insert_with(|| theirs.clone());
+                if *ours != theirs {
+                    let what = format!("seed {seed} in {what}");
+                    return Err(Error::mismatch(what, &*ours, theirs).into());
+                }
             }
             all.extend(lines.map_while(|l| serde_json::from_str::<Record>(l).ok()));
         }
-        let header = Header { fingerprint: fingerprint.to_owned() };
         let mut kept = line(path, &header)?;
         for record in &all {
             kept.push_str(&line(path, record)?);
@@ -138,17 +147,22 @@ mod tests {
         Record { scene, seed, method, part, figures, features: vec![0.1, -1.0 / 3.0] }
     }
 
+    fn of(shared: &str, seed: &str) -> Provenance {
+        Provenance { shared: shared.into(), seeds: BTreeMap::from([(1, seed.into())]) }
+    }
+
     #[test]
     fn records_survive_and_a_line_cut_short_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scores.jsonl");
-        let mut records = Records::open(&path, "a").unwrap();
+        let mut records = Records::open(&path, &of("a", "b")).unwrap();
         records.add(vec![record(0), record(1)]).unwrap();
         records.add(vec![record(2)]).unwrap();
-        assert_eq!(Records::open(&path, "a").unwrap().all(), [record(0), record(1), record(2)]);
+        let again = Records::open(&path, &of("a", "b")).unwrap();
+        assert_eq!(again.all(), [record(0), record(1), record(2)]);
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, &text[..text.len() - 9]).unwrap();
-        let mut records = Records::open(&path, "a").unwrap();
+        let mut records = Records::open(&path, &of("a", "b")).unwrap();
         assert_eq!(records.all(), [record(0), record(1)]);
         assert!(records.has(&record(1).key()) && !records.has(&record(2).key()));
         records.add(vec![record(2)]).unwrap();
@@ -159,9 +173,26 @@ mod tests {
     fn scores_of_other_models_are_refused_and_left() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scores.jsonl");
-        Records::open(&path, "a").unwrap().add(vec![record(0)]).unwrap();
-        let error = Records::open(&path, "b").unwrap_err().to_string();
-        assert!(error.contains("scores.jsonl") && error.contains("remove it"), "{error}");
-        assert_eq!(Records::open(&path, "a").unwrap().all().len(), 1);
+        Records::open(&path, &of("a", "b")).unwrap().add(vec![record(0)]).unwrap();
+        for other in [of("b", "b"), of("a", "a")] {
+            let error = Records::open(&path, &other).unwrap_err().to_string();
+            assert!(error.contains("scores.jsonl") && error.contains("remove it"), "{error}");
+        }
+        assert_eq!(Records::open(&path, &of("a", "b")).unwrap().all().len(), 1);
+    }
+
+    #[test]
+    fn another_seed_comes_to_those_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scores.jsonl");
+        Records::open(&path, &of("a", "b")).unwrap().add(vec![record(0)]).unwrap();
+        let mut two = of("a", "b");
+        two.seeds.insert(2, "c".into());
+        let other = Record { seed: 2, ..record(0) };
+        Records::open(&path, &two).unwrap().add(vec![other.clone()]).unwrap();
+        // One of them again, and both are still there.
+        for origin in [of("a", "b"), two] {
+            assert_eq!(Records::open(&path, &origin).unwrap().all(), [record(0), other.clone()]);
+        }
     }
 }

@@ -190,8 +190,9 @@ impl Run<'_> {
         let (model, autoencoder) =
             (self.models.stage(StageKind::Motion)?, self.models.autoencoder()?);
         let sampling = config.motion;
-        let drawn = request.drawn_words(&model);
-        let notes = drawn.map(|said| format!("what the words leave open was drawn: {said}"));
+        let told = request.told_words(&model);
+        let notes =
+            told.map(|said| format!("stage 1 is told, with what the words leave open: {said}"));
         let made =
             generate_trajectories(&model, &autoencoder, &[request], &sampling, self.reporter)?;
         let made = only(made, "trajectory")?;

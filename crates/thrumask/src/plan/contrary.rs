@@ -7,6 +7,7 @@ use super::opening::{begins_clause, verb_is, word};
 use super::reader::{BE, Reader};
 use super::token::Token;
 use super::tree::Noun;
+use super::turn::SPINS;
 
 /// Ways and their opposites; of several words for one way the first is said.
 const WAYS: [(&[&str], &[&str]); 8] = [
@@ -150,7 +151,7 @@ fn both(said: &[Token], near: Option<bool>) -> Option<(usize, Vec<Token>)> {
 
 /// Whether opposite ways of it are ways round.
 fn turns(verb: &VerbForm) -> bool {
-    matches!(verb.lemma.as_str(), "spin" | "rotate" | "twirl" | "whirl" | "revolve" | "circle")
+    verb.lemma == "circle" || SPINS.contains(&with_s(&verb.lemma).as_str())
 }
 
 /// The subjects with which a clause begins, and how many words they are.

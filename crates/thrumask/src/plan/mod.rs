@@ -5,7 +5,7 @@
 //! [`RulePlanner`] does it by rules, for English, without a model and without state. It reads from left to
 //! right through small files:
 //!
-//! caption → `token` words → `opening`, `recast`, `contrary` in plainer ones → `noun_phrase`, `noun_head`, `verb_phrase`, `complement`, `set_off`, `clause`, `company` a
+//! caption → `token` words → `opening`, `recast`, `contrary` in plainer ones → `noun_phrase`, `noun_head`, `verb_phrase`, `complement`, `set_off`, `leads`, `clause`, `company` a
 //! small tree (`tree`, read with the cursor in `reader`) → `resolve`, `reference` who is who →
 //! `name` what to call them → `assemble`, `writer` prompts. What is known of words is in `lexicon/`.
 //! Before a model reads a prompt, `plain` and `pushed` say in its words what it does not know, `open` what it leaves open, and
@@ -39,6 +39,7 @@ mod ellipsis;
 mod facing;
 mod inflect;
 mod inverted;
+mod leads;
 mod lexicon;
 mod llm;
 mod name;

@@ -1,6 +1,6 @@
 //! Reading noun phrases: determiner, number, adjectives, compound noun, side, phrases after it.
 
-use super::lexicon::{Form, LEXICON, NounClass, guess_verb};
+use super::lexicon::{Form, LEXICON, NounClass};
 use super::reader::{MAX_DEPTH, Reader, side_of};
 use super::tree::{Count, Modifier, Noun, Phrase, Pronoun};
 
@@ -242,54 +242,6 @@ impl<'a> Reader<'a> {
     fn modifier(&mut self, noun: &mut Noun, text: String, moving: bool) {
         noun.modifiers.push(Modifier { text, moving });
         self.at += 1;
-    }
-
-    /// Whether a noun follows the adjective at the cursor.
-    fn adjective_goes_on(&self) -> bool {
-        let next = self.peek(1);
-        let known = LEXICON.noun(self.peek(0)).is_some();
-        if next == "one" {
-            return true;
-        }
-        if matches!(next, "and" | ",") {
-            return LEXICON.is_adjective(self.peek(2)) && !known;
-        }
-        (self.starts_noun_word(next) || self.acting(1))
-            && (!known || LEXICON.noun(next).is_some() || LEXICON.is_adjective(next))
-    }
-
-    /// Whether the word `ahead`, known as a verb alone, is a thing that does something: "the yellow cross spins".
-    fn acting(&self, ahead: usize) -> bool {
-        let base = LEXICON.verb_forms(self.peek(ahead)).iter().any(|v| v.form == Form::Base);
-        let acts = || self.verb_at(ahead + 1).is_some_and(|verb| verb.form == Form::ThirdPerson);
-        base && (self.helper_at(ahead + 1) || acts())
-    }
-
-    /// For "bouncing" in "a bouncing ball": whether the participle says how the thing moves.
-    fn participle_modifier(&self, noun: &Noun) -> Option<bool> {
-        if noun.determiner.is_none() && noun.number.is_none() && noun.modifiers.is_empty() {
-            return None;
-        }
-        let word = self.peek(0);
-        let next = self.peek(1);
-        // "a winding coastal road": an unknown adjective before a known noun.
-        let unknown = LEXICON.noun(self.peek(2)).is_some() && self.starts_noun_word(next);
-        let known_next = LEXICON.noun(next).is_some() || LEXICON.is_adjective(next);
-        let goes_on = known_next || unknown || next == "one";
-        let known = LEXICON.verb_forms(word);
-        let guessed = if known.is_empty() { guess_verb(word) } else { None };
-        let is = |form| known.iter().chain(&guessed).any(|verb| verb.form == form);
-        if !goes_on || LEXICON.noun(word).is_some() {
-            return None;
-        }
-        if is(Form::Ing) {
-            let moves = known.iter().any(|verb| {
-                let traits = LEXICON.traits(&verb.lemma);
-                traits.moves && !traits.state
-            });
-            return Some(moves);
-        }
-        (is(Form::Participle) || (is(Form::Past) && word.ends_with("ed"))).then_some(false)
     }
 
     /// "the left", "the red", "the second", "the other" without a noun: the last kind spoken of.

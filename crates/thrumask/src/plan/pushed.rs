@@ -46,7 +46,10 @@ pub(super) fn active(words: Vec<String>, unknown: impl Fn(&String) -> bool) -> V
         let done = DONE.iter().find(|(participle, _)| *participle == word(at + 1));
         let passive = matches!(word(at), "is" | "gets") && word(at + 2) == "by" && done.is_some();
         let who = named(words.get(at + 3..).unwrap_or_default()).filter(|_| passive);
-        let whom = who.and_then(|_| subject(&out));
+        let tied = |whom: &std::ops::Range<usize>| {
+            whom.end == out.len() || out.last().is_some_and(|word| word == "and")
+        };
+        let whom = who.and_then(|_| subject(&out)).filter(tied);
         let (Some((_, verb)), Some(who), Some(whom)) =
             (done.filter(|_| unknown(&words[at + 1])), who, whom)
         else {
@@ -80,9 +83,11 @@ const DONE: [(&str, &str); 8] = [
 
 /// Where the subject of the last clause is named.
 fn subject(words: &[String]) -> Option<std::ops::Range<usize>> {
-    let joins = |word: &String| is_one_of(", . ; while as", word);
-    let start = words.iter().rposition(joins).map_or(0, |i| i + 1);
-    let start = start + usize::from(words.get(start).is_some_and(|word| word == "and"));
+    let is = |i: usize, word: &str| words.get(i).is_some_and(|w| w == word);
+    let joins =
+        |&i: &usize| is_one_of(", . ; while as", &words[i]) || is(i, "and") && is(i + 1, "the");
+    let start = (0..words.len()).rev().find(joins).map_or(0, |i| i + 1);
+    let start = start + usize::from(is(start, "and"));
     let length = named(&words[start..])?;
     // "the dog runs": its name ends where its verb begins.
     let verb = (start + 2..start + length).find(|&i| !LEXICON.verb_forms(&words[i]).is_empty());
@@ -106,7 +111,8 @@ pub(super) fn named(words: &[String]) -> Option<usize> {
             end += 3;
             continue;
         }
-        let ends = is_one_of(BEHIND, word(end)) || JOINING.contains(&word(end));
+        let leads = word(end) != "of" && LEXICON.preposition(&[word(end)]).is_some();
+        let ends = leads || is_one_of(BEHIND, word(end)) || JOINING.contains(&word(end));
         if ends || LEXICON.is_adverb(word(end)) {
             break;
         }

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use super::{
     inflect::{with_ing, with_s},
     lexicon::{Form, LEXICON, lines},
+    opening::is_article,
     token::Token,
 };
 
@@ -38,7 +39,8 @@ pub(super) fn recast(tokens: Vec<Token>) -> Vec<Token> {
     let mut out = Vec::with_capacity(tokens.len());
     let mut rest = tokens.as_slice();
     while let Some(first) = rest.first() {
-        let found = phrase(rest)
+        let found = aside(out.last(), rest)
+            .or_else(|| phrase(rest))
             .or_else(|| motion(rest))
             .or_else(|| circle(rest))
             .or_else(|| zigzag(rest))
@@ -81,6 +83,15 @@ fn form_of(word: &str, lemma: &str) -> Option<Form> {
         }
         _ => LEXICON.verb_forms(word).iter().find(|v| v.lemma == lemma).map(|v| v.form),
     }
+}
+
+/// "To its left, a dog jumps": where a clause begins, that is where something else is, and which is said of it.
+fn aside(before: Option<&Token>, rest: &[Token]) -> Said {
+    const BEGIN: [&str; 7] = [".", "!", "?", ";", ",", "and", "while"];
+    let begins = before.is_none_or(|token| BEGIN.contains(&token.lower.as_str()));
+    let words: Vec<&str> = rest.iter().take(4).map(|t| t.lower.as_str()).collect();
+    let aside = matches!(words[..], ["to" | "on", "its", "left" | "right", ","]);
+    (begins && aside).then(|| (4, Vec::new()))
 }
 
 /// A phrase of the list.
@@ -200,14 +211,19 @@ fn zigzag(rest: &[Token]) -> Said {
         return None;
     }
     let one = usize::from(word(1) == "a");
-    let drawn = match word(1 + one) {
-        "zigzag" | "zig-zag" | "zigzagging" | "zig-zagging" => one == 1,
-        "zigzags" | "zig-zags" => one == 0,
+    // In one word, with a hyphen, or in two words.
+    let apart = usize::from(matches!(word(1 + one), "zig" | "zigs"));
+    let drawn = match (apart, word(1 + one + apart)) {
+        (0, "zigzag" | "zig-zag" | "zigzagging" | "zig-zagging") | (1, "zag" | "zagging") => {
+            one == 1
+        }
+        (0, "zigzags" | "zig-zags") | (1, "zags") => one == 0,
         _ => false,
     };
-    let way = usize::from(one == 1 && WAYS.split(' ').any(|way| way == word(2 + one)));
+    let end = 2 + one + apart;
+    let way = usize::from(one == 1 && WAYS.split(' ').any(|way| way == word(end)));
     let said = || ["in", "a", "zigzag"].map(String::from).to_vec();
-    drawn.then(|| (2 + one + way, said()))
+    drawn.then(|| (end + way, said()))
 }
 
 /// "comes floating down" as "floats down", "weaves its way left" as "weaves left".
@@ -249,7 +265,11 @@ fn driven(rest: &[Token]) -> Said {
         "push" => matches!(word(i), "flying" | "rolling" | "sliding" | "tumbling" | "spinning"),
         _ => (word(i), word(i + 1)) == ("'s", "heels"),
     };
-    let end = (start + 1..start + FAR).find(ends)?;
+    // "is sent flying" drives nobody; "the spinning star" is a thing.
+    if ends(&start) {
+        return None;
+    }
+    let end = (start + 1..start + FAR).find(|i| ends(i) && !is_article(word(i - 1)))?;
     let whom = &rest[start..end];
     if !whom.iter().all(Token::is_word) {
         return None;
@@ -309,6 +329,13 @@ mod tests {
             ("The dog takes its time walking home", "The dog slowly walks home"),
             ("hits the star, sending it flying up", "hits the star , pushing it up"),
             ("is hot on the cat's heels", "chases the cat"),
+            ("sends the spinning star flying left", "pushes the spinning star left"),
+            ("To its left, a dog jumps.", "a dog jumps ."),
+            (
+                "The car drives to its left, the bus stays still.",
+                "The car drives to the left , the bus stays still .",
+            ),
+            ("flies in a zig zag pattern", "flies in a zigzag"),
             ("is stationary", "stays still"),
             ("go rolling and zigzagging their way up", "roll and zigzagging up"),
             ("goes left along a zig-zag path", "goes left in a zigzag"),
@@ -324,6 +351,7 @@ mod tests {
     fn what_is_plain_stays() {
         for caption in [
             "The boy takes a turn",
+            "The ball is sent flying and spinning",
             "She makes a cake",
             "He gives a ball to the dog",
             "The dog does a backflip",

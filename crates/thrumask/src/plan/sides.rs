@@ -5,13 +5,16 @@ use std::borrow::Cow;
 
 use thrumask_core::{LabelMap, ObjectPrompt};
 
-use super::turn::{bare, bare_words};
+use super::{
+    reader::side_of,
+    turn::{bare, bare_words},
+};
 
 /// How far apart two have to be to be told by their sides, as a share of the width.
 const APART: f32 = 0.05;
 
-/// The motion prompt with sides for the two of each kind that are numbered by order of mention. Where there are three, or one
-/// is not seen, or they are one above the other, it stays.
+/// The motion prompt with sides for the two of each kind that are numbered by order of mention. Where there are more of the
+/// kind, or they have a side already, or one is not seen, or they are one above the other, it stays.
 pub(crate) fn with_sides<'a>(
     motion: &'a str,
     objects: &[ObjectPrompt],
@@ -32,8 +35,10 @@ pub(crate) fn with_sides<'a>(
         else {
             continue;
         };
-        let (Some(Some(one)), Some(Some(two)), None) =
-            (place(number, noun), place("second", noun), place("third", noun))
+        let alike = names.iter().filter(|name| name.ends_with(noun)).count();
+        let sided = noun.first().is_none_or(|word| side_of(word).is_some());
+        let (Some(Some(one)), Some(Some(two)), 2, false) =
+            (place(number, noun), place("second", noun), alike, sided)
         else {
             continue;
         };
@@ -87,7 +92,18 @@ mod tests {
         for (caption, places) in [
             ("The red car spins and the blue car jumps.", &[(7, 2), (7, 12)][..]),
             ("The red car spins and the blue car jumps.", &[(7, 2)]),
-            ("The three dogs jump.", &[(2, 2), (7, 2), (12, 2)]),
+            (
+                "The red dog jumps, the blue dog spins and the white dog runs.",
+                &[(2, 2), (7, 2), (12, 2)],
+            ),
+            (
+                "A red car spins, a blue car jumps and a white car on the left rises.",
+                &[(2, 2), (7, 2), (12, 2)],
+            ),
+            (
+                "Two dogs on the left spin and one dog on the right jumps.",
+                &[(2, 2), (7, 2), (12, 2)],
+            ),
             ("The left car spins and the right car jumps.", &[(2, 2), (7, 2)]),
             ("The dog spins and the cat jumps.", &[(2, 2), (7, 2)]),
         ] {

@@ -10,13 +10,15 @@ use thrumask_nn::text::Vocabulary;
 use super::{
     lexicon::{LEXICON, NounClass, lines},
     noun_phrase::ORDINALS,
-    plain::in_known_words,
+    plain::{in_known_words, knows_noun},
     reader::side_of,
-    turn::{bare, bare_words},
+    turn::{bare, bare_words, is_mark},
 };
 
 /// Nouns that a model may know as something else than an object.
-const ELSE: [&str; 6] = ["circle", "top", "turn", "spot", "curtain", "house"];
+const ELSE: [&str; 7] = ["circle", "top", "turn", "spot", "curtain", "house", "orange"];
+/// What stands for a thing that is like nothing else.
+const LAST: &str = "star";
 /// Words before several of a kind.
 const SEVERAL: [&str; 7] = ["the", "all", "both", "two", "three", "four", "other"];
 
@@ -31,7 +33,7 @@ fn likeness(noun: &str) -> &'static str {
     LIKE.get(noun).copied().unwrap_or_else(|| match class() {
         Some(NounClass::Animal) => "dog",
         Some(NounClass::Person) => "robot",
-        _ => "star",
+        _ => LAST,
     })
 }
 
@@ -48,10 +50,7 @@ struct Unknown {
 impl Unknown {
     /// The noun of a name, if it is one.
     fn of(name: &str, vocabulary: &Vocabulary) -> Option<Self> {
-        let knows = |word: &str| {
-            let said = in_known_words(word, vocabulary);
-            !ELSE.contains(&word) && !said.is_empty() && vocabulary.unknown_words(&said).is_empty()
-        };
+        let knows = |word: &str| !ELSE.contains(&word) && knows_noun(word, vocabulary);
         let name = bare_words(name);
         let which = |word: &String| side_of(word).is_some() || ORDINALS.contains(&word.as_str());
         let noun = &name[name.iter().position(|word| !which(word))?..];
@@ -62,10 +61,10 @@ impl Unknown {
         }
         let whole = noun.join(" ");
         let several = bare_words(&LEXICON.plural_of(&whole));
-        let like = match likeness(&whole) {
-            "star" => likeness(one),
-            like => like,
-        };
+        // "fire engines" as "fire engine", then as "engine".
+        let single = [&noun[..noun.len() - 1], std::slice::from_ref(one)].concat().join(" ");
+        let likes = [whole.as_str(), single.as_str(), one.as_str()].map(likeness);
+        let like = likes.into_iter().find(|like| *like != LAST).unwrap_or(LAST);
         Some(Self { noun: noun.to_vec(), several, like })
     }
 
@@ -125,7 +124,7 @@ fn replace(
         if words[place.clone()].iter().zip(noun).all(|(word, n)| bare(word) == *n) && fits(&before)
         {
             let last = &words[place.end - 1];
-            let marks = last[bare(last).len()..].to_owned();
+            let marks = last[last.trim_end_matches(is_mark).len()..].to_owned();
             words.splice(place, [format!("{by}{marks}")]);
             changed = true;
         }
@@ -200,6 +199,19 @@ mod tests {
             words("bird", "the red bird plunges .", Some("bird"))
         );
         assert_eq!(object("sedan", "The sedan."), words("car", "the car .", None));
+        // Names that are verbs too, compounds of several, and letters that small ones are longer than.
+        for (name, like) in [
+            ("leaves", "star"),
+            ("wheel", "ball"),
+            ("cross", "star"),
+            ("fly", "butterfly"),
+            ("orange", "ball"),
+            ("fire engines", "truck"),
+            ("İ", "star"),
+        ] {
+            let (known, _, found) = object(name, &format!("The {name}, jumps."));
+            assert_eq!((known.as_str(), found), (like, Some(like)), "{name}");
+        }
     }
 
     /// What things are like is something that the world has.

@@ -12,7 +12,7 @@ use super::open::clauses;
 /// Words that say which way round.
 pub(super) const ROUND: &[&str] = &["clockwise", "counterclockwise", "anticlockwise"];
 /// Verbs of turning about oneself.
-const SPINS: &[&str] =
+pub(super) const SPINS: &[&str] =
     &["spins", "rotates", "twirls", "whirls", "revolves", "pirouettes", "gyrates", "swivels"];
 /// Words that say that "turns" is about itself.
 const TURNED: &[&str] = &[

@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn squares_are_kept_where_a_rule_has_them_and_older_files_read_too() {
-        let config = TrainConfig::from_toml("a.toml", "task = \"autoencoder\"", &[]).unwrap();
+        let text = "task = \"autoencoder\"\nrun = { steps = 100, batch = 1 }";
+        let config = TrainConfig::from_toml("a.toml", text, &[]).unwrap();
         let fresh = || {
             let of = |name: &str| Parameter {
                 name: name.into(),

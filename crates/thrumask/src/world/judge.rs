@@ -11,7 +11,7 @@ mod rule;
 mod shape;
 mod track;
 
-pub use leaving::leaves;
+pub(crate) use leaving::leaves;
 pub use rule::{Judgement, judge_action, judge_all};
 pub use shape::{iou, pieces};
 

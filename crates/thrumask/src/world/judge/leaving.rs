@@ -12,12 +12,13 @@ const CUT: f32 = 0.8;
 /// The straight way on which object `id` (from 1) leaves the picture; `None` where it does not leave. It leaves over an edge
 /// that its last mask lies on, if less of it is seen there or nothing afterwards; how far it went says its far side, which
 /// the edge does not cut. Speeding up is not told from going steadily: what leaves downwards moves down.
-pub fn leaves(masks: &Trajectory, id: u8) -> Option<Action> {
+pub(crate) fn leaves(masks: &Trajectory, id: u8) -> Option<Action> {
     let track = Track::new(masks, id);
     let first = (*track.sights.first()?)?;
     let (seen, last) = track.seen().next_back()?;
     let gone = seen + 1 < track.sights.len();
-    if !gone && last.area > CUT * first.area {
+    let cut = last.area <= CUT * first.area;
+    if !gone && !cut {
         return None;
     }
     let size = masks.size();
@@ -26,6 +27,10 @@ pub fn leaves(masks: &Trajectory, id: u8) -> Option<Action> {
     const WAYS: [Action; 4] =
         [Action::MoveLeft, Action::MoveRight, Action::MoveUp, Action::MoveDown];
     let far = (0..4).filter(|&edge| last.bounds[edge] == edges[edge]).filter_map(|edge| {
+        // Whole at the edge from the first frame on, it vanished there.
+        if first.bounds[edge] == edges[edge] && !cut {
+            return None;
+        }
         // Its other side, all of which is beyond the edge once nothing is seen.
         let other = edge ^ 1;
         let to = if gone { edges[edge] } else { last.bounds[other] };
@@ -81,12 +86,13 @@ mod tests {
     #[test]
     fn what_stays_does_not_leave() {
         for places in [
-            // In the middle, to the edge but not over it, along it, cut from the start, vanished in the middle.
+            // In the middle, to the edge but not over it, along it, cut from the start, vanished in the middle and at the edge.
             &[[13, 9], [13, 9], [13, 9]][..],
             &[[13, 9], [8, 9], [4, 9], [0, 9]],
             &[[0, 1], [0, 7], [0, 14]],
             &[[-3, 9], [-3, 9], [-4, 9]],
             &[[13, 9], [11, 9], [40, 40]],
+            &[[0, 9], [0, 9], [0, 9], [40, 40]],
         ] {
             assert_eq!(leaves(&squares(places), 1), None, "{places:?}");
         }
