@@ -120,8 +120,9 @@ mod tests {
 
     #[test]
     fn squares_are_kept_where_a_rule_has_them_and_older_files_read_too() {
-        let text = "task = \"autoencoder\"\nrun = { steps = 100, batch = 1 }";
-        let config = TrainConfig::from_toml("a.toml", text, &[]).unwrap();
+        let text = include_str!("../../../../models/configs/autoencoder.toml");
+        let set = ["optimizer.matrix_rate=0.02".to_owned()];
+        let config = TrainConfig::from_toml("a.toml", text, &set).unwrap();
         let fresh = || {
             let of = |name: &str| Parameter {
                 name: name.into(),
