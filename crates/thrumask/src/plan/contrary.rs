@@ -242,6 +242,10 @@ mod tests {
                 "one red cat slowly walks to the left and the other red cat slowly walks to the right",
             ),
             (
+                "The two robots pirouette in opposite directions",
+                "one robot pirouettes clockwise and the other robot pirouettes counterclockwise",
+            ),
+            (
                 "The two stars spin in opposite directions",
                 "one star spins clockwise and the other star spins counterclockwise",
             ),
