@@ -401,13 +401,22 @@ mod tests {
         for side in [0, 1, 12, 47, 48, 49, 96, 130] {
             for inner in [1, 40, 300] {
                 let x = values(side * inner, side);
-                let x = View { data: &x, row: inner, column: 1 };
-                let (mut all, mut half) =
-                    (vec![f32::NAN; side * side], vec![f32::NAN; side * side]);
-                product_into(&mut all, [side, side, inner], x, x.turned());
-                symmetric_into(&mut half, [side, inner], x, x.turned());
                 let bits = |v: &[f32]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-                assert_eq!(bits(&half), bits(&all), "{side} of {inner}");
+                // Of rows, of columns, and the square of what is symmetric itself.
+                let lying = View { data: &x, row: inner, column: 1 };
+                let standing = View { data: &x, row: 1, column: side };
+                for x in [lying, standing] {
+                    let mut gram = vec![f32::NAN; side * side];
+                    let mut half = gram.clone();
+                    product_into(&mut gram, [side, side, inner], x, x.turned());
+                    symmetric_into(&mut half, [side, inner], x, x.turned());
+                    assert_eq!(bits(&half), bits(&gram), "{side} of {inner}");
+                    let g = View { data: &gram, row: side, column: 1 };
+                    let mut square = vec![f32::NAN; side * side];
+                    product_into(&mut square, [side; 3], g, g);
+                    symmetric_into(&mut half, [side; 2], g, g);
+                    assert_eq!(bits(&half), bits(&square), "{side} of {inner}");
+                }
             }
         }
     }
