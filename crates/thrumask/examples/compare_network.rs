@@ -20,7 +20,7 @@ use thrumask_nn::backbone::dit::{Dit, DitConfig};
 use thrumask_nn::backbone::{Denoiser, DenoiserInput, ObjectContext};
 use thrumask_nn::diffusion::noise::Noise;
 use thrumask_nn::layers::{Context, Init, KeyMask};
-use thrumask_nn::weights::{WeightFile, gradients, parameters, with_values};
+use thrumask_nn::weights::{WeightFile, gradients, parameters, with_shared_values, without_values};
 
 /// One case; see `benches/networks.json`.
 #[derive(Deserialize)]
@@ -88,8 +88,8 @@ fn bench() {
     let tracked_input = inputs.on(&config, &tracked);
     let target = inputs.target.clone().to_device(&tracked);
     training = train_step(training, &mut optimizer, &tracked_input, &target);
-    let values = |i: usize, _: &str, _: &[usize]| Some(optimizer.slots[i].values.clone());
-    let output = with_values(network, values).predict(&input).unwrap();
+    let values = |i: usize| Some(optimizer.slots[i].values.clone());
+    let output = with_shared_values(network, values).predict(&input).unwrap();
     insert(&mut file, "output_after_step", output);
     let mut training = Some(training);
     let both = time(2.0, || {
@@ -106,17 +106,18 @@ fn bench() {
     println!("{line}");
 }
 
-/// One step as `thrumask::train` takes it: the network that it was taken with.
+/// One step as `thrumask::train` takes it: the network for the next one, without the optimizer's values.
 fn train_step(
     last: Dit,
     optimizer: &mut Optimizer,
     input: &DenoiserInput,
     target: &Tensor<5>,
 ) -> Dit {
-    let values = |i: usize, _: &str, _: &[usize]| Some(optimizer.slots[i].values.clone());
-    let network = with_values(last, values).train();
+    let values = |i: usize| Some(optimizer.slots[i].values.clone());
+    let network = with_shared_values(last, values).train();
     let loss = (network.predict(input).unwrap() - target.clone()).square().mean();
     let gradients = gradients(&network, loss.backward());
+    let network = without_values(network, |_| true);
     optimizer.step(gradients, STEPS);
     network
 }

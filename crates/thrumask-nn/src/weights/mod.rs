@@ -33,5 +33,8 @@ pub use public::{
 pub use recognise::recognise;
 pub use tensors::{Format, Kind, TensorFile, TensorInfo};
 pub use view::{Parted, Renamed, of_any_prefix, only_prefix, parted, renamed, without_prefix};
-pub use walk::{Parameter, frozen, gradients, parameters, visit_shapes, with_values};
+pub use walk::{
+    Parameter, frozen, gradients, parameters, visit_shapes, with_shared_values, with_values,
+    without_values,
+};
 pub use writer::write_public;

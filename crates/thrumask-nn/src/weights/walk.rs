@@ -1,8 +1,10 @@
 //! Walking a module's float parameters in their fixed order of declaration.
 
+use std::sync::Arc;
+
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
-    tensor::{DType, Gradients, Tensor, TensorData, Transaction},
+    tensor::{AllocationProperty, Bytes, DType, Gradients, Tensor, TensorData, Transaction},
 };
 
 use crate::pixels::{host_data, host_values};
@@ -158,6 +160,31 @@ pub fn frozen<M: Module>(module: M, is_frozen: impl Fn(&str) -> bool) -> M {
     module.map(&mut Freeze { path: Path::default(), is_frozen })
 }
 
+struct Empty<F> {
+    index: usize,
+    is_left: F,
+}
+
+impl<F: Fn(usize) -> bool> ModuleMapper for Empty<F> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        self.index += 1;
+        if !(self.is_left)(self.index - 1) {
+            return param;
+        }
+        // One number that stands everywhere.
+        param.map(|tensor| Tensor::<D>::zeros([1; D], &tensor.device()).expand(tensor.dims()))
+    }
+}
+
+/// Numbers as their bytes.
+struct SharedValues(Arc<Vec<f32>>);
+
+impl AsRef<[u8]> for SharedValues {
+    fn as_ref(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.0)
+    }
+}
+
 struct Replace<F> {
     path: Path,
     index: usize,
@@ -168,6 +195,8 @@ struct Replace<F> {
 pub(super) enum New {
     /// As many values as its shape holds, row-major.
     Values(Vec<f32>),
+    /// The same, held by somebody else too.
+    Shared(Arc<Vec<f32>>),
     /// A tensor of its shape, or, `turned`, a matrix with its axes exchanged, of any type with a fraction.
     InPlace { data: TensorData, dtype: DType, turned: bool },
 }
@@ -189,6 +218,11 @@ impl<F: FnMut(usize, &str, &[usize]) -> Option<New>> ModuleMapper for Replace<F>
         let (id, device) = (param.id, param.lazy_device());
         let new: Tensor<D> = match new {
             Some(New::Values(values)) => Tensor::from_data(TensorData::new(values, shape), &device),
+            Some(New::Shared(values)) => {
+                let bytes = ::bytes::Bytes::from_owner(SharedValues(values));
+                let bytes = Bytes::from_shared(bytes, AllocationProperty::Native);
+                Tensor::from_data(TensorData::from_bytes(bytes, shape, DType::F32), &device)
+            }
             Some(New::InPlace { data, dtype, turned: false }) => {
                 Tensor::from_data(data, (&device, dtype))
             }
@@ -208,6 +242,22 @@ pub fn with_values<M: Module>(
     mut value: impl FnMut(usize, &str, &[usize]) -> Option<Vec<f32>>,
 ) -> M {
     replaced(module, |index, name, shape| value(index, name, shape).map(New::Values))
+}
+
+/// As [`with_values`], with values that the caller holds too: a device that computes in the host's memory
+/// reads them there, others get a copy. They stay as they are as long as a module has them
+/// ([`without_values`] gives them free).
+pub fn with_shared_values<M: Module>(
+    module: M,
+    mut value: impl FnMut(usize) -> Option<Arc<Vec<f32>>>,
+) -> M {
+    replaced(module, |index, _, _| value(index).map(New::Shared))
+}
+
+/// The module without the values of the parameters of which `is_left` is true of their index: they keep
+/// shape, device and kind for values to be put in their place, and are zeros until then.
+pub fn without_values<M: Module>(module: M, is_left: impl Fn(usize) -> bool) -> M {
+    module.map(&mut Empty { index: 0, is_left })
 }
 
 /// As [`with_values`], with tensors in place too.
@@ -244,5 +294,28 @@ mod tests {
         assert_eq!(free, [Some(vec![5.0, 7.0]), Some(vec![2.0, 3.0])]);
         let half = found(frozen(pair().train(), |name| name == "kept"));
         assert_eq!(half, [None, Some(vec![2.0, 3.0])]);
+    }
+
+    #[test]
+    fn shared_values_are_read_where_they_lie_and_are_free_again_without_the_module() {
+        let of = |values: [f32; 2]| {
+            Param::from_tensor(Tensor::from_data(TensorData::from(values), &Device::flex()))
+        };
+        let mut pair = Pair { kept: of([2.0, 3.0]), learned: of([5.0, 7.0]) }.train();
+        let mut values = Arc::new(vec![11.0, 13.0]);
+        for _ in 0..2 {
+            pair = with_shared_values(pair, |index| (index == 1).then(|| values.clone())).train();
+            let inside = pair.valid().learned.val().into_data();
+            assert_eq!(inside.as_slice::<f32>().unwrap(), &**values);
+            let product = pair.kept.val() * pair.learned.val();
+            let found = gradients(&pair, product.sum().backward());
+            assert_eq!(found, [Some(values.to_vec()), Some(vec![2.0, 3.0])]);
+            assert!(Arc::strong_count(&values) > 1);
+            pair = without_values(pair, |index| index == 1);
+            assert_eq!(Arc::strong_count(&values), 1, "held by what is left of the module");
+            assert_eq!(pair.learned.dims(), [2]);
+            assert_eq!(pair.kept.val().into_data(), TensorData::from([2.0f32, 3.0]));
+            values = Arc::new(vec![17.0, 19.0]);
+        }
     }
 }

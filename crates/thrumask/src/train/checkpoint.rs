@@ -1,6 +1,6 @@
 //! The whole state of a run in one safetensors file, written in one step.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use burn::module::Module;
 use thrumask_core::{Error, fsio::write_atomic};
@@ -21,7 +21,7 @@ const AVERAGED: &str = "ema/";
 /// Parts of a slot, by their prefix in the file.
 type Part = (&'static str, fn(&mut Slot) -> &mut Vec<f32>);
 const PARTS: [Part; 4] = [
-    ("values/", |s| &mut s.values),
+    ("values/", |s| Arc::make_mut(&mut s.values)),
     (AVERAGED, |s| &mut s.ema),
     ("mean/", |s| &mut s.mean),
     ("square/", |s| &mut s.square),

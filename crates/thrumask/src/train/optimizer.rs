@@ -1,5 +1,7 @@
 //! AdamW and Muon over flat parameters, with an exponential moving average.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thrumask_kernels::{AdamwHyper, adamw_ema_step, newton_schulz5};
@@ -14,8 +16,8 @@ pub struct Slot {
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// Its values.
-    pub values: Vec<f32>,
+    /// Its values, which the network of a step reads where they lie.
+    pub values: Arc<Vec<f32>>,
     /// Moving average of the values.
     pub ema: Vec<f32>,
     /// Moving average of gradients (AdamW), or momentum (Muon).
@@ -61,7 +63,7 @@ impl Optimizer {
                     square: vec![0.0; squares],
                     name: p.name,
                     shape: p.shape,
-                    values: p.values,
+                    values: Arc::new(p.values),
                 }
             })
             .collect();
@@ -82,7 +84,8 @@ impl Optimizer {
         warm * left
     }
 
-    /// One step along `gradients` (one per slot; `None` leaves a parameter where it is).
+    /// One step along `gradients` (one per slot; `None` leaves a parameter where it is). Values that somebody
+    /// else still holds are copied.
     ///
     /// Returns the global norm of the gradients before clipping. A step whose norm is not finite
     /// changes nothing but the step count.
@@ -118,6 +121,7 @@ impl Optimizer {
                         ema_decay: ema,
                     };
                     let Slot { values, ema, mean, square, .. } = slot;
+                    let values: &mut Vec<f32> = Arc::make_mut(values);
                     adamw_ema_step(values, gradient, mean, square, ema, &hyper);
                 }
             }
@@ -162,7 +166,7 @@ fn muon(
     let (inputs, outputs) = if slot.shape.len() == 2 { (rows, cols) } else { (cols, rows) };
     let scale = (outputs as f32 / inputs as f32).max(1.0).sqrt();
     let rate = config.matrix_rate * share;
-    for ((v, u), e) in slot.values.iter_mut().zip(&update).zip(&mut slot.ema) {
+    for ((v, u), e) in Arc::make_mut(&mut slot.values).iter_mut().zip(&update).zip(&mut slot.ema) {
         *v -= rate * (scale * u + config.weight_decay * *v);
         *e += (1.0 - ema) * (*v - *e);
     }
@@ -208,6 +212,24 @@ mod tests {
         let norm = optimizer.step(vec![Some(vec![f32::NAN, 0.0, 0.0, 0.0])], 10);
         assert!(norm.is_nan());
         assert_eq!((optimizer.slots.clone(), optimizer.step), (before, 1));
+    }
+
+    #[test]
+    fn values_are_changed_in_place_but_where_somebody_still_holds_them() {
+        let slots = ["a.weight", "blocks.0.a.weight"].map(|n| parameter(n, &[2, 2], vec![1.0; 4]));
+        let mut optimizer = Optimizer::new(OptimizerConfig::default(), slots.to_vec());
+        let place = |o: &Optimizer, slot: usize| o.slots[slot].values.as_ptr();
+        let before = [0, 1].map(|slot| place(&optimizer, slot));
+        let gradients = || vec![Some(vec![1.0, 0.5, 0.25, -1.0]); 2];
+        optimizer.step(gradients(), 10);
+        assert_eq!([0, 1].map(|slot| place(&optimizer, slot)), before);
+        let lent = [0, 1].map(|slot: usize| optimizer.slots[slot].values.clone());
+        let values = lent.each_ref().map(|values| values.to_vec());
+        optimizer.step(gradients(), 10);
+        for slot in 0..2 {
+            assert_eq!(*lent[slot], values[slot], "lent values are as they were");
+            assert_ne!(optimizer.slots[slot].values, lent[slot]);
+        }
     }
 
     #[test]

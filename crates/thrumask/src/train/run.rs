@@ -11,7 +11,10 @@ use thrumask_core::{
     Error, Picture,
     fsio::{self, write_atomic},
 };
-use thrumask_nn::weights::{Parameter, frozen, gradients, parameters, visit_shapes, with_values};
+use thrumask_nn::weights::{
+    Parameter, frozen, gradients, parameters, visit_shapes, with_shared_values, with_values,
+    without_values,
+};
 
 use super::{
     AutoencoderTask, ClassifierTask, Optimizer, RunConfig, SegmenterTask, StageTask, TaskName,
@@ -105,9 +108,21 @@ impl Learned {
         self.only(parameters(network))
     }
 
-    /// The network with values for the learned parameters, by their slots.
-    fn put<M: Module>(&self, network: M, values: impl Fn(usize) -> Vec<f32>) -> M {
-        with_values(network, |index, _, _| self.slots[index].map(&values))
+    /// The network with the averaged values of the learned parameters.
+    fn put_averaged<M: Module>(&self, network: M, optimizer: &Optimizer) -> M {
+        let values = |slot: usize| optimizer.slots[slot].ema.clone();
+        with_values(network, |index, _, _| self.slots[index].map(values))
+    }
+
+    /// The network with the values of the learned parameters, which stay the optimizer's.
+    fn lend<M: Module>(&self, network: M, optimizer: &Optimizer) -> M {
+        let values = |slot: usize| optimizer.slots[slot].values.clone();
+        with_shared_values(network, |index| self.slots[index].map(values))
+    }
+
+    /// The network without them, so that the optimizer may change them in place.
+    fn give_back<M: Module>(&self, network: M) -> M {
+        without_values(network, |index| self.slots[index].is_some())
     }
 }
 
@@ -268,13 +283,10 @@ pub fn train<T: Task>(
         report(Report::Notice(words));
     }
     let RunConfig { steps, accumulate: parts, skip, .. } = config.run;
-    // Each step's network takes the place of the last one's, one parameter after the other: they are held once.
-    let trained = |last: T::Network, optimizer: &Optimizer| {
-        let network = learned.put(last, |slot| optimizer.slots[slot].values.clone());
-        frozen(network.train(), |name| !task.is_trained(name))
-    };
-    let averaged = |network: &T::Network, optimizer: &Optimizer| {
-        learned.put(network.valid(), |slot| optimizer.slots[slot].ema.clone())
+    // The optimizer's values are lent to the network for the time of a step: they are held once.
+    network = learned.give_back(network);
+    let trained = |network: T::Network, optimizer: &Optimizer| {
+        frozen(learned.lend(network, optimizer).train(), |name| !task.is_trained(name))
     };
 
     with_batches(
@@ -295,6 +307,7 @@ pub fn train<T: Task>(
                     let gradients = learned.only(gradients(&network, loss.backward()));
                     mean.add(loss.into_scalar::<f32>(), gradients);
                 }
+                network = learned.give_back(network);
                 let (value, gradients) = mean.finish();
                 let norm = optimizer.step(gradients, steps);
                 let (step, seconds) = (optimizer.step, started.elapsed().as_secs_f64());
@@ -302,7 +315,7 @@ pub fn train<T: Task>(
                 log.add(&entry)?;
                 report(Report::Step { step, loss: value, seconds });
                 if step % config.run.validate_every == 0 || step == steps {
-                    let network = averaged(&network, &optimizer);
+                    let network = learned.put_averaged(network.valid(), &optimizer);
                     let (scores, sheet) = task.validate(&network)?;
                     log.add(&json!({"step": step, "validation": scores}))?;
                     sheet.write_png(folder.join(format!("sheet-{step:07}.png")))?;
