@@ -1,6 +1,7 @@
 //! Functions of each place of tensors, and of their rows with sums over rows, in parallel.
 
 use crate::host::{CHUNK, Host, Rows, build, fill_whole, whole_rows};
+use crate::memory;
 use crate::simd::{self, Kernel, Lanes, Simd};
 use crate::target::Target;
 use crate::team;
@@ -88,9 +89,10 @@ pub(crate) fn rows_and_sums(
         }
     }
     let mut pieces: Vec<_> = pieces.into_iter().zip(partials.chunks_mut(sums)).collect();
+    let past = memory::outgrows_caches(len);
     team::chunks(&mut pieces, 1, |_, piece| {
         for ((first, rows), part) in piece {
-            fill_whole(rows, |to| fill(*first, to, part));
+            fill_whole(rows, past, |to| fill(*first, to, part));
         }
     });
     // SAFETY: the pieces cover all `len` values, and each was filled.

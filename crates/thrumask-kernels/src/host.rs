@@ -10,6 +10,8 @@ use burn::backend::{Flex, tensor::FloatTensor};
 use burn::tensor::TensorData;
 
 use crate::matrix::View;
+use crate::memory;
+use crate::simd;
 use crate::target::Target;
 use crate::team;
 
@@ -200,7 +202,8 @@ fn fill_spare(
 ) {
     let chunk = chunk.max(1);
     let spare: &mut [MaybeUninit<f32>] = &mut values.spare_capacity_mut()[..len];
-    team::chunks(spare, chunk, |i, out| fill_whole(out, |to| fill(i * chunk, to)));
+    let past = memory::outgrows_caches(len);
+    team::chunks(spare, chunk, |i, out| fill_whole(out, past, |to| fill(i * chunk, to)));
     // SAFETY: the chunks cover all `len` values, and each was filled.
     unsafe { values.set_len(values.len() + len) };
 }
@@ -248,13 +251,20 @@ impl DerefMut for Aligned {
 /// Values of a cache line.
 pub(crate) const LINE: usize = 16;
 
-/// Fills fresh memory.
+/// Fills fresh memory, `past` the caches or not.
 ///
 /// # Panics
 /// When `fill` leaves values unfilled.
-pub(crate) fn fill_whole(memory: &mut [MaybeUninit<f32>], fill: impl FnOnce(&mut Target)) {
-    let mut target = Target::fresh(memory);
+pub(crate) fn fill_whole(
+    memory: &mut [MaybeUninit<f32>],
+    past: bool,
+    fill: impl FnOnce(&mut Target),
+) {
+    let mut target = if past { Target::past(memory) } else { Target::fresh(memory) };
     fill(&mut target);
+    if past {
+        simd::settle();
+    }
     assert!(target.is_full(), "{} values of a task were not filled", target.len());
 }
 

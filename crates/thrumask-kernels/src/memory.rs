@@ -1,6 +1,7 @@
 //! Memory between tensors, and where it lies.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::OnceLock;
 
 /// Lets the allocator keep what tensors leave, for the tensors that follow, up to 1 GiB.
 ///
@@ -29,6 +30,33 @@ pub fn keep_freed_memory() {
             unsafe { libc::mallopt(option, value) };
         }
     }
+}
+
+/// Whether `len` floats are as many as the largest cache holds, so that the first of them have left it when
+/// the last are written.
+pub(crate) fn outgrows_caches(len: usize) -> bool {
+    static LARGEST: OnceLock<usize> = OnceLock::new();
+    len.saturating_mul(size_of::<f32>())
+        >= *LARGEST.get_or_init(|| largest_cache().unwrap_or(32 << 20))
+}
+
+/// Bytes of the first processor's largest cache; `None` where the system does not tell.
+fn largest_cache() -> Option<usize> {
+    let of = |index: usize| {
+        let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/size");
+        cache_size(&std::fs::read_to_string(path).ok()?)
+    };
+    (0..8).map_while(of).max()
+}
+
+/// Bytes of a size as Linux writes it: `32768K`.
+fn cache_size(text: &str) -> Option<usize> {
+    let text = text.trim();
+    let (digits, unit) = match text.strip_suffix('K') {
+        Some(digits) => (digits, 1 << 10),
+        None => (text.strip_suffix('M')?, 1 << 20),
+    };
+    digits.parse::<usize>().ok()?.checked_mul(unit).filter(|&size| size > 0)
 }
 
 /// The system's allocator, with blocks of a page and more from the start of a cache line on, and large
@@ -176,6 +204,17 @@ mod tests {
                 LineAllocator.dealloc(zeroed, size(10_000));
             }
         }
+    }
+
+    #[test]
+    fn sizes_of_caches_are_read_as_linux_writes_them() {
+        assert_eq!(cache_size("32768K\n"), Some(32 << 20));
+        assert_eq!(cache_size("105M"), Some(105 << 20));
+        for wrong in ["", "K", "0K", "12", "-3K", "99999999999999999999K", "18446744073709551615M"]
+        {
+            assert_eq!(cache_size(wrong), None, "{wrong}");
+        }
+        assert!(outgrows_caches(usize::MAX) && !outgrows_caches(1024));
     }
 
     #[test]

@@ -12,17 +12,25 @@ pub(crate) struct Target<'a> {
     rest: &'a mut [MaybeUninit<f32>],
     /// Whether the rest holds values.
     old: bool,
+    /// Whether functions of places are written past the caches.
+    past: bool,
 }
 
 impl<'a> Target<'a> {
     /// Memory without values.
     pub fn fresh(values: &'a mut [MaybeUninit<f32>]) -> Self {
-        Self { rest: values, old: false }
+        Self { rest: values, old: false, past: false }
+    }
+
+    /// Memory without values, to be filled past the caches: what it replaces there would have to be read
+    /// first, a line at a time, and leaves them again before it is used. [`simd::settle`] comes after it.
+    pub fn past(values: &'a mut [MaybeUninit<f32>]) -> Self {
+        Self { past: true, ..Self::fresh(values) }
     }
 
     /// Values to change.
     pub fn old(values: &'a mut [f32]) -> Self {
-        Self { rest: as_fresh(values), old: true }
+        Self { rest: as_fresh(values), old: true, past: false }
     }
 
     /// How many values are still to be filled.
@@ -73,7 +81,8 @@ impl<'a> Target<'a> {
         // SAFETY: `start` is valid for writing `len` values, and `x` for reading as many: a slice of
         // that length, or values that `old` says are there. Afterwards all hold values.
         unsafe {
-            simd::places(simd, f, x.map_or(start.cast_const(), <[f32]>::as_ptr), with, start, len);
+            let x = x.map_or(start.cast_const(), <[f32]>::as_ptr);
+            simd::places(simd, f, x, with, start, len, self.past);
             written(to)
         }
     }
@@ -168,6 +177,11 @@ mod tests {
             let mut fresh = vec![MaybeUninit::uninit(); len];
             let target = Target::fresh(&mut fresh);
             assert_eq!(simd::run(Double(target, Some(&x))), expected);
+            for start in 0..len.min(17) {
+                let target = Target::past(&mut fresh[start..]);
+                assert_eq!(simd::run(Double(target, Some(&x[start..]))), expected[start..]);
+                simd::settle();
+            }
             let mut old = x.clone();
             assert_eq!(simd::run(Double(Target::old(&mut old), None)), expected);
             assert_eq!(old, expected);

@@ -43,10 +43,11 @@ pub(crate) fn change<S: Simd, const N: usize>(
 ) {
     let start = to.as_mut_ptr();
     // SAFETY: `to` is valid for reading and writing, and each place is read before it is written.
-    unsafe { places(simd, f, start, with, start, to.len()) }
+    unsafe { places(simd, f, start, with, start, to.len(), false) }
 }
 
-/// Sets the values at `to` to the function of those at `x` and of the other slices.
+/// Sets the values at `to` to the function of those at `x` and of the other slices; `past` the caches where
+/// they are whole aligned vectors.
 ///
 /// # Safety
 /// `x` is valid for reading and `to` for writing `len` values; they are one place or do not overlap.
@@ -58,10 +59,21 @@ pub(crate) unsafe fn places<S: Simd, const N: usize>(
     with: [&[f32]; N],
     to: *mut f32,
     len: usize,
+    past: bool,
 ) {
     assert!(with.iter().all(|with| with.len() == len), "slices of one length");
     let others = with.map(<[f32]>::as_ptr);
     let whole = len / S::LANES * S::LANES;
+    if past && whole == len && to.addr().is_multiple_of(S::LANES * size_of::<f32>()) {
+        for at in (0..len).step_by(S::LANES) {
+            // SAFETY: whole vectors below `len`, each a multiple of its size behind an aligned start.
+            unsafe {
+                let value = f.of(simd, simd.load(x.add(at)), read(simd, others, at));
+                simd.store_past(to.add(at), value);
+            }
+        }
+        return;
+    }
     // SAFETY: all reads and writes are of whole vectors below `len`.
     unsafe {
         // The last vector may lie over the one before, with the same values: those of places that have not been

@@ -47,6 +47,15 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// # Safety
     /// `to` is valid for writing `LANES` values.
     unsafe fn store(self, to: *mut f32, x: Self::V);
+    /// As [`store`](Self::store), past the caches where the processor can; [`settle`] comes after it.
+    ///
+    /// # Safety
+    /// `to` is valid for writing `LANES` values, and aligned to as many.
+    #[inline(always)]
+    unsafe fn store_past(self, to: *mut f32, x: Self::V) {
+        // SAFETY: promised by the caller.
+        unsafe { self.store(to, x) }
+    }
     /// `a + b`
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a - b`
@@ -271,6 +280,16 @@ pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
         #[cfg(target_arch = "aarch64")]
         Level::Neon(set) => set.vectorize(Call(kernel, set)),
         Level::Portable => kernel.run(Portable),
+    }
+}
+
+/// Lets what was stored past the caches be seen by other threads, before anything that this one stores later.
+#[inline]
+pub(crate) fn settle() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every processor of the architecture has SSE.
+    unsafe {
+        std::arch::x86_64::_mm_sfence();
     }
 }
 

@@ -56,6 +56,16 @@ pub(super) trait Set: pulp::Simd {
     /// [`Simd::fetch`]
     #[inline(always)]
     fn fetch(self, _at: *const f32) {}
+
+    /// [`Simd::store_past`]
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn store_past(self, to: *mut f32, x: Self::f32s) {
+        // SAFETY: promised by the caller.
+        unsafe { to.cast::<Self::f32s>().write(x) }
+    }
 }
 
 const SHIFT: f32 = 12_582_912.0;
@@ -138,6 +148,12 @@ impl Set for pulp::x86::V3 {
         // SAFETY: a hint, for any address.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }
+
+    #[inline(always)]
+    unsafe fn store_past(self, to: *mut f32, x: Self::f32s) {
+        // SAFETY: promised by the caller.
+        unsafe { self.avx._mm256_stream_ps(to, cast(x)) }
+    }
 }
 
 /// Vectors as long as NEON's and operations as it makes them, to test both on another processor.
@@ -216,6 +232,12 @@ impl Set for pulp::x86::V4 {
         // SAFETY: a hint, for any address.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }
+
+    #[inline(always)]
+    unsafe fn store_past(self, to: *mut f32, x: Self::f32s) {
+        // SAFETY: promised by the caller.
+        unsafe { self.avx512f._mm512_stream_ps(to, cast(x)) }
+    }
 }
 
 /// A kernel and the instruction set that it is to be compiled for.
@@ -248,6 +270,11 @@ impl<P: Set> Simd for Native<P> {
     unsafe fn store(self, to: *mut f32, x: P::f32s) {
         // SAFETY: promised by the caller; a vector is `LANES` floats.
         unsafe { to.cast::<P::f32s>().write_unaligned(x) }
+    }
+    #[inline(always)]
+    unsafe fn store_past(self, to: *mut f32, x: P::f32s) {
+        // SAFETY: promised by the caller.
+        unsafe { Set::store_past(self.0, to, x) }
     }
     #[inline(always)]
     fn add(self, a: P::f32s, b: P::f32s) -> P::f32s {

@@ -91,6 +91,39 @@ fn arithmetic_is_that_of_numbers() {
 }
 
 #[derive(Clone, Copy)]
+struct PastCaches;
+
+impl Kernel for PastCaches {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let values = values();
+        for (start, len) in [(0, 64), (0, 48), (0, 33), (1, 32), (16, 16), (8, 8), (3, 5), (0, 0)] {
+            let [x, with] = [&values[..len], &values[values.len() - len..]];
+            let mut memory = [7.0; 96];
+            let line = memory.as_ptr().align_offset(64);
+            let to = memory[line + start..].as_mut_ptr();
+            // SAFETY: all are valid for `len` values.
+            unsafe { places(simd, MulAdd, x.as_ptr(), [with, with], to, len, true) };
+            settle();
+            let mut expected = [7.0; 96];
+            let changed = &mut expected[line + start..][..len];
+            changed.copy_from_slice(x);
+            change(simd, MulAdd, changed, [with, with]);
+            for (found, expected) in memory.iter().zip(&expected) {
+                assert!(same(*found, *expected), "{found}, {expected}: {len} from {start} on");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_stored_past_the_caches_is_the_same() {
+    each(PastCaches);
+}
+
+#[derive(Clone, Copy)]
 struct NotANumber;
 
 impl Kernel for NotANumber {
