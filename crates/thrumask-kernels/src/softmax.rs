@@ -111,6 +111,8 @@ impl Kernel for Forward<'_, '_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { x, width, first, out } = self;
+        // Rows are divided by their sums.
+        out.stay_near();
         for row in first..first + out.len() / width {
             let x = x.map(|x| x.row(row));
             let from = x.unwrap_or_else(|| out.values(width));

@@ -28,6 +28,11 @@ impl<'a> Target<'a> {
         Self { past: true, ..Self::fresh(values) }
     }
 
+    /// From here on the caches are not passed by: what is filled is soon read again.
+    pub fn stay_near(&mut self) {
+        self.past = false;
+    }
+
     /// Values to change.
     pub fn old(values: &'a mut [f32]) -> Self {
         Self { rest: as_fresh(values), old: true, past: false }
