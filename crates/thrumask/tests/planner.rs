@@ -92,6 +92,20 @@ fn numbers_and_sides_name_the_objects() {
     assert!(names("The calm sea under a grey sky.").is_empty());
 }
 
+#[test]
+fn who_is_told_of_does_nothing_to_itself() {
+    for (caption, name, prompt) in [
+        ("A boy throws a ball to the dog, which catches it.", "dog", "The dog catches the ball."),
+        ("Someone throws a ball to the dog, which catches it.", "dog", "The dog catches the ball."),
+        ("A car drives away with a truck following it.", "truck", "The truck follows the car."),
+        ("A man walks his dog, which pulls him.", "dog", "The dog pulls the man."),
+    ] {
+        let plan = plan(caption);
+        let found = plan.objects.iter().find(|object| object.name == name).map(|o| &*o.prompt);
+        assert_eq!(found, Some(prompt), "{caption}");
+    }
+}
+
 /// Nested and repeated words as far as a caption goes: no panic, and no waiting either.
 #[test]
 fn reads_long_chains() {

@@ -4,6 +4,20 @@ fn is_vowel(c: char) -> bool {
     matches!(c, 'a' | 'e' | 'i' | 'o' | 'u')
 }
 
+/// "a" or "an", by the sound with which a word in lower case begins.
+pub(super) fn indefinite(word: &str) -> &'static str {
+    // As in "you", or "won".
+    const CONSONANT: [&str; 9] = ["u-", "ufo", "uni", "use", "usu", "ute", "eu", "ewe", "one"];
+    const SILENT: [&str; 4] = ["hour", "honest", "honour", "heir"];
+    let begins = |sounds: &[&str]| sounds.iter().any(|sound| word.starts_with(sound));
+    // "uninvited" begins as "under" does.
+    let consonant = begins(&CONSONANT) && (!word.starts_with("unin") && !word.starts_with("unim"));
+    match (word.starts_with(is_vowel) && !consonant) || begins(&SILENT) {
+        true => "an",
+        false => "a",
+    }
+}
+
 /// Whether the last consonant doubles before "-ing" and "-ed" ("stop" → "stopping").
 fn doubles(lemma: &str) -> bool {
     // Verbs of several syllables with the stress on the last one, or British double l.
@@ -80,7 +94,21 @@ pub(super) fn guess_stem(stem: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{with_ed, with_ing, with_s};
+    use super::{indefinite, with_ed, with_ing, with_s};
+
+    #[test]
+    fn articles_go_by_sound() {
+        for word in
+            ["apple", "orange", "umbrella", "under", "uninvited", "unimpressed", "hour", "honest"]
+        {
+            assert_eq!(indefinite(word), "an", "{word}");
+        }
+        for word in
+            ["dog", "u-turn", "unicorn", "uniform", "usual", "euro", "one-eyed", "horse", ""]
+        {
+            assert_eq!(indefinite(word), "a", "{word}");
+        }
+    }
 
     #[test]
     fn follows_spelling() {

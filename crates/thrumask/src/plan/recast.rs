@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use super::{
     inflect::{with_ing, with_s},
     lexicon::{Form, LEXICON, lines},
+    noun_phrase::ORDINALS,
     opening::is_article,
     token::Token,
 };
@@ -15,6 +16,8 @@ use super::{
 const LIGHT: [&str; 7] = ["make", "do", "give", "take", "perform", "execute", "complete"];
 /// Whose.
 const OWN: [&str; 4] = ["its", "his", "her", "their"];
+/// What is done by who is sent.
+const DRIVEN: [&str; 5] = ["flying", "rolling", "sliding", "tumbling", "spinning"];
 /// Which way round.
 const WAYS: [&str; 5] =
     ["clockwise", "counterclockwise", "anticlockwise", "counter-clockwise", "anti-clockwise"];
@@ -46,6 +49,7 @@ pub(super) fn recast(tokens: Vec<Token>) -> Vec<Token> {
             .or_else(|| zigzag(rest))
             .or_else(|| going(rest))
             .or_else(|| driven(rest))
+            .or_else(|| sent(rest))
             .or_else(|| neither(rest));
         match found {
             Some((length, words)) => {
@@ -85,13 +89,19 @@ fn form_of(word: &str, lemma: &str) -> Option<Form> {
     }
 }
 
-/// "To its left, a dog jumps": where a clause begins, that is where something else is, and which is said of it.
+/// "To its left, a dog jumps": where a clause begins, that is where something else is, and which is said of it;
+/// "First object, a dog:" and "Object 1:" are headings.
 fn aside(before: Option<&Token>, rest: &[Token]) -> Said {
     const BEGIN: [&str; 7] = [".", "!", "?", ";", ",", "and", "while"];
     let begins = before.is_none_or(|token| BEGIN.contains(&token.lower.as_str()));
     let words: Vec<&str> = rest.iter().take(4).map(|t| t.lower.as_str()).collect();
-    let aside = matches!(words[..], ["to" | "on", "its", "left" | "right", ","]);
-    (begins && aside).then(|| (4, Vec::new()))
+    let length = match words[..] {
+        ["to" | "on", "its", "left" | "right", ","] => 4,
+        ["object", number, ":" | ",", ..] if number.parse::<u8>().is_ok() => 3,
+        [ordinal, "object", ":" | ",", ..] if ORDINALS.contains(&ordinal) => 3,
+        _ => return None,
+    };
+    begins.then(|| (length, Vec::new()))
 }
 
 /// A phrase of the list.
@@ -262,10 +272,10 @@ fn driven(rest: &[Token]) -> Said {
         None => return None,
     };
     let ends = |&i: &usize| match lemma {
-        "push" => matches!(word(i), "flying" | "rolling" | "sliding" | "tumbling" | "spinning"),
+        "push" => DRIVEN.contains(&word(i)),
         _ => (word(i), word(i + 1)) == ("'s", "heels"),
     };
-    // "is sent flying" drives nobody; "the spinning star" is a thing.
+    // "is sent flying" drives nobody, but who sends may be said; "the spinning star" is a thing.
     if ends(&start) {
         return None;
     }
@@ -277,6 +287,20 @@ fn driven(rest: &[Token]) -> Said {
     let said = whom.iter().map(|t| t.text.clone());
     let length = end + if lemma == "push" { 1 } else { 2 };
     Some((length, [inflected(lemma, form)].into_iter().chain(said).collect()))
+}
+
+/// "is sent flying to the left by the car" as "is pushed to the left by the car".
+fn sent(rest: &[Token]) -> Said {
+    const FAR: usize = 7;
+    let word = |i: usize| rest.get(i).map_or("", |t: &Token| t.lower.as_str());
+    let be = (word(1) == "sent").then(|| form_of(word(0), "be")).flatten()?;
+    if !DRIVEN.contains(&word(2)) {
+        return None;
+    }
+    let way = rest.iter().skip(3).take(FAR).take_while(|t| t.is_word() && t.lower != "and");
+    let agent = way.clone().any(|t| t.lower == "by");
+    let be = if be == Form::ThirdPerson { "is" } else { "are" };
+    agent.then(|| (3, vec![be.to_owned(), "pushed".to_owned()]))
 }
 
 /// "Neither the car nor the bus moves": the car and the bus don't.
@@ -331,6 +355,15 @@ mod tests {
             ("is hot on the cat's heels", "chases the cat"),
             ("sends the spinning star flying left", "pushes the spinning star left"),
             ("To its left, a dog jumps.", "a dog jumps ."),
+            ("A ball is sent flying by the car.", "A ball is pushed by the car ."),
+            (
+                "The balls were sent rolling to the right by the dog",
+                "The balls are pushed to the right by the dog",
+            ),
+            (
+                "First object, a red ball: it rolls left. Object 2: a cat jumps",
+                "a red ball : it rolls left . a cat jumps",
+            ),
             (
                 "The car drives to its left, the bus stays still.",
                 "The car drives to the left , the bus stays still .",
@@ -352,6 +385,8 @@ mod tests {
         for caption in [
             "The boy takes a turn",
             "The ball is sent flying and spinning",
+            "The ball is sent flying and is caught by the dog",
+            "The first object , which spins",
             "She makes a cake",
             "He gives a ball to the dog",
             "The dog does a backflip",

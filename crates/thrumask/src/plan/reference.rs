@@ -121,18 +121,8 @@ impl Scene {
 
     pub fn pronoun(&mut self, pronoun: Pronoun, noun: &mut Noun, role: Role) -> Vec<usize> {
         match pronoun {
-            Pronoun::It => self.single(role, |entity| entity.class != NounClass::Person, noun),
-            Pronoun::He | Pronoun::She => {
-                let wrong = if pronoun == Pronoun::He { "feminine" } else { "masculine" };
-                let suits = |entity: &Entity| {
-                    let last = entity.singular.rsplit(' ').next().unwrap_or_default();
-                    let alive = matches!(
-                        entity.class,
-                        NounClass::Person | NounClass::Animal | NounClass::Unknown
-                    );
-                    alive && !LEXICON.is(wrong, last)
-                };
-                self.single(role, suits, noun)
+            Pronoun::It | Pronoun::He | Pronoun::She => {
+                self.single(role, |entity| pronoun.suits(entity), noun)
             }
             Pronoun::They => self.several(noun),
             Pronoun::Both => {
@@ -221,5 +211,20 @@ impl Scene {
         let i = self.add(noun, false);
         self.entities[i].claimed = false;
         i
+    }
+}
+
+impl Pronoun {
+    /// Whether "it", "he" or "she" may mean an entity by its kind.
+    pub fn suits(self, entity: &Entity) -> bool {
+        let last = entity.singular.rsplit(' ').next().unwrap_or_default();
+        let alive =
+            matches!(entity.class, NounClass::Person | NounClass::Animal | NounClass::Unknown);
+        match self {
+            Self::It => entity.class != NounClass::Person,
+            Self::He => alive && !LEXICON.is("feminine", last),
+            Self::She => alive && !LEXICON.is("masculine", last),
+            _ => true,
+        }
     }
 }

@@ -160,16 +160,25 @@ impl Scene {
         }
     }
 
-    /// "drives away with a truck following it": who follows is not who is followed.
+    /// "drives away with a truck following it": who follows is not who is followed, nor is who throws a ball to the
+    /// dog "which catches it".
     fn not_itself(&self, action: &mut Action, own: &[usize]) {
         for part in &mut action.parts {
             if let Part::Object(noun) | Part::Phrase(Phrase { noun, .. }) = part
-                && matches!(noun.pronoun, Some(Pronoun::It | Pronoun::He | Pronoun::She))
+                && let Some(pronoun @ (Pronoun::It | Pronoun::He | Pronoun::She)) = noun.pronoun
                 && !noun.text.ends_with("self")
                 && noun.refs == own
-                && !self.subjects.is_empty()
             {
-                noun.refs.clone_from(&self.subjects);
+                let suits = |refs: &&Vec<usize>| {
+                    *refs != own
+                        && !refs.is_empty()
+                        && refs.iter().all(|&i| pronoun.suits(&self.entities[i]))
+                };
+                let latest =
+                    || self.mentions.iter().rev().find(|refs| refs.len() == 1 && suits(refs));
+                if let Some(refs) = Some(&self.subjects).filter(suits).or_else(latest) {
+                    noun.refs.clone_from(refs);
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Writing nouns and actions in the words of one prompt.
 
-use super::inflect::{with_ing, with_s};
+use super::inflect::{indefinite, with_ing, with_s};
 use super::lexicon::{LEXICON, NounClass};
 use super::resolve::{Entity, Scene, is_state};
 use super::tree::{Action, Count, Head, Link, Noun, Part, Phrase, Pronoun};
@@ -134,9 +134,7 @@ impl Writer<'_> {
             }
             (Some(owner), _) => Some(format!("{}'s", self.noun(owner))),
             (None, Some("a" | "an")) => {
-                let vowel =
-                    words.first().is_some_and(|word| word.starts_with(['a', 'e', 'i', 'o', 'u']));
-                Some(if vowel { "an" } else { "a" }.to_string())
+                words.first().map(|word| indefinite(word).to_owned()).or(Some("a".into()))
             }
             (None, determiner) => determiner.map(|word| self.possessive(word).to_string()),
         };
