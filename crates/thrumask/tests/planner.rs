@@ -99,6 +99,11 @@ fn who_is_told_of_does_nothing_to_itself() {
         ("Someone throws a ball to the dog, which catches it.", "dog", "The dog catches the ball."),
         ("A car drives away with a truck following it.", "truck", "The truck follows the car."),
         ("A man walks his dog, which pulls him.", "dog", "The dog pulls the man."),
+        (
+            "The ball is sent rolling to the right by the dog.",
+            "dog",
+            "The dog pushes the ball to the right.",
+        ),
     ] {
         let plan = plan(caption);
         let found = plan.objects.iter().find(|object| object.name == name).map(|o| &*o.prompt);

@@ -235,11 +235,12 @@ impl Writer<'_> {
         let mut words = action.before.clone();
         words.push(verb);
         let at = action.parts.iter().position(|part| matches!(part, Part::Agent(_)))?;
-        words.extend(action.parts[..at].iter().filter_map(|part| self.part(part)));
         let patients: Vec<(Link, String)> =
             subjects.iter().map(|noun| (Link::And, self.noun(noun))).collect();
         words.push(list(&patients));
-        words.extend(action.parts[at + 1..].iter().filter_map(|part| self.part(part)));
+        // "is pushed to the right by the dog": the dog pushes it to the right.
+        let rest = action.parts[..at].iter().chain(&action.parts[at + 1..]);
+        words.extend(rest.filter_map(|part| self.part(part)));
         Some(words.join(" "))
     }
 }
