@@ -100,7 +100,16 @@ fn a_comparison_trains_measures_and_reports_and_goes_on_after_kills() {
         let (moved, still) = (of("truth", "displacement"), of("static", "displacement"));
         assert!(still < moved, "{still:?} {moved:?}");
         let comparisons = group["comparisons"].as_array().unwrap();
-        assert!(comparisons.iter().all(|c| c["method"] != "both"));
+        assert!(comparisons.iter().all(|c| c["method"] != c["reference"]));
+        for reference in ["both", "unmasked"] {
+            let compared = |method: &str| {
+                comparisons
+                    .iter()
+                    .any(|c| (&c["method"], &c["reference"]) == (&method.into(), &reference.into()))
+            };
+            assert!(compared("cross_only") && compared("self_only"), "{reference}");
+            assert_eq!(compared("ti2v"), reference == "both");
+        }
         assert!(comparisons.iter().any(|c| c["method"] == "flow" && c["measure"] == "distance"));
     }
     for name in ["report.md", "report.html", "sheet-single.png", "sheet-multi.png"] {

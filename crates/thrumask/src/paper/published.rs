@@ -17,11 +17,13 @@ pub enum Published {
     Text,
     /// Likeness to a video of the given picture (ViCLIP).
     Picture,
+    /// Mean size of the optical flow between frames: neither more nor less is better.
+    Motion,
 }
 
 impl Published {
     /// The measures of its main table.
-    pub const ALL: [Self; 4] = [Self::Fvd, Self::Frames, Self::Text, Self::Picture];
+    pub const ALL: [Self; 5] = [Self::Fvd, Self::Frames, Self::Text, Self::Picture, Self::Motion];
 
     /// Its name in the paper.
     pub const fn word(self) -> &'static str {
@@ -30,31 +32,50 @@ impl Published {
             Self::Frames => "CLIPFrame",
             Self::Text => "ViCLIP-T",
             Self::Picture => "ViCLIP-V",
+            Self::Motion => "AD",
         }
     }
 
-    /// Whether smaller values are better.
-    pub const fn smaller_is_better(self) -> bool {
-        matches!(self, Self::Fvd)
+    /// Whether smaller values are better; `None` where neither are.
+    pub const fn smaller_is_better(self) -> Option<bool> {
+        match self {
+            Self::Fvd => Some(true),
+            Self::Frames | Self::Text | Self::Picture => Some(false),
+            Self::Motion => None,
+        }
     }
 }
 
-/// The paper's figure for the DiT on SA-V-128 (Table 1); `None` where it gives none.
-pub fn figure(method: Method, crowd: Crowd, measure: Published) -> Option<f64> {
-    let single = crowd == Crowd::Single;
-    let main = |single_row: [f64; 4], multi_row: [f64; 4]| {
-        let row = if single { single_row } else { multi_row };
-        Published::ALL.iter().zip(row).find(|(m, _)| **m == measure).map(|(_, v)| v)
+/// A network of the paper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backbone {
+    /// AnimateDiff's.
+    UNet,
+    /// The transformer.
+    Dit,
+}
+
+/// The paper's figures for TI2V and Through-The-Mask on SA-V-128 (Table 1).
+pub fn figures(backbone: Backbone, crowd: Crowd, measure: Published) -> [f64; 2] {
+    let [ti2v, both] = match (backbone, crowd == Crowd::Single) {
+        (Backbone::UNet, true) => {
+            [[1285.99, 0.942, 0.219, 0.877, 5.90], [925.39, 0.969, 0.220, 0.888, 4.70]]
+        }
+        (Backbone::UNet, false) => {
+            [[1410.68, 0.942, 0.218, 0.883, 7.93], [1089.86, 0.966, 0.220, 0.896, 5.59]]
+        }
+        (Backbone::Dit, true) => {
+            [[1232.89, 0.924, 0.223, 0.797, 10.87], [1216.83, 0.945, 0.226, 0.860, 7.22]]
+        }
+        (Backbone::Dit, false) => {
+            [[1156.82, 0.917, 0.221, 0.805, 10.52], [1134.71, 0.948, 0.225, 0.863, 7.48]]
+        }
     };
-    match method {
-        Method::Ti2v => main([1232.89, 0.924, 0.223, 0.797], [1156.82, 0.917, 0.221, 0.805]),
-        Method::Both => main([1216.83, 0.945, 0.226, 0.860], [1134.71, 0.948, 0.225, 0.863]),
-        _ => None,
-    }
+    [ti2v, both].map(|row| row[measure as usize])
 }
 
 /// The FVD of the ablations (Table 4), of the U-Net and of the DiT: not by number of objects. Of the flow
-/// variant the paper gives the U-Net's alone; `None` for what it does not have.
+/// variant (Table 3) the paper gives the U-Net's alone; `None` for what it does not have.
 pub fn ablation(method: Method) -> Option<(f64, Option<f64>)> {
     Some(match method {
         Method::Ti2v => (974.07, Some(1199.86)),

@@ -40,6 +40,15 @@ pub const COLUMNS: [Measure; 13] = [
 /// The method that the others are compared with.
 pub const REFERENCE: Method = Method::Both;
 
+/// With whom methods are compared: all with [`REFERENCE`], and what is masked with what is not.
+pub const REFERENCES: [Method; 2] = [REFERENCE, Method::Unmasked];
+
+/// Whether a method is compared with a reference.
+fn is_compared(method: Method, reference: Method) -> bool {
+    let masked = matches!(method, Method::CrossOnly | Method::SelfOnly | Method::Both);
+    method != reference && method.models().is_some() && (reference == REFERENCE || masked)
+}
+
 /// The figures of a method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,7 +63,7 @@ pub struct Row {
     pub by_seed: BTreeMap<Measure, Vec<Option<f64>>>,
 }
 
-/// How a method differs from [`REFERENCE`].
+/// How a method differs from one of [`REFERENCES`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Comparison {
@@ -62,11 +71,13 @@ pub struct Comparison {
     pub part: Part,
     /// Who is compared.
     pub method: Method,
+    /// With whom.
+    pub reference: Method,
     /// In what.
     pub measure: Measure,
-    /// The method's figure less that of [`REFERENCE`].
+    /// The method's figure less that of the reference.
     pub difference: Difference,
-    /// Its probability, corrected for all that were tested of this part and group.
+    /// Its probability, corrected for all that were tested of this part and group with this reference.
     pub corrected: Option<f64>,
 }
 
@@ -80,7 +91,7 @@ pub struct Group {
     pub scenes: usize,
     /// One for each part and method.
     pub rows: Vec<Row>,
-    /// One for each part, method and measure.
+    /// One for each part, reference, method and measure.
     pub comparisons: Vec<Comparison>,
 }
 
@@ -90,10 +101,15 @@ impl Group {
         self.rows.iter().find(|r| (r.part, r.method) == (part, method))
     }
 
-    /// How a method differs from [`REFERENCE`].
-    pub fn comparison(&self, part: Part, method: Method, measure: Measure) -> Option<&Comparison> {
-        let wanted = (part, method, measure);
-        self.comparisons.iter().find(|c| (c.part, c.method, c.measure) == wanted)
+    /// How a method differs from a reference.
+    pub fn comparison(
+        &self,
+        part: Part,
+        [method, reference]: [Method; 2],
+        measure: Measure,
+    ) -> Option<&Comparison> {
+        let wanted = (part, method, reference, measure);
+        self.comparisons.iter().find(|c| (c.part, c.method, c.reference, c.measure) == wanted)
     }
 }
 
@@ -124,29 +140,42 @@ pub fn group(config: &PaperConfig, crowd: Crowd, records: &[Record]) -> Group {
             }
             rows.push(row);
         }
-        let Some((_, reference)) = scores.iter().find(|(m, _)| *m == REFERENCE) else { continue };
-        let mut found: Vec<(Method, Measure, Difference)> = Vec::new();
-        for (method, scores) in
-            scores.iter().filter(|(m, _)| *m != REFERENCE && m.models().is_some())
-        {
-            for (&measure, scores) in scores {
-                let other = reference.get(&measure);
-                if let Some(d) = other.and_then(|other| study.difference(scores, other)) {
-                    found.push((*method, measure, d));
-                }
-            }
-            if let (Some(a), Some(b)) = (distances.get(method), distances.get(&REFERENCE)) {
-                found.push((*method, Measure::Distance, a.difference(b)));
-            }
+        for reference in REFERENCES {
+            comparisons.extend(compare(&study, (part, reference), &scores, &distances));
         }
-        let tested: Vec<f64> = found.iter().filter_map(|(_, _, d)| d.p).collect();
-        let mut corrected = holm(&tested).into_iter();
-        comparisons.extend(found.into_iter().map(|(method, measure, difference)| {
-            let corrected = difference.p.and_then(|_| corrected.next());
-            Comparison { part, method, measure, difference, corrected }
-        }));
     }
     Group { crowd, scenes: config.scenes, rows, comparisons }
+}
+
+/// How methods differ from a reference, and how probable that is were they alike, corrected for all of them.
+fn compare(
+    study: &Study,
+    (part, reference): (Part, Method),
+    scores: &[(Method, BTreeMap<Measure, Scores>)],
+    distances: &BTreeMap<Method, Distance>,
+) -> Vec<Comparison> {
+    let Some((_, theirs)) = scores.iter().find(|(m, _)| *m == reference) else {
+        return Vec::new();
+    };
+    let mut found: Vec<(Method, Measure, Difference)> = Vec::new();
+    for (method, scores) in scores.iter().filter(|(m, _)| is_compared(*m, reference)) {
+        for (&measure, scores) in scores {
+            let other = theirs.get(&measure);
+            if let Some(d) = other.and_then(|other| study.difference(scores, other)) {
+                found.push((*method, measure, d));
+            }
+        }
+        if let (Some(a), Some(b)) = (distances.get(method), distances.get(&reference)) {
+            found.push((*method, Measure::Distance, a.difference(b)));
+        }
+    }
+    let tested: Vec<f64> = found.iter().filter_map(|(_, _, d)| d.p).collect();
+    let mut corrected = holm(&tested).into_iter();
+    let all = found.into_iter().map(|(method, measure, difference)| {
+        let corrected = difference.p.and_then(|_| corrected.next());
+        Comparison { part, method, reference, measure, difference, corrected }
+    });
+    all.collect()
 }
 
 fn mean(tallies: &[Tally]) -> Option<f64> {
