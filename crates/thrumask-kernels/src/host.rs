@@ -362,12 +362,6 @@ pub(crate) unsafe fn filled_together<const N: usize>(
     all
 }
 
-/// Old values as memory that may be written.
-pub(crate) fn as_memory(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
-    // SAFETY: one layout; what writes here writes floats.
-    unsafe { &mut *(values as *mut [f32] as *mut [MaybeUninit<f32>]) }
-}
-
 /// Scratch values of any content, aligned to cache lines. The memory stays with the thread for the
 /// next task.
 ///

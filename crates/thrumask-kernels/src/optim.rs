@@ -63,9 +63,10 @@ pub fn adamw_ema_step(
     team::each(len.div_ceil(CHUNK), |i| {
         let count = CHUNK.min(len - i * CHUNK);
         let grads = &grads[i * CHUNK..][..count];
-        // SAFETY: this task alone takes these values.
-        let [params, mean, square, ema] =
-            [0, 1, 2, 3].map(|which: usize| unsafe { all[which].piece(i, 0, count) });
+        let [params, mean, square, ema] = [0, 1, 2, 3].map(|which: usize| {
+            // SAFETY: this task alone takes these values.
+            unsafe { all[which].piece(i, 0, count) }
+        });
         simd::run(Step { params, grads, mean, square, ema, rates });
     });
 }

@@ -9,7 +9,8 @@ use crate::simd::basic::{Dot, Scale, Sum};
 use crate::simd::{self, Fold, Kernel, Lanes, Simd};
 use crate::target::Target;
 
-/// Softmax over the last axis.
+/// Softmax over the last axis. A row of nothing but `-inf`, of which all is masked, gives exactly zero and
+/// has no gradient.
 ///
 /// # Shapes
 /// Any shape, kept.
@@ -117,9 +118,14 @@ impl Kernel for Forward<'_, '_> {
             let x = x.map(|x| x.row(row));
             let from = x.unwrap_or_else(|| out.values(width));
             let [max] = simd::fold(simd, Largest, [f32::NEG_INFINITY], [from]);
-            let out = out.apply(simd, Exp { max: simd.max_lane(max) }, x, [], width);
+            let max = simd.max_lane(max);
+            // Where all is masked, the difference from the largest is not a number.
+            let max = if max == f32::NEG_INFINITY { 0.0 } else { max };
+            let out = out.apply(simd, Exp { max }, x, [], width);
             let [sum] = simd::fold(simd, Sum, [0.0], [out]);
-            simd::change(simd, Scale(1.0 / simd.sum(sum)), out, []);
+            let sum = simd.sum(sum);
+            let scale = if sum == 0.0 { 0.0 } else { 1.0 / sum };
+            simd::change(simd, Scale(scale), out, []);
         }
     }
 }

@@ -35,7 +35,8 @@ impl<'a> Target<'a> {
 
     /// Values to change.
     pub fn old(values: &'a mut [f32]) -> Self {
-        Self { rest: as_fresh(values), old: true, past: false }
+        // SAFETY: the rest is private, and all that fills it writes values.
+        Self { rest: unsafe { as_memory(values) }, old: true, past: false }
     }
 
     /// How many values are still to be filled.
@@ -141,9 +142,13 @@ impl<'a> Target<'a> {
 }
 
 /// Values as memory that is written before it is read, for what fills either.
+///
+/// # Safety
+/// What is written there are values: nothing uninitialised, not even for a moment, as `values` are floats
+/// again when the borrow ends, also by a panic.
 #[inline(always)]
-pub(crate) fn as_fresh(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
-    // SAFETY: the types have one layout, and no safe code can take a value out again.
+pub(crate) unsafe fn as_memory(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
+    // SAFETY: the types have one layout, and the caller promises that floats stay floats.
     unsafe { &mut *(values as *mut [f32] as *mut [MaybeUninit<f32>]) }
 }
 

@@ -222,6 +222,45 @@ fn masked_keys_have_no_influence() {
     assert!(before.1[2][9 * 64..30 * 64].iter().all(|x| *x == 0.0));
 }
 
+/// Nor on other devices: NaN in keys, values and queries that take no part does not come through.
+#[test]
+fn hidden_tokens_have_no_influence_on_the_reference() {
+    fn spoil(case: &mut Case, queries: &[usize], keys: &[usize]) {
+        let channels = case.channels;
+        let token = |i: usize| i * channels..(i + 1) * channels;
+        queries.iter().for_each(|&i| case.q[token(i)].fill(f32::NAN));
+        keys.iter().for_each(|&i| case.k[token(i)].fill(f32::NAN));
+        for (n, &i) in keys.iter().enumerate() {
+            case.v[token(i)].fill([f32::NAN, f32::INFINITY][n % 2]);
+        }
+    }
+    let finite = |(out, grads): &Outcome| {
+        assert!(out.iter().chain(grads.iter().flatten()).all(|x| x.is_finite()));
+    };
+    // Some keys of the first batch row, and all of the second, whose queries see nothing.
+    let mut case = Case::new(2, 5, 8, 24, 41);
+    let run = |case: &Case| case.run(|[q, k, v]| reference::attention(q, k, v, 2, Some(&[6, 0])));
+    let before = run(&case);
+    spoil(&mut case, &[5, 6, 7, 8, 9], &[6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+    let after = run(&case);
+    finite(&after);
+    assert_eq!(before, after);
+    assert!(after.0[5 * 24..].iter().all(|x| *x == 0.0));
+    assert!(after.1[1][6 * 24..].iter().chain(&after.1[2][6 * 24..]).all(|x| *x == 0.0));
+    // The padding of the first prompt, and the second one, which nobody sees; every third token sees nothing.
+    let visible: Vec<bool> = (0..9 * 2).map(|i| i % 2 == 0 && i / 2 % 3 > 0).collect();
+    let visible = PromptVisibility::new(&visible, &[2, 4], [1, 9, 2], 4);
+    let mut case = Case::new(1, 9, 8, 24, 42);
+    let run = |case: &Case| {
+        case.run(|[q, k, v]| reference::grouped_cross_attention(q, k, v, 2, &visible))
+    };
+    let before = run(&case);
+    spoil(&mut case, &[0, 3, 6], &[2, 3, 4, 5, 6, 7]);
+    let after = run(&case);
+    finite(&after);
+    assert_eq!(before, after);
+}
+
 /// Tokens of other groups must not change a bit of a group's outputs and gradients.
 #[test]
 fn other_groups_have_no_influence() {
@@ -275,6 +314,57 @@ fn one_and_two_threads_give_the_same_bytes() {
         })
     };
     assert_eq!(run(1), run(2));
+}
+
+/// Few heads of many queries are cut into tasks of some queries each, many heads are not: the bits are the
+/// same, and so they are with any number of threads.
+#[test]
+fn parts_of_a_head_give_the_bits_of_the_whole() {
+    let (copies, queries, keys, channels) = (64, 1100, 520, 32);
+    let one = Case::new(1, queries, keys, channels, 43);
+    let many = Case {
+        q: one.q.repeat(copies),
+        k: one.k.repeat(copies),
+        v: one.v.repeat(copies),
+        batch: copies,
+        ..Case::new(1, queries, keys, channels, 43)
+    };
+    let run = |case: &Case, len: usize| {
+        let lens = vec![len; case.batch];
+        values(&attention(
+            input(&case.q, [case.batch, queries, channels]),
+            input(&case.k, [case.batch, keys, channels]),
+            input(&case.v, [case.batch, keys, channels]),
+            1,
+            Some(&lens),
+        ))
+    };
+    for len in [keys, 300, 0] {
+        let whole = run(&many, len);
+        for threads in [1, 2, 3] {
+            let parts = with_threads(threads, || run(&one, len));
+            assert!(whole.chunks(parts.len()).all(|whole| whole == parts), "{len} keys");
+        }
+    }
+    // Groups, of which a part may begin in the middle, and prompts.
+    let case = Case::new(1, 1500, 1500, 64, 44);
+    let texts = Case::new(1, 1500, 300, 64, 44);
+    let groups = groups_of(45, 1, 1500, 3);
+    let visible = visibility_of(46, 1, 1500, 3, 100);
+    let run = |threads| {
+        with_threads(threads, || {
+            let grouped = case.run(|[q, k, v]| grouped_attention(q, k, v, 1, &groups));
+            let cross = texts.run(|[q, k, v]| grouped_cross_attention(q, k, v, 1, &visible));
+            (grouped, cross)
+        })
+    };
+    let found = run(1);
+    assert_eq!(found, run(3));
+    agree(&found.0, &case.run(|[q, k, v]| reference::grouped_attention(q, k, v, 1, &groups)));
+    agree(
+        &found.1,
+        &texts.run(|[q, k, v]| reference::grouped_cross_attention(q, k, v, 1, &visible)),
+    );
 }
 
 #[test]

@@ -50,6 +50,9 @@ mod checks {
         let few = Effort { entries: 6, directions: 1 };
         let operator = attention([1, 1030, 600, 1, 6], Some(vec![530]), 33);
         check(&operator, few);
+        // A head that is two tasks.
+        let fewer = Effort { entries: 3, directions: 1 };
+        check(&attention([1, 600, 530, 1, 28], Some(vec![520]), 33), fewer);
         // A group over two blocks, with a few tokens in others.
         let ids = (0..530).map(|i| if i % 90 == 7 { 500 - i } else { 0 }).collect();
         check(&grouped([1, 530, 1, 5], ids, 34), few);
@@ -82,7 +85,7 @@ mod checks {
     #[test]
     fn functions_near_zero_and_far_from_it() {
         for spread in [1e-3, 1.0, 12.0, 60.0] {
-            for function in [Function::Gelu, Function::GeluTanh, Function::Silu] {
+            for function in Function::ALL {
                 check(&pointwise(function, [1, 3, 67], spread, 41), MANY);
             }
             check(&softmax([1, 4, 67], spread, 42), MANY);
@@ -170,6 +173,42 @@ mod checks {
             ([1, 12, 5, 2, 3], 12, 1),
         ] {
             check(&temporal_conv(x, outputs, taps, 181), SOME);
+        }
+    }
+
+    #[test]
+    fn convolutions_that_keep_the_size() {
+        for (x, outputs, kernel) in [
+            ([1, 1, 1, 1], 1, [1, 1]),
+            ([1, 12, 9, 20], 12, [3, 3]),
+            ([2, 5, 9, 20], 13, [1, 7]),
+            ([1, 14, 6, 4], 12, [5, 1]),
+            ([1, 3, 2, 3], 4, [7, 5]),
+        ] {
+            check(&conv2d_same(x, outputs, kernel, 191), SOME);
+        }
+    }
+
+    /// Away from where they bend: no seed puts two of four values, or a place and a cell, that near.
+    #[test]
+    fn places_of_maps() {
+        for (dims, seed) in [([1, 2, 2, 1], 1), ([3, 4, 6, 33], 2), ([1, 9, 3, 16], 3)] {
+            check(&max_of_four(dims, 200 + seed), SOME);
+        }
+        for (dims, window) in
+            [([1, 1, 1, 1], [2, 3]), ([2, 5, 7, 33], [3, 2]), ([1, 8, 8, 16], [4, 4])]
+        {
+            check(&split_windows(dims, window, 211), SOME);
+            check(&merge_windows(dims, window, 212), SOME);
+        }
+        const LEVELS: &[[usize; 2]] = &[[5, 7], [3, 4], [1, 2]];
+        for (sizes, levels, spread) in [
+            ([1, 1, 1, 1, 1], &[[1, 1]][..], 0.4),
+            ([2, 3, 2, 16, 2], LEVELS, 0.4),
+            ([1, 5, 3, 5, 1], LEVELS, 0.7),
+            ([1, 3, 1, 20, 4], LEVELS, 1.5),
+        ] {
+            check(&deformable(sizes, levels, spread, 221), MANY);
         }
     }
 

@@ -101,6 +101,33 @@ fn activations_keep_their_ends() {
     assert_eq!(values(&fast::softmax_last(masked)), [0.0, 0.5, 0.5]);
 }
 
+/// A row of which all is masked gives zeros and no gradient, as attention over no keys does; others are as
+/// ever, and what is not a number does not hide.
+#[test]
+fn softmax_of_nothing_is_zero() {
+    for width in [1, 3, 21, 70] {
+        let mut x = noise(4 * width, 5);
+        x[width..2 * width].fill(f32::NEG_INFINITY);
+        x[3 * width..].fill(f32::NEG_INFINITY);
+        x[3 * width] = f32::NAN;
+        for softmax in [fast::softmax_last::<2>, reference::softmax_last::<2>] {
+            let (out, [grad]) = forward_backward([&input(&x, [4, width])], |[x]| softmax(x));
+            assert!(out[width..2 * width].iter().all(|x| *x == 0.0), "{out:?}");
+            assert!(grad[width..2 * width].iter().all(|x| *x == 0.0), "{grad:?}");
+            for row in [0, 2] {
+                let row = row * width..(row + 1) * width;
+                let sum = out[row.clone()].iter().sum::<f32>();
+                assert!((sum - 1.0).abs() < 1e-6 && grad[row].iter().all(|x| x.is_finite()));
+            }
+            assert!(out[3 * width].is_nan());
+        }
+        // What may be overwritten.
+        let alone = Tensor::<2>::from_data(TensorData::new(x, [4, width]), &Device::flex());
+        let out = values(&fast::softmax_last(alone));
+        assert!(out[width..2 * width].iter().all(|x| *x == 0.0), "{out:?}");
+    }
+}
+
 #[test]
 fn slopes_agree_with_differences() {
     // Twice the exact function in 64 bits.

@@ -1,6 +1,8 @@
 //! Attention on token-major tensors: dense, within token groups (eq. 3) and over the prompts that a
 //! token sees (eq. 2). The scale is `1 / sqrt(D)`, memory is linear in the number of tokens, and a
-//! key that a query may not attend to has no influence on outputs or gradients, whatever its value.
+//! key that a query may not attend to has no influence on outputs or gradients, whatever its value. On
+//! devices without a fast kernel this holds of any value for keys that no query of the batch row attends to,
+//! and of finite ones for the others.
 
 mod few;
 mod groups;

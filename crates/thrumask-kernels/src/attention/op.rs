@@ -4,9 +4,19 @@ use std::sync::Arc;
 use super::kernel::{Backward, Forward, Head};
 use super::plan::Plan;
 use crate::bridge::FusedOp;
-use crate::host::{Host, Rows, Shared, build, filled, filled_together};
+use crate::host::{Host, Rows, Shared, filled_together};
 use crate::simd;
 use crate::team;
+
+/// About a tenth of a millisecond's work.
+const TASK: usize = 4 << 20;
+
+/// Tasks of a forward pass that are enough for many threads.
+const TASKS: usize = 64;
+
+/// Queries of a part of a head, at least: each part gathers all keys, which is little beside their products
+/// with so many queries.
+const LEAST: usize = 256;
 
 /// Attention of `q [B, Nq, C]` over `k` and `v` `[B, Nk, C]`.
 #[derive(Clone, Debug)]
@@ -23,21 +33,25 @@ impl FusedOp<3> for Attention {
     fn forward(&self, [q, k, v]: [Host; 3]) -> (Host, Arc<[f32]>) {
         let dims = q.dims();
         let (queries, channels) = (dims[1], dims[2]);
-        let mut lse = Vec::new();
-        // Batch rows and heads in the order of the values they save, small ones several to a task.
-        let several = self.in_a_task(&q, &k);
         let (rows, tokens) = ([&q, &k, &v].map(Host::rows), [queries, k.dims()[1]]);
-        let fill = |out: &mut [MaybeUninit<f32>]| {
-            let shared = Shared::new(out, channels);
-            lse = build(dims[0] * self.heads * queries, several * queries, |at, lse| {
-                for (i, lse) in lse.zeros().chunks_exact_mut(queries).enumerate() {
-                    let head = self.head(at / queries + i, rows, tokens);
-                    simd::run(Forward { head, out: shared, lse });
-                }
+        // Small pairs of batch row and head are several to a task, large ones have several tasks.
+        let (all, several) = (dims[0] * self.heads, self.in_a_task(&q, &k));
+        let len = self.queries_in_a_task(&q, &k);
+        let parts = queries.div_ceil(len);
+        let fill = |[out, lse]: [&mut [MaybeUninit<f32>]; 2]| {
+            let (out, lse) = (Shared::new(out, channels), Shared::new(lse, queries));
+            let task = |i: usize| {
+                let (pair, first) = (i / parts, i % parts * len);
+                let head = self.head(pair, rows, tokens);
+                let share = first..queries.min(first + len);
+                simd::run(Forward { head, share, out, lse: (lse, pair) });
+            };
+            team::each((all * parts).div_ceil(several), |first| {
+                (first * several..(all * parts).min((first + 1) * several)).for_each(task);
             });
         };
-        // SAFETY: each head writes its channels of all queries of its batch row.
-        let out = unsafe { filled(q.len(), fill) };
+        // SAFETY: the parts of each head write its channels and sums of all queries of its batch row.
+        let [out, lse] = unsafe { filled_together([q.len(), all * queries], fill) };
         (Host::from_vec(out, &dims), lse.into())
     }
 
@@ -78,9 +92,21 @@ impl FusedOp<3> for Attention {
 impl Attention {
     /// How many pairs of batch row and head make a task: about a tenth of a millisecond's work.
     fn in_a_task(&self, q: &Host, k: &Host) -> usize {
+        (TASK / self.work(q, k).max(1)).max(1)
+    }
+
+    /// How many queries of a pair of batch row and head the forward pass treats in one task, one at least.
+    /// Of few pairs each makes several tasks, so that many threads have work; it depends on sizes alone.
+    fn queries_in_a_task(&self, q: &Host, k: &Host) -> usize {
+        let (queries, pairs) = (q.dims()[1], q.dims()[0] * self.heads);
+        let enough = (TASKS / pairs.max(1)).min(queries / LEAST).min(self.work(q, k) / TASK);
+        queries.div_ceil(enough.max(1)).max(1)
+    }
+
+    /// The work of a pair of batch row and head, in products and sums.
+    fn work(&self, q: &Host, k: &Host) -> usize {
         let (q, k) = (q.dims(), k.dims());
-        let work = q[1] * k[1] * q[2] / self.heads + 16 * (q[1] + k[1]) * q[2] / self.heads;
-        ((4 << 20) / work.max(1)).max(1)
+        q[1] * k[1] * q[2] / self.heads + 16 * (q[1] + k[1]) * q[2] / self.heads
     }
 
     /// The `i`-th pair of batch row and head.

@@ -58,8 +58,8 @@ impl Plan {
         matches!(self, Plan::Dense(None)) && queries > 0 && keys > 0
     }
 
-    /// Each set of queries of batch row `row` with the keys that all of them see, in a fixed order.
-    /// Every query is in one set at most; sets without keys are left out.
+    /// Each set of queries of batch row `row` with the keys that all of them see, which may be none, in a
+    /// fixed order. Every query is in one set.
     ///
     /// A list rather than a callback: closures would not take on the instruction set of the kernel
     /// that loops over them.
@@ -67,17 +67,13 @@ impl Plan {
         match self {
             Plan::Dense(lens) => {
                 let keys = lens.as_ref().map_or(keys, |lens| lens[row]);
-                let seen = keys > 0 && queries > 0;
-                seen.then_some((Tokens::Run(0, queries), Tokens::Run(0, keys)))
-                    .into_iter()
-                    .collect()
+                vec![(Tokens::Run(0, queries), Tokens::Run(0, keys))]
             }
             Plan::Groups(groups) => {
                 groups.groups(row).map(|group| (Tokens::List(group), Tokens::List(group))).collect()
             }
             Plan::Prompts(visible) => visible
                 .sets(row)
-                .filter(|(_, keys)| !keys.is_empty())
                 .map(|(queries, keys)| (Tokens::List(queries), Tokens::List(keys)))
                 .collect(),
         }

@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use super::geometry::{Lattice, SLACK, Spread};
 use super::phases::gather;
-use crate::host::{LINE, Scratch, Shared, as_memory};
+use crate::host::{LINE, Scratch, Shared};
 use crate::matrix::{DEPTH, GROUP, Packed};
 use crate::simd::{self, Kernel, Lanes, Simd};
-use crate::target::Target;
+use crate::target::{Target, as_memory};
 use crate::team;
 use crate::tile::{Table, product};
 
@@ -213,7 +213,8 @@ impl Band<'_> {
             let from = &of.x[(self.image * of.inputs + i) * volume..][..volume];
             // The next channel's rows lie too far away to come by themselves.
             spread.fetch(simd, from.as_ptr().wrapping_add(volume), origin);
-            spread.window(simd, from, origin, row, as_memory(to));
+            // SAFETY: what is spread are values of the image and zeros.
+            spread.window(simd, from, origin, row, unsafe { as_memory(to) });
         }
     }
 

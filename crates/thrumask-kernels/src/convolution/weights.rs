@@ -1,9 +1,10 @@
 //! The gradient of the weights of a convolution.
 
 use super::geometry::{Geometry, SLACK, Spread};
-use crate::host::{LINE, Scratch, Shared, as_memory};
+use crate::host::{LINE, Scratch, Shared};
 use crate::matrix::{DEPTH, Packed};
 use crate::simd::{self, Kernel, Simd};
+use crate::target::as_memory;
 use crate::team;
 
 /// Weights of each output that a task makes, at most.
@@ -126,7 +127,9 @@ impl Block<'_> {
         let to = to.chunks_exact_mut(spread.lattice.channel());
         for (channel, to) in (channels[0]..channels[1]).zip(to) {
             let from = (image * of.inputs + channel) * volume;
-            spread.window(simd, &x[from..][..volume], [0; 2], row, as_memory(to));
+            // SAFETY: what is spread are values of the image and zeros.
+            let to = unsafe { as_memory(to) };
+            spread.window(simd, &x[from..][..volume], [0; 2], row, to);
         }
     }
 

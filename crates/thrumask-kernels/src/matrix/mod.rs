@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::host::{Aligned, LINE, Scratch};
 use crate::simd::{self, Kernel, Simd};
-use crate::target::as_fresh;
+use crate::target::as_memory;
 use crate::tile::{Even, Left, TileRows, pack, packed_len, product};
 use panels::pack_right;
 
@@ -247,16 +247,19 @@ impl Kernel for Run<'_> {
                 let depth = step.min(end - from);
                 let data = left.data.get(from * left.column..).unwrap_or_default();
                 let of_left = Left::strided::<S>(data.as_ptr(), left.row, left.column);
-                let to = as_fresh(&mut a[packed_len::<S>(rows, from - first)..]);
-                // SAFETY: the view was checked for all rows and the whole inner axis.
-                unsafe { pack(simd, of_left, [rows, depth], to) };
+                let to = &mut a[packed_len::<S>(rows, from - first)..];
+                // SAFETY: the view was checked for all rows and the whole inner axis, and what is packed
+                // are its values and zeros.
+                unsafe { pack(simd, of_left, [rows, depth], as_memory(to)) };
             }
             // The panels, and the first value and the length of each.
             let (panels, at, length) = match right {
                 Right::Panels(p) => (&p.values[..], first, inner),
                 Right::View(view) => {
                     let data = view.data.get(first * view.row..).unwrap_or_default();
-                    pack_right(simd, View { data, ..view }, [end - first, columns], as_fresh(b));
+                    // SAFETY: what is packed are values of the view and zeros.
+                    let to = unsafe { as_memory(b) };
+                    pack_right(simd, View { data, ..view }, [end - first, columns], to);
                     (&*b, 0, end - first)
                 }
             };

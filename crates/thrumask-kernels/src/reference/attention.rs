@@ -78,6 +78,10 @@ pub fn grouped_cross_attention(
 /// Attention with an explicit mask (true = may attend); a query that may attend to nothing gives
 /// exactly zero.
 ///
+/// Queries that attend to nothing, and keys and values that no query of the batch row attends to, have no
+/// influence on outputs or gradients, whatever their value. Those that some queries attend to and others
+/// do not must be finite, or they are not hidden from the others: zero times NaN is NaN.
+///
 /// # Shapes
 /// `q` `[B, Nq, C]`, `k` and `v` `[B, Nk, C]`, `visible` `[B, Nq, Nk]` give `[B, Nq, C]`.
 pub fn masked_attention(
@@ -90,6 +94,16 @@ pub fn masked_attention(
     let [batch, queries, channels] = q.dims();
     let keys = k.dims()[1];
     let size = channels / heads;
+    let (mut q, mut k, mut v) = (q, k, v);
+    if let Some(visible) = &visible {
+        // Of no weight alone is not enough: products with what is not a number are not zero.
+        let blind = visible.clone().any_dim(2).bool_not(); // [B, Nq, 1]
+        let unseen = visible.clone().any_dim(1).bool_not().swap_dims(1, 2); // [B, Nk, 1]
+        let unseen = unseen.expand([batch, keys, channels]);
+        q = q.mask_fill(blind.expand([batch, queries, channels]), 0.0);
+        k = k.mask_fill(unseen.clone(), 0.0);
+        v = v.mask_fill(unseen, 0.0);
+    }
     let split = |x: Tensor<3>, tokens: usize| {
         x.reshape([batch, tokens, heads, size]).swap_dims(1, 2) // [B, H, N, D]
     };

@@ -91,12 +91,14 @@ pub fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     x.tanh()
 }
 
-/// Softmax over the last axis.
+/// Softmax over the last axis; a row of nothing but `-inf` gives exactly zero.
 ///
 /// # Shapes
 /// Any shape, kept.
 pub fn softmax_last<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    activation::softmax(x, D - 1)
+    let masked = x.clone().equal_elem(f32::NEG_INFINITY).all_dim(D - 1).expand(x.dims());
+    // The first fill keeps what is not a number out of the gradient.
+    activation::softmax(x.mask_fill(masked.clone(), 0.0), D - 1).mask_fill(masked, 0.0)
 }
 
 /// `x w + b` over the last axis.

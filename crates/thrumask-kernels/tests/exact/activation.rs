@@ -25,6 +25,10 @@ pub fn gelu_tanh(x: f64) -> f64 {
     0.5 * x * (1.0 + (root * (x + 0.044715 * x.powi(3))).tanh())
 }
 
+pub fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
 pub fn silu(x: f64) -> f64 {
     x / (1.0 + (-x).exp())
 }

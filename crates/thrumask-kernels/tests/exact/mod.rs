@@ -6,11 +6,14 @@ mod activation;
 mod attention;
 mod check;
 mod convolution;
+mod map_operators;
+mod maps;
 mod norm;
 mod operators;
 mod tensors;
 
 pub use check::{Effort, FEW, MANY, SOME, check};
+pub use map_operators::*;
 pub use operators::*;
 pub use tensors::*;
 

@@ -4,12 +4,13 @@ use thrumask_kernels::TokenGroups;
 use thrumask_kernels::{self as kernels, ConvolutionOptions, PromptVisibility, RopeTable};
 
 use super::convolution::{Window, convolution};
+use super::map_operators::{deformable, max_of_four, merge_windows, split_windows};
 use super::{Array, Operator, activation, attention as exact, norm};
 use crate::common::noise;
 use burn::tensor::Tensor;
 
 /// `spread * noise + shift`
-fn values(dims: &[usize], seed: u64, [spread, shift]: [f32; 2]) -> Array<f32> {
+pub(super) fn values(dims: &[usize], seed: u64, [spread, shift]: [f32; 2]) -> Array<f32> {
     let values = noise(dims.iter().product(), seed).iter().map(|x| spread * x + shift).collect();
     Array { dims: dims.to_vec(), values }
 }
@@ -120,10 +121,21 @@ pub enum Function {
     Gelu,
     GeluTanh,
     Silu,
+    Sigmoid,
+    Tanh,
+}
+
+impl Function {
+    pub const ALL: [Self; 5] = [Self::Gelu, Self::GeluTanh, Self::Silu, Self::Sigmoid, Self::Tanh];
 }
 
 /// A pointwise function of values in `-spread..spread`.
 pub fn pointwise(function: Function, dims: [usize; 3], spread: f32, seed: u64) -> Operator {
+    let rounding = match function {
+        // Near zero it is a difference of numbers near one, with the rounding of those.
+        Function::Tanh => 2.5e-7 / f64::from(spread).max(0.01),
+        _ => 0.0,
+    };
     Operator {
         name: format!("{function:?} of {dims:?} within {spread}"),
         inputs: vec![values(&dims, seed, [spread, 0.0])],
@@ -133,6 +145,8 @@ pub fn pointwise(function: Function, dims: [usize; 3], spread: f32, seed: u64) -
                 Function::Gelu => kernels::gelu(x),
                 Function::GeluTanh => kernels::gelu_tanh(x),
                 Function::Silu => kernels::silu(x),
+                Function::Sigmoid => kernels::sigmoid(x),
+                Function::Tanh => kernels::tanh(x),
             };
             out.into()
         }),
@@ -141,10 +155,12 @@ pub fn pointwise(function: Function, dims: [usize; 3], spread: f32, seed: u64) -
                 Function::Gelu => activation::gelu,
                 Function::GeluTanh => activation::gelu_tanh,
                 Function::Silu => activation::silu,
+                Function::Sigmoid => activation::sigmoid,
+                Function::Tanh => f64::tanh,
             };
             x[0].values.iter().map(|&x| f(x)).collect()
         }),
-        tolerance: [1e-6, 2e-5],
+        tolerance: [rounding.max(1e-6), 2e-5],
     }
 }
 
@@ -323,6 +339,24 @@ pub fn conv2d(
     }
 }
 
+/// A convolution of images `x [B, I, H, W]` that keeps their size.
+pub fn conv2d_same(x: [usize; 4], outputs: usize, kernel: [usize; 2], seed: u64) -> Operator {
+    let options = ConvolutionOptions::default();
+    let window = Window {
+        stride: [1; 3],
+        padding: [0, kernel[0] / 2, kernel[1] / 2],
+        magnify: [1; 3],
+        silu: false,
+    };
+    Operator {
+        name: format!("convolution of {x:?} with {kernel:?} to {outputs} of one size"),
+        kernel: Box::new(|mut x| kernels::conv2d_same(x.take(), x.take(), x.take()).into()),
+        exact: Box::new(move |x| convolution(&x[0], &x[1], &x[2], window)),
+        // With the same inputs and tolerances.
+        ..conv2d(x, outputs, kernel, options, seed)
+    }
+}
+
 /// A convolution of videos `x [B, I, F, H, W]` over `taps` frames.
 pub fn temporal_conv(x: [usize; 5], outputs: usize, taps: usize, seed: u64) -> Operator {
     let window = Window { stride: [1; 3], padding: [taps / 2, 0, 0], magnify: [1; 3], silu: false };
@@ -359,6 +393,8 @@ pub fn every_operator() -> Vec<Operator> {
         pointwise(Function::Gelu, [2, 5, 13], 4.0, 5),
         pointwise(Function::GeluTanh, [2, 5, 13], 4.0, 6),
         pointwise(Function::Silu, [2, 5, 13], 4.0, 7),
+        pointwise(Function::Sigmoid, [2, 5, 13], 4.0, 28),
+        pointwise(Function::Tanh, [2, 5, 13], 4.0, 29),
         softmax([2, 7, 21], 4.0, 8),
         layer_norm([2, 6, 37], 9),
         layer_norm_modulate([3, 6, 37], 10),
@@ -379,5 +415,12 @@ pub fn every_operator() -> Vec<Operator> {
         conv2d([2, 12, 5, 6], 13, [3, 3], ConvolutionOptions { silu: true, ..options }, 25),
         temporal_conv([2, 3, 5, 3, 3], 4, 3, 26),
         temporal_conv([1, 12, 6, 3, 5], 13, 3, 27),
+        conv2d_same([2, 3, 7, 9], 5, [1, 5], 30),
+        conv2d_same([2, 13, 6, 9], 14, [5, 3], 31),
+        deformable([2, 5, 2, 9, 2], &[[3, 4], [1, 2]], 0.6, 32),
+        max_of_four([2, 5, 7, 13], 33),
+        split_windows([2, 5, 7, 13], [2, 3], 34),
+        // Windows of whole rows, which lie in the map one after the other.
+        merge_windows([2, 4, 3, 13], [2, 4], 35),
     ]
 }

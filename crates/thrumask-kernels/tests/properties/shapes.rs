@@ -72,7 +72,7 @@ proptest! {
         seed in 0u64..1000,
     ) {
         let dims = [batch, tokens, channels];
-        for function in [Function::Gelu, Function::GeluTanh, Function::Silu] {
+        for function in Function::ALL {
             // Far below zero they are exact as part of usual values only: there must be such values.
             check(&pointwise(function, [batch, tokens + 9, channels], 5.0, seed), FEW);
         }
@@ -128,6 +128,27 @@ proptest! {
     ) {
         let options = ConvolutionOptions { stride: 1, padding, magnify: 1, silu };
         check(&conv2d([batch, inputs, height, width], outputs, [3, 3], options, seed), FEW);
+    }
+
+    #[test]
+    fn convolutions_that_keep_any_size(
+        (batch, inputs, outputs) in (1usize..3, 1usize..18, 1usize..18),
+        (height, width) in (1usize..12, 1usize..20),
+        (rows, columns) in (0usize..3, 0usize..4),
+        seed in 0u64..1000,
+    ) {
+        let kernel = [2 * rows + 1, 2 * columns + 1];
+        check(&conv2d_same([batch, inputs, height, width], outputs, kernel, seed), FEW);
+    }
+
+    #[test]
+    fn windows_of_any_shape(
+        (batch, height, width, channels) in (1usize..4, 1usize..9, 1usize..9, 1usize..20),
+        window in (1usize..6, 1usize..6).prop_map(|(high, wide)| [high, wide]),
+        seed in 0u64..1000,
+    ) {
+        check(&split_windows([batch, height, width, channels], window, seed), FEW);
+        check(&merge_windows([batch, height, width, channels], window, seed), FEW);
     }
 
     #[test]

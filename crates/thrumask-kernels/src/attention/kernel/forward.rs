@@ -1,6 +1,8 @@
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use super::{Head, KEYS, TILE, block_len, cut, scores, transpose};
+use crate::attention::plan::Tokens;
 use crate::host::{Scratch, Shared};
 use crate::simd::{Kernel, Simd, basic::Scale};
 use crate::target::Target;
@@ -9,12 +11,15 @@ use crate::tile::{Even, Left, product};
 /// Queries that go over the keys together, so that each block of keys is fetched once for all of them.
 const QUERIES: usize = 1024;
 
-/// The forward pass of one head. Writes only the head's channels of the queries of its batch row.
+/// The forward pass of some queries of one head. Writes only the head's channels of these queries of its
+/// batch row, the same bits whichever others are treated with them.
 pub(in crate::attention) struct Forward<'a> {
     pub head: Head<'a>,
+    /// Which queries, by their numbers in the order of the plan's sets.
+    pub share: Range<usize>,
     pub out: Shared<'a, MaybeUninit<f32>>,
-    /// Log of the sum of exponentials of each query.
-    pub lse: &'a mut [f32],
+    /// Log of the sum of exponentials of each query, 0 where it sees no key, and the row of the head.
+    pub lse: (Shared<'a, MaybeUninit<f32>>, usize),
 }
 
 /// What a tile carries from one block of keys to the next.
@@ -33,15 +38,12 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { head, out, lse } = self;
+        let Self { ref head, ref share, .. } = self;
         head.fetch_next(simd);
-        let (start, size) = head.channels;
+        let size = head.channels.1;
         let width = size.next_multiple_of(S::LANES);
         let [queries, keys] = head.tokens;
-        if !head.plan.is_whole(head.tokens) {
-            head.clear(out, queries);
-        }
-        let (span, block) = (queries.next_multiple_of(TILE).min(QUERIES), keys.min(KEYS));
+        let (span, block) = (share.len().next_multiple_of(TILE).min(QUERIES), keys.min(KEYS));
         let scratch = width * (2 * block + TILE + 2 * span) + block * TILE + 2 * span;
         let mut memory = Scratch::take(scratch);
         let mut rest = memory.values();
@@ -54,7 +56,21 @@ impl Kernel for Forward<'_> {
         let max = cut(&mut rest, span);
         let sum = cut(&mut rest, span);
         let tile_size = width * TILE;
+        let mut before = 0;
         for (set, seen) in head.plan.sets(head.row, head.tokens) {
+            let [from, to] =
+                [share.start, share.end].map(|at| at.saturating_sub(before).min(set.len()));
+            before += set.len();
+            let set = set.part(from, to - from);
+            if seen.len() == 0 {
+                for i in 0..set.len() {
+                    // SAFETY: used up before the next.
+                    let (lse, out) = unsafe { self.places(set, i) };
+                    lse.write(0.0);
+                    out.fill(MaybeUninit::new(0.0));
+                }
+                continue;
+            }
             let step = block_len(seen.len());
             for first in (0..set.len()).step_by(QUERIES) {
                 let part = set.part(first, QUERIES);
@@ -96,15 +112,36 @@ impl Kernel for Forward<'_> {
                     }
                 }
                 for i in 0..part.len() {
-                    let token = part.at(i);
-                    lse[token] = max[i] + sum[i].ln();
+                    // SAFETY: used up before the next.
+                    let (lse, out) = unsafe { self.places(part, i) };
+                    lse.write(max[i] + sum[i].ln());
                     let o = &o[i * width..][..size];
-                    // SAFETY: this task alone writes these channels of this batch row.
-                    let out = unsafe { out.piece(head.row * queries + token, start, size) };
                     Target::fresh(out).apply(simd, Scale(1.0 / sum[i]), Some(o), [], size);
                 }
             }
         }
+    }
+}
+
+impl Forward<'_> {
+    /// Where the sum of the `i`-th of some queries of the share goes, and its output.
+    ///
+    /// # Safety
+    /// Those of the same query are not in use.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn places(
+        &self,
+        of: Tokens,
+        i: usize,
+    ) -> (&mut MaybeUninit<f32>, &mut [MaybeUninit<f32>]) {
+        let (token, (start, size)) = (of.at(i), self.head.channels);
+        let row = self.head.row * self.head.tokens[0] + token;
+        // SAFETY: the task of this share alone writes this head's values of this query, and the caller
+        // holds no others.
+        let (lse, out) =
+            unsafe { (self.lse.0.piece(self.lse.1, token, 1), self.out.piece(row, start, size)) };
+        (&mut lse[0], out)
     }
 }
 
