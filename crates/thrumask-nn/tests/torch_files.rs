@@ -126,10 +126,38 @@ fn what_would_run_is_refused_by_name() {
         let error = WeightFile::read_torch("evil", &stream_of(pickle)).unwrap_err().to_string();
         assert!(error.contains("evil") && error.contains(words), "{error}");
     };
-    says(b"\x80\x02cos\nsystem\nU\x04exit\x85R.", "os.system");
-    says(b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93\x8c\x011\x85R.", "builtins.eval");
-    // Instances, and arguments that no tensor has.
-    says(b"\x80\x02ccollections\nOrderedDict\n)\x81.", "0x81");
+    // In the place of the tensors' dictionary, of a tensor, and of a tensor's parts.
+    says(b"\x80\x02cos\nsystem\nU\x04exit\x85R.", "got os.system");
+    says(b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93\x8c\x011\x85R.", "got builtins.eval");
+    says(b"\x80\x02}U\x0astate_dictcos\nsystem\nU\x04exit\x85Rs.", "got os.system");
+    says(b"\x80\x02}U\x01t}U\x01ucos\nsystem\nU\x04exit\x85Rss.", "t.u: expected a tensor");
+    let good = view(0, [2, 2], [2, 1]);
+    for (from, to) in [
+        (&b"torch._utils\n_rebuild_tensor_v2"[..], &b"os\nsystem"[..]),
+        (b"torch\nFloatStorage", b"os\nsystem"),
+        (b"K\0K\x02K\x02\x86", b"K\0cos\nsystem\n)R"),
+    ] {
+        let at = good.windows(from.len()).position(|w| w == from).unwrap();
+        let evil = [&good[..at], to, &good[at + from.len()..]].concat();
+        says(&evil, "t: expected a tensor or a plain value, got os.system");
+    }
+    // By instances and their states too.
+    for made in [
+        &b"cos\nsystem\n)\x81}b"[..],
+        b"cos\nsystem\n)}\x92",
+        b"(cos\nsystem\nK\x01o",
+        b"(K\x01ios\nsystem\n",
+        b"ccollections\nOrderedDict\ncos\nsystem\n\x85R",
+        b"ctorch._utils\n_rebuild_parameter\ncos\nsystem\n\x85R",
+    ] {
+        says(&[&b"\x80\x02}U\x01t"[..], made, b"s."].concat(), "got os.system");
+    }
+    // A long name is cut.
+    let long = [&b"\x80\x04X\x10\x27\0\0"[..], &[b'a'; 10_000], b"\x8c\x01b\x93."].concat();
+    let error = WeightFile::read_torch("evil", &stream_of(&long)).unwrap_err().to_string();
+    assert!(error.contains("aaa.b") && error.len() < 400, "{error}");
+    // Instances of what is known, and arguments that no tensor has.
+    says(b"\x80\x02ccollections\nOrderedDict\n)\x81.", "no instance");
     says(b"\x80\x02ctorch\nFloatStorage\n)R.", "cannot be called");
     says(b"\x80\x02]K\x01a.", "expected a dictionary");
     says(b"\x80\x02}U\x01ah\x07s.", "remembered as 7");
@@ -139,6 +167,60 @@ fn what_would_run_is_refused_by_name() {
     assert!(
         WeightFile::read_torch("zip", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0").is_err()
     );
+}
+
+/// A checkpoint as a training library writes it: other classes beside the tensors.
+#[test]
+fn what_lies_beside_the_tensors_is_neither_run_nor_needed() {
+    let scalar = b"cnumpy.core.multiarray\nscalar\nq\x01\
+        cnumpy\ndtype\nq\x02U\x02f4\x89\x88\x87Rq\x03\
+        (K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\
+        c_codecs\nencode\nq\x04X\x05\0\0\0\x00\x00\x00\xc2\x80U\x06latin1\x86R\x86R";
+    let tensors = view(0, [2, 2], [2, 1]);
+    // Without its protocol and its end.
+    let tensors = &tensors[2..tensors.len() - 1];
+    let callbacks = b"}cpytorch_lightning.callbacks.model_checkpoint\nModelCheckpoint\n\
+        }U\x10best_model_score";
+    let callbacks = [&callbacks[..], &scalar[..], b"ss"].concat();
+    let beside: [&[u8]; 10] = [
+        &callbacks,
+        // A dictionary of a class, filled and given a state.
+        b"ccollections\ndefaultdict\nc__builtin__\ndict\n\x85R(U\x01aK\x01u}b",
+        b"carg\nNamespace\n)\x81}U\x02lrG?\xf0\0\0\0\0\0\0sb",
+        b"carg\nList\n)}\x92(K\x01K\x02e\x8f(K\x01\x90\x86",
+        // What would run.
+        b"cos\nsystem\nU\x04exit\x85R",
+        b"\x8c\x02os\x8c\x06system\x93)R",
+        b"(U\x04exitios\nsystem\n",
+        // Bytes, and a number of 16 bytes.
+        b"(C\x01\xffB\x01\0\0\0\xff\x8e\x01\0\0\0\0\0\0\0\xff\
+            \x96\x01\0\0\0\0\0\0\0\xffU\x01\xff\x91",
+        b"\x8a\x100123456789abcdef",
+        // A view of a storage of a kind that is not read.
+        b"ctorch._utils\n_rebuild_tensor_v2\n(\
+            (U\x07storagectorch\nQInt8Storage\nU\x01sU\x03cpuK\x04NtQK\0))\x89NtR",
+    ];
+    let mut pickle = b"\x80\x04}U\x05epochK\x05s".to_vec();
+    for (i, value) in beside.iter().enumerate() {
+        pickle.extend([b'U', 1, b'0' + i as u8]);
+        pickle.extend(*value);
+        pickle.push(b's');
+    }
+    pickle.extend(b"U\x0astate_dict");
+    pickle.extend(tensors);
+    pickle.extend(b"s.");
+    let file = WeightFile::read_torch("lightning", &stored(&pickle)).unwrap();
+    assert_eq!(file.tensors.len(), 1);
+    assert_eq!(file.tensors["t"], (vec![2, 2], vec![1.0, 2.0, 3.0, 4.0]));
+    // A length beyond the end.
+    for bytes in [
+        &b"\x8e\xff\xff\xff\xff\xff\xff\xff\xff"[..],
+        b"\x8d\x09\0\0\0\0\0\0\0",
+        b"\x8b\xff\xff\xff\xff",
+    ] {
+        let error = WeightFile::read_torch("long", &stream_of(bytes)).unwrap_err().to_string();
+        assert!(error.contains("too early"), "{error}");
+    }
 }
 
 /// A dictionary of dictionaries that holds itself, and one that doubles at each level.
@@ -196,7 +278,8 @@ proptest! {
     #[test]
     fn any_pickle_is_an_error_or_a_file(
         ops in prop::collection::vec(prop::sample::select(
-            &b"\x80\x02(.0NKMJXU])}tauseqhrjcQRb\x85\x86\x87\x88\x89\x8a\x93\x94\x95\x01\x00\x03\n"[..]
+            &b"\x80\x02(.0NKMJXU])}tauseqhrjcQRb\x85\x86\x87\x88\x89\x8a\x93\x94\x95\x01\x00\x03\n\
+                BCoi1\x81\x8b\x8e\x8f\x90\x91\x92\x96"[..]
         ), 0..300),
     ) {
         if let Ok(file) = WeightFile::read_torch("noise", &stream_of(&ops)) {

@@ -22,6 +22,7 @@ mod models;
 mod objects;
 mod public_training;
 mod seeing;
+mod single_file;
 mod stages;
 mod training;
 mod unet;

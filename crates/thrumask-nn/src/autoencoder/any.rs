@@ -12,10 +12,15 @@ use super::{
 };
 use crate::{Cost, Result};
 
-/// The longest side of frames that are worked on whole; longer ones go through in bands.
-const WHOLE_ROWS: usize = 512;
-/// Rows of a band.
+/// The side of the largest square frames that are worked on whole; what has more rows or more pixels goes through
+/// in bands.
+const WHOLE: usize = 512;
+/// Rows of a band, at most.
 const BAND: usize = 64;
+/// Columns up to which bands of wide frames have as many; wider ones have fewer, and as many pixels a band.
+const BAND_COLUMNS: usize = 1024;
+/// Rows of a band, at least: with fewer, most of the work would be rows that it only looks at.
+const LEAST_BAND: usize = 8;
 
 /// Sizes of any autoencoder.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +60,9 @@ impl LatentCodecConfig {
     pub fn cost(&self, [frames, height, width]: [usize; 3]) -> [Cost; 2] {
         let [encode, decode] = match self {
             Self::Patches(config) => return config.cost([frames, height, width]),
-            Self::Kl(config) => config.cost([height, width], Self::portions(height).rows.is_some()),
+            Self::Kl(config) => {
+                config.cost([height, width], Self::portions([height, width]).rows.is_some())
+            }
             Self::Tiny(config) => config.cost([height, width]),
         };
         // Frames are worked on one by one.
@@ -66,9 +73,15 @@ impl LatentCodecConfig {
         [all(encode), all(decode)]
     }
 
-    /// How frames of `rows` pixels go through the large autoencoder.
-    fn portions(rows: usize) -> Portions {
-        if rows > WHOLE_ROWS { Portions::bands(BAND) } else { Portions::FRAMES }
+    /// How frames of `[H, W]` pixels go through the large autoencoder.
+    fn portions([rows, columns]: [usize; 2]) -> Portions {
+        if rows > WHOLE {
+            Portions::bands(BAND)
+        } else if rows * columns > WHOLE * WHOLE {
+            Portions::bands((BAND * BAND_COLUMNS / columns).clamp(LEAST_BAND, BAND))
+        } else {
+            Portions::FRAMES
+        }
     }
 }
 
@@ -108,10 +121,10 @@ impl LatentCodec {
     /// # Errors
     /// [`crate::Error::Config`] or [`crate::Error::Shape`] when the video does not divide into patches.
     pub fn encode(&self, pixels: Tensor<5>) -> Result<Tensor<5>> {
-        let rows = pixels.dims()[3];
+        let [_, _, _, rows, columns] = pixels.dims();
         match self {
             Self::Patches(codec) => codec.encode(pixels),
-            Self::Kl(codec) => codec.encode(pixels, LatentCodecConfig::portions(rows)),
+            Self::Kl(codec) => codec.encode(pixels, LatentCodecConfig::portions([rows, columns])),
             Self::Tiny(codec) => codec.encode(pixels, 1),
         }
     }
@@ -140,15 +153,16 @@ impl LatentCodec {
     /// # Errors
     /// [`crate::Error::Shape`] when the channels are not those of this network.
     pub fn decode(&self, latents: Tensor<5>) -> Result<Tensor<5>> {
-        let (expected, [_, got, _, rows, _]) = (self.config().latent_channels(), latents.dims());
+        let expected = self.config().latent_channels();
+        let [_, got, _, rows, columns] = latents.dims();
         if got != expected {
             return Err(crate::Error::shape("latent channels", expected, got));
         }
         match self {
             Self::Patches(codec) => Ok(codec.decode(latents)),
             Self::Kl(codec) => {
-                let rows = rows * codec.config().patch();
-                codec.decode(latents, LatentCodecConfig::portions(rows))
+                let size = [rows, columns].map(|n| n * codec.config().patch());
+                codec.decode(latents, LatentCodecConfig::portions(size))
             }
             Self::Tiny(codec) => codec.decode(latents, 1),
         }
@@ -224,7 +238,16 @@ mod tests {
 
     #[test]
     fn large_frames_go_through_in_bands() {
-        assert_eq!(LatentCodecConfig::portions(512), Portions::FRAMES);
-        assert_eq!(LatentCodecConfig::portions(520), Portions::bands(64));
+        let portions = LatentCodecConfig::portions;
+        for whole in [[512, 512], [64, 4096], [256, 1024]] {
+            assert_eq!(portions(whole), Portions::FRAMES, "{whole:?}");
+        }
+        for tall in [[520, 64], [520, 520], [1024, 4096]] {
+            assert_eq!(portions(tall), Portions::bands(64), "{tall:?}");
+        }
+        // As many pixels in a band, however wide.
+        for (columns, rows) in [(520, 64), (1024, 64), (2048, 32), (4096, 16), (1 << 16, 8)] {
+            assert_eq!(portions([512, columns]), Portions::bands(rows), "{columns}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use serde_json::{Value, json};
 use thrumask_core::{Error, fsio};
 use thrumask_nn::{
-    autoencoder::kl::{AutoencoderKl, KlNaming},
+    autoencoder::kl::{AutoencoderKl, KlConfig, KlNaming},
     backbone::{
         BackboneConfig,
         unet::{Unet, names},
@@ -24,7 +24,7 @@ use thrumask_nn::{
     },
     text::{
         bert::WordPieces,
-        clip::{ClipText, byte_vocabulary, names as clip_names},
+        clip::{ClipText, ClipTextConfig, byte_vocabulary, names as clip_names},
     },
     weights::{FloatType, FreshTensors, public_shapes},
 };
@@ -97,13 +97,55 @@ impl Component {
     }
 
     /// Its files, the main one first.
-    fn files(self) -> [&'static str; 2] {
+    pub(super) fn files(self) -> [&'static str; 2] {
         match self {
             Self::TextEncoder | Self::Detector | Self::Masker(_) => ["model.safetensors", CONFIG],
             Self::Tokenizer => [TOKENS[0], TOKENS[1]],
             Self::Unet | Self::Vae | Self::Motion | Self::Video | Self::Ti2v => [WEIGHTS, CONFIG],
         }
     }
+}
+
+/// `config.json` of diffusers' `AutoencoderKL`.
+pub(super) fn vae_json(config: &KlConfig) -> Value {
+    let levels = config.channels.len();
+    json!({
+        "_class_name": "AutoencoderKL",
+        "block_out_channels": config.channels,
+        "down_block_types": vec!["DownEncoderBlock2D"; levels],
+        "up_block_types": vec!["UpDecoderBlock2D"; levels],
+        "layers_per_block": config.blocks,
+        "latent_channels": config.latent_channels,
+        "norm_num_groups": config.norm_groups,
+        "scaling_factor": config.scaling_factor,
+    })
+}
+
+/// What diffusers' `AutoencoderKL` calls a module of ours.
+pub(super) fn vae_name(config: &KlConfig) -> impl Fn(&str) -> String {
+    let levels = config.channels.len();
+    move |path| KlNaming::Diffusers.rename(path, levels)
+}
+
+/// `config.json` of transformers' `CLIPTextModel`.
+pub(super) fn text_json(config: &ClipTextConfig) -> Value {
+    json!({
+        "architectures": ["CLIPTextModel"],
+        "model_type": "clip_text_model",
+        "vocab_size": config.vocabulary,
+        "max_position_embeddings": config.positions,
+        "hidden_size": config.width,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.hidden,
+        "hidden_act": "quick_gelu",
+        "layer_norm_eps": 1e-5,
+    })
+}
+
+/// What transformers' `CLIPTextModel` calls a module of ours.
+pub(super) fn text_name(path: &str) -> String {
+    format!("text_model.{}", clip_names::rename(path))
 }
 
 /// What is made.
@@ -201,38 +243,13 @@ impl Fresh {
             Component::Ti2v => self.stage(init, StageKind::Ti2v)?,
             Component::Vae => {
                 let config = self.size.vae();
-                let levels = config.channels.len();
                 let network = AutoencoderKl::new(init, &config)?;
-                let rename = |path: &str| KlNaming::Diffusers.rename(path, levels);
-                let written = json!({
-                    "_class_name": "AutoencoderKL",
-                    "block_out_channels": config.channels,
-                    "down_block_types": vec!["DownEncoderBlock2D"; levels],
-                    "up_block_types": vec!["UpDecoderBlock2D"; levels],
-                    "layers_per_block": config.blocks,
-                    "latent_channels": config.latent_channels,
-                    "norm_num_groups": config.norm_groups,
-                    "scaling_factor": config.scaling_factor,
-                });
-                (written, public_shapes(&network, rename))
+                (vae_json(&config), public_shapes(&network, vae_name(&config)))
             }
             Component::TextEncoder => {
                 let config = self.size.text();
                 let network = ClipText::new(init, &config)?;
-                let rename = |path: &str| format!("text_model.{}", clip_names::rename(path));
-                let written = json!({
-                    "architectures": ["CLIPTextModel"],
-                    "model_type": "clip_text_model",
-                    "vocab_size": config.vocabulary,
-                    "max_position_embeddings": config.positions,
-                    "hidden_size": config.width,
-                    "num_hidden_layers": config.depth,
-                    "num_attention_heads": config.heads,
-                    "intermediate_size": config.hidden,
-                    "hidden_act": "quick_gelu",
-                    "layer_norm_eps": 1e-5,
-                });
-                (written, public_shapes(&network, rename))
+                (text_json(&config), public_shapes(&network, text_name))
             }
             Component::Detector => {
                 let config = self.size.detector();

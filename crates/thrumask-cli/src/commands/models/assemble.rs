@@ -23,14 +23,19 @@ Examples:
   thrumask models pull sd15
   thrumask models pull animatediff-v3
   thrumask models assemble ttm --from sd15 --motion animatediff-v3
+  thrumask models assemble ttm --from v1-5.ckpt --tokenizer clip/ --motion animatediff-v3
   thrumask animate photo.jpg \"A dog runs.\" -o dog.mp4 --backbone unet --models ttm --steps 25")]
 pub struct Assemble {
     /// The folder to write: motion/, video/ (with --ti2v, ti2v/), vae/, text_encoder/ and tokenizer/ in it.
     #[arg(value_name = "DIR")]
     out: PathBuf,
-    /// Stable Diffusion: a folder, a known name or ORG/NAME, with unet/, vae/, text_encoder/, tokenizer/.
+    /// Stable Diffusion: a folder, a known name or ORG/NAME, with unet/, vae/, text_encoder/, tokenizer/; or
+    /// one file (.safetensors, .ckpt) with all networks of 1.5, with --tokenizer.
     #[arg(long, value_name = "PATH|NAME")]
     from: String,
+    /// The tokenizer: a folder with vocab.json and merges.txt. Needed beside a single file, which has none.
+    #[arg(long, value_name = "PATH|NAME")]
+    tokenizer: Option<String>,
     /// Motion modules: a file, a folder, a known name or ORG/NAME; not when unet/ has them.
     #[arg(long, value_name = "PATH|NAME")]
     motion: Option<String>,
@@ -59,6 +64,7 @@ impl Assemble {
         let cache = cache_from_env()?;
         let assembly = Assembly {
             from: locate(&self.from, &cache)?,
+            tokenizer: self.tokenizer.as_ref().map(|name| locate(name, &cache)).transpose()?,
             motion: self.motion.as_ref().map(|name| locate(name, &cache)).transpose()?,
             ti2v: self.ti2v,
             video: VideoShape { size: self.size, frames: self.frames },

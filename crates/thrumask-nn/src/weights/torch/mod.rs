@@ -32,11 +32,13 @@ const MAX_ENTRIES: usize = 1 << 20;
 impl WeightFile {
     /// Reads a checkpoint of PyTorch: every tensor in its dictionary, those of nested dictionaries with
     /// their names joined by dots, and of a dictionary with the key "state_dict" only what is in that.
-    /// Numbers become f32; other entries (epochs, options) are passed over.
+    /// Numbers become f32; other entries (epochs, options) are passed over, and so is whatever lies beside a
+    /// "state_dict".
     ///
     /// # Errors
-    /// [`crate::Error::Weights`] when the file holds anything but tensors, dictionaries and plain values, is
-    /// broken, compressed or big-endian, or when a tensor does not lie within its storage.
+    /// [`crate::Error::Weights`] when something in the dictionary is an object of a class, or made by a
+    /// function, that is not one of tensors (it is named, and not run), when the file is broken, compressed
+    /// or big-endian, or when a tensor does not lie within its storage.
     pub fn read_torch(what: &str, bytes: &[u8]) -> Result<Self> {
         use super::Format::{TorchArchive, TorchStream};
         let format = if bytes.starts_with(b"PK") { TorchArchive } else { TorchStream };
@@ -142,7 +144,7 @@ fn named_tensors(pickle: &Pickle, root: Ref) -> Reason<BTreeMap<String, &Tensor>
     let mut looked_at = 0;
     while let Some((prefix, dict, depth)) = open.pop() {
         let Value::Dict(pairs) = &pickle.values[dict] else {
-            return Err("expected a dictionary of tensors".into());
+            return Err(pickle.expected("a dictionary of tensors", dict));
         };
         if depth > MAX_DEPTH {
             return Err(format!("dictionaries are nested more than {MAX_DEPTH} deep"));
@@ -155,11 +157,16 @@ fn named_tensors(pickle: &Pickle, root: Ref) -> Reason<BTreeMap<String, &Tensor>
             let key = match &pickle.values[key] {
                 Value::Text(key) => key.clone(),
                 Value::Int(key) => key.to_string(),
-                _ => return Err("expected names as keys of a dictionary".into()),
+                _ => return Err(pickle.expected("names as keys of a dictionary", key)),
             };
             match &pickle.values[value] {
                 Value::Tensor(tensor) => drop(found.insert(format!("{prefix}{key}"), tensor)),
                 Value::Dict(_) => open.push((format!("{prefix}{key}."), value, depth + 1)),
+                // It may have been a tensor of a kind that is not read here.
+                Value::Unknown { .. } => {
+                    let reason = pickle.expected("a tensor or a plain value", value);
+                    return Err(format!("{prefix}{key}: {reason}"));
+                }
                 _ => {}
             }
         }

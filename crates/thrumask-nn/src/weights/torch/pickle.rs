@@ -1,9 +1,12 @@
 //! A reader of the few pickle operations that a file of tensors is made of.
 //!
 //! A pickle is a program for a stack machine that may call anything. This machine knows tensors,
-//! ordered dictionaries and plain values; what else is named in a file is an error, and nothing is
-//! ever called. Values lie in one list and refer to each other by position, so that memory grows
-//! with the length of the file alone, and no value can be nested deeper than a walk goes.
+//! ordered dictionaries and plain values, and nothing is ever called. What else a file names, and
+//! whatever would be made with it, is a value of which only that name is known: training leaves such
+//! things beside the tensors, where nobody looks at them. In the place of a tensor, or of the dictionary
+//! that holds them, they are an error with that name. Values lie in one list and refer to each other by
+//! position, so that memory grows with the length of the file alone, and no value can be nested deeper
+//! than a walk goes.
 
 use std::collections::HashMap;
 
@@ -12,7 +15,7 @@ use crate::weights::number::Number;
 /// Position of a value in [`Pickle::values`].
 pub(super) type Ref = usize;
 
-/// What a file may name.
+/// What a file may name that means something here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
     OrderedDict,
@@ -27,13 +30,25 @@ pub(super) enum Value {
     Nothing,
     Bool(bool),
     Int(i64),
+    /// A number that is no size: with a fraction, or of more than 64 bits.
     Float,
+    Bytes,
     Text(String),
+    /// A list or a set.
     List(Vec<Ref>),
     Tuple(Vec<Ref>),
     Dict(Vec<(Ref, Ref)>),
     Known(Known),
-    Storage { key: String, number: Number, count: usize },
+    /// Something else that a file names, or what would be made with it; the texts of its name.
+    Unknown {
+        module: Ref,
+        name: Ref,
+    },
+    Storage {
+        key: String,
+        number: Number,
+        count: usize,
+    },
     Tensor(Tensor),
 }
 
@@ -60,6 +75,8 @@ pub(super) struct Pickle {
 pub(super) const MAX_BYTES: usize = 16 << 20;
 /// The most axes a tensor may have.
 const MAX_AXES: usize = 16;
+/// The most characters of a name that an error tells.
+const MAX_NAME: usize = 200;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -130,8 +147,8 @@ impl<'a> Machine<'a> {
     }
 
     fn push(&mut self, value: Value) {
-        self.stack.push(self.pickle.values.len());
-        self.pickle.values.push(value);
+        let at = self.pickle.add(value);
+        self.stack.push(at);
     }
 
     fn pop(&mut self) -> Result<Ref> {
@@ -172,29 +189,45 @@ impl<'a> Machine<'a> {
                 let value = self.unsigned(if op == b'K' { 1 } else { 2 })?;
                 self.push(Value::Int(value as i64));
             }
-            0x8a => {
-                let count = self.byte()?;
-                if count > 8 {
-                    return Err(format!("expected a number of at most 8 bytes, got {count}"));
+            0x8a | 0x8b => match self.unsigned(if op == 0x8a { 1 } else { 4 })? as usize {
+                count @ 0..=8 => self.push_signed(count)?,
+                count => {
+                    self.take(count)?;
+                    self.push(Value::Float);
                 }
-                self.push_signed(count)?;
-            }
+            },
             b'G' => {
                 self.take(8)?;
                 self.push(Value::Float);
             }
-            b'X' | b'T' | 0x8c | b'U' => {
-                let length = self.unsigned(if matches!(op, b'X' | b'T') { 4 } else { 1 })?;
-                let text = self.text(length as usize)?;
+            b'X' | 0x8c | 0x8d => {
+                let length = self.length(op)?;
+                let text = self.text(length)?;
                 self.push(Value::Text(text));
             }
-            b']' => self.push(Value::List(Vec::new())),
+            b'T' | b'U' => {
+                // A text of Python 2 may be bytes of any kind.
+                let length = self.length(op)?;
+                let text = String::from_utf8(self.take(length)?.to_vec());
+                self.push(text.map_or(Value::Bytes, Value::Text));
+            }
+            b'B' | b'C' | 0x8e | 0x96 => {
+                let length = self.length(op)?;
+                self.take(length)?;
+                self.push(Value::Bytes);
+            }
+            b']' | 0x8f => self.push(Value::List(Vec::new())),
             b')' => self.push(Value::Tuple(Vec::new())),
             b'}' => self.push(Value::Dict(Vec::new())),
             b't' => {
                 let items = self.above_mark()?;
                 self.push(Value::Tuple(items));
             }
+            0x91 => {
+                let items = self.above_mark()?;
+                self.push(Value::List(items));
+            }
+            b'1' => drop(self.above_mark()?),
             0x85..=0x87 => {
                 let mut items = Vec::new();
                 for _ in 0x84..op {
@@ -202,13 +235,14 @@ impl<'a> Machine<'a> {
                 }
                 self.push(Value::Tuple(items));
             }
-            b'a' | b'e' => {
+            b'a' | b'e' | 0x90 => {
                 let items = if op == b'a' { vec![self.pop()?] } else { self.above_mark()? };
                 let list = self.top()?;
-                let Value::List(list) = &mut self.pickle.values[list] else {
-                    return Err("expected a list to append to".into());
-                };
-                list.extend(items);
+                match &mut self.pickle.values[list] {
+                    Value::List(list) => list.extend(items),
+                    Value::Unknown { .. } => {}
+                    _ => return Err("expected a list to append to".into()),
+                }
             }
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
@@ -232,13 +266,32 @@ impl<'a> Machine<'a> {
                 self.memo.insert(self.memo.len() as u32, value);
             }
             b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
-                self.push(Value::Known(known(&module, &name)?));
+                let global = self.global()?;
+                self.push(global);
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                let (name, module) = (self.pickle.text(name)?, self.pickle.text(module)?);
-                self.push(Value::Known(known(&module, &name)?));
+                let global = self.pickle.global(module, name)?;
+                self.push(global);
+            }
+            b'i' => {
+                let class = self.global()?;
+                let class = self.pickle.add(class);
+                let mut parts = self.above_mark()?;
+                parts.insert(0, class);
+                self.push_instance(&parts)?;
+            }
+            b'o' => {
+                let parts = self.above_mark()?;
+                self.push_instance(&parts)?;
+            }
+            0x81 => {
+                let (arguments, class) = (self.pop()?, self.pop()?);
+                self.push_instance(&[class, arguments])?;
+            }
+            0x92 => {
+                let (named, arguments, class) = (self.pop()?, self.pop()?, self.pop()?);
+                self.push_instance(&[class, arguments, named])?;
             }
             b'Q' => {
                 let id = self.pop()?;
@@ -251,16 +304,41 @@ impl<'a> Machine<'a> {
                 self.push(value);
             }
             b'b' => {
-                // An ordered dictionary's own attributes, of which none is a tensor.
+                // An ordered dictionary's own attributes, of which none is a tensor, or those of
+                // something unknown.
                 self.pop()?;
                 let target = self.top()?;
-                if !matches!(self.pickle.values[target], Value::Dict(_)) {
+                if !matches!(self.pickle.values[target], Value::Dict(_) | Value::Unknown { .. }) {
                     return Err("expected the state of a dictionary, got that of an object".into());
                 }
             }
             other => return Err(format!("pickle operation 0x{other:02x} is not one of tensors")),
         }
         Ok(None)
+    }
+
+    /// How many bytes of a text or of bytes follow, as the operation writes it.
+    fn length(&mut self, op: u8) -> Result<usize> {
+        let length = self.unsigned(match op {
+            b'X' | b'T' | b'B' => 4,
+            0x8d | 0x8e | 0x96 => 8,
+            _ => 1,
+        })?;
+        usize::try_from(length).map_err(|_| "the pickle is too long".into())
+    }
+
+    /// What two lines name.
+    fn global(&mut self) -> Result<Value> {
+        let [module, name] =
+            [self.line()?, self.line()?].map(|line| self.pickle.add(Value::Text(line)));
+        self.pickle.global(module, name)
+    }
+
+    /// The instance that a class and arguments would give: those that are known have none.
+    fn push_instance(&mut self, parts: &[Ref]) -> Result<()> {
+        let unknown = self.pickle.unknown(parts);
+        self.push(unknown.ok_or("expected no instance of what tensors are made of, got one")?);
+        Ok(())
     }
 
     fn push_signed(&mut self, count: usize) -> Result<()> {
@@ -271,21 +349,22 @@ impl<'a> Machine<'a> {
 
     fn set_items(&mut self, items: &[Ref]) -> Result<()> {
         let dict = self.top()?;
-        let Value::Dict(dict) = &mut self.pickle.values[dict] else {
-            return Err("expected a dictionary to put items into".into());
-        };
         let (pairs, rest) = items.as_chunks::<2>();
         if !rest.is_empty() {
             return Err("expected a value for each key of a dictionary".into());
         }
-        dict.extend(pairs.iter().map(|&[key, value]| (key, value)));
+        match &mut self.pickle.values[dict] {
+            Value::Dict(dict) => dict.extend(pairs.iter().map(|&[key, value]| (key, value))),
+            Value::Unknown { .. } => {}
+            _ => return Err("expected a dictionary to put items into".into()),
+        }
         Ok(())
     }
 
     /// The storage that a persistent id names: ("storage", its type, key, device, length), and in
     /// old files what it is a view of.
     fn storage(&self, id: Ref) -> Result<Value> {
-        let wrong = || "expected the id of a storage".to_owned();
+        let wrong = || self.pickle.expected("the id of a storage", id);
         let Value::Tuple(parts) = &self.pickle.values[id] else { return Err(wrong()) };
         let (Some(&[word, number, key, _, count]), views) = (parts.first_chunk(), parts.get(5))
         else {
@@ -293,6 +372,10 @@ impl<'a> Machine<'a> {
         };
         if views.is_some_and(|&v| self.pickle.values[v] != Value::Nothing) {
             return Err("storages that are views of others are not supported".into());
+        }
+        // A type of numbers that is not read here.
+        if let Some(unknown) = self.pickle.unknown(&[number]) {
+            return Ok(unknown);
         }
         let Value::Known(Known::Storage(number)) = self.pickle.values[number] else {
             return Err(wrong());
@@ -309,11 +392,44 @@ impl<'a> Machine<'a> {
 }
 
 impl Pickle {
+    fn add(&mut self, value: Value) -> Ref {
+        self.values.push(value);
+        self.values.len() - 1
+    }
+
+    /// What a file names, by two texts.
+    fn global(&self, module: Ref, name: Ref) -> Result<Value> {
+        match (&self.values[module], &self.values[name]) {
+            (Value::Text(of), Value::Text(is)) => {
+                Ok(known(of, is).map_or(Value::Unknown { module, name }, Value::Known))
+            }
+            _ => Err("expected the name of a function or class".into()),
+        }
+    }
+
+    /// The first of several values of which only a name is known: what is made of them is as unknown.
+    fn unknown(&self, parts: &[Ref]) -> Option<Value> {
+        let mut parts = parts.iter().map(|&part| &self.values[part]);
+        parts.find(|part| matches!(part, Value::Unknown { .. })).cloned()
+    }
+
+    /// A sentence that `wanted` should be where a value is, with the name of one that is unknown.
+    pub(super) fn expected(&self, wanted: &str, at: Ref) -> String {
+        let Value::Unknown { module, name } = self.values[at] else {
+            return format!("expected {wanted}");
+        };
+        let [module, name] = [module, name].map(|part| match &self.values[part] {
+            Value::Text(text) => text.chars().take(MAX_NAME).collect::<String>(),
+            _ => String::new(),
+        });
+        format!("expected {wanted}, got {module}.{name}")
+    }
+
     /// A text.
     pub(super) fn text(&self, at: Ref) -> Result<String> {
         match &self.values[at] {
             Value::Text(text) => Ok(text.clone()),
-            _ => Err("expected a text".into()),
+            _ => Err(self.expected("a text", at)),
         }
     }
 
@@ -322,7 +438,7 @@ impl Pickle {
             Value::Int(value) => usize::try_from(value).ok(),
             _ => None,
         };
-        size.ok_or_else(|| "expected a number from 0 on".into())
+        size.ok_or_else(|| self.expected("a number from 0 on", at))
     }
 
     fn sizes(&self, at: Ref) -> Result<Vec<usize>> {
@@ -330,17 +446,29 @@ impl Pickle {
             Value::Tuple(sizes) if sizes.len() <= MAX_AXES => {
                 sizes.iter().map(|&size| self.size(size)).collect()
             }
-            _ => Err(format!("expected the sizes of at most {MAX_AXES} axes")),
+            _ => Err(self.expected(&format!("the sizes of at most {MAX_AXES} axes"), at)),
         }
     }
 
-    /// What a known function would give.
+    /// What a known function would give of what is known.
     fn call(&self, what: Ref, arguments: Ref) -> Result<Value> {
+        if let Some(unknown) = self.unknown(&[what, arguments]) {
+            return Ok(unknown);
+        }
         let (Value::Known(what), Value::Tuple(arguments)) =
             (&self.values[what], &self.values[arguments])
         else {
             return Err("expected a known function and its arguments".into());
         };
+        // The arguments that are looked at; hooks and the like come after them.
+        let used = match what {
+            Known::OrderedDict | Known::RebuildParameter => 1,
+            Known::RebuildTensor => 4,
+            Known::Storage(_) => 0,
+        };
+        if let Some(unknown) = self.unknown(&arguments[..used.min(arguments.len())]) {
+            return Ok(unknown);
+        }
         match (what, arguments.as_slice()) {
             (Known::OrderedDict, []) => Ok(Value::Dict(Vec::new())),
             (Known::OrderedDict, &[pairs]) => self.dict_of(pairs).map(Value::Dict),
@@ -379,9 +507,9 @@ impl Pickle {
     }
 }
 
-/// What a file may name, by module and name.
-fn known(module: &str, name: &str) -> Result<Known> {
-    Ok(match (module, name) {
+/// What means something here, by module and name.
+fn known(module: &str, name: &str) -> Option<Known> {
+    Some(match (module, name) {
         ("collections", "OrderedDict") => Known::OrderedDict,
         ("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor") => Known::RebuildTensor,
         ("torch._utils", "_rebuild_parameter") => Known::RebuildParameter,
@@ -395,6 +523,6 @@ fn known(module: &str, name: &str) -> Result<Known> {
         ("torch", "CharStorage") => Known::Storage(Number::I8),
         ("torch", "ByteStorage") => Known::Storage(Number::U8),
         ("torch", "BoolStorage") => Known::Storage(Number::Bool),
-        _ => return Err(format!("expected only tensors and dictionaries, got {module}.{name}")),
+        _ => return None,
     })
 }
