@@ -131,6 +131,9 @@ pub fn tell_report(report: &Report, as_json: bool) -> Result<()> {
 /// What a run would do: for each stage, how it would come to its artefact and what that takes.
 pub fn tell_outlook(outlook: &Outlook, estimate: &Estimate, as_json: bool) -> Result<()> {
     let cost = |name: &str| estimate.stages.iter().find(|s| s.name == name);
+    let made = estimate.only(|name| {
+        outlook.stages.iter().any(|(stage, origin)| *stage == name && *origin == Origin::Made)
+    });
     if as_json {
         let stages: Vec<_> = outlook
             .stages
@@ -143,13 +146,22 @@ pub fn tell_outlook(outlook: &Outlook, estimate: &Estimate, as_json: bool) -> Re
             "output": outlook.output,
             "config": outlook.config,
             "stages": stages,
+            "estimate": {
+                "seconds": made.seconds,
+                "peak_bytes": made.peak_bytes,
+                "notes": made.notes,
+            },
         }));
     }
     let mut text = String::new();
     for (name, origin) in &outlook.stages {
         let would = match (origin, cost(name)) {
             (Origin::Made, Some(c)) => {
-                format!("{}; about {:.1} s and {} MB", c.work, c.seconds, c.peak_bytes / 1_000_000)
+                let seconds = match c.seconds {
+                    Some(seconds) => format!("about {seconds:.1} s"),
+                    None => "a time that is not known".into(),
+                };
+                format!("{}; {seconds} and {} MB", c.work, c.peak_bytes / 1_000_000)
             }
             (Origin::Made, None) => "is written".into(),
             (Origin::Kept, _) => "is kept: finished before from the same inputs".into(),
@@ -162,6 +174,17 @@ pub fn tell_outlook(outlook: &Outlook, estimate: &Estimate, as_json: bool) -> Re
     text.push_str(&format!("result   {frames} frames of {size} at {fps} a second\n"));
     text.push_str(&format!("run      {}\n", outlook.run.display()));
     text.push_str(&format!("output   {}\n", outlook.output.display()));
+    if !made.stages.is_empty() {
+        for note in &made.notes {
+            text.push_str(&format!("note     {note}\n"));
+        }
+        let open = match made.stages.iter().any(|s| s.seconds.is_none()) {
+            true => ", and what is not known",
+            false => "",
+        };
+        let (seconds, megabytes) = (made.seconds, made.peak_bytes / 1_000_000);
+        text.push_str(&format!("total    about {seconds:.1} s{open}; {megabytes} MB at most\n"));
+    }
     print(&text)
 }
 

@@ -269,12 +269,19 @@ impl Models {
     /// What both stages make.
     ///
     /// # Errors
-    /// As [`Models::stage_config`], and [`Error::Config`] when the stages and the autoencoder do not fit
-    /// together.
+    /// As [`Models::stage_config`]; [`Error::Weights`] for a stage 2 that follows flow, which no run gives it;
+    /// [`Error::Config`] when the stages and the autoencoder do not fit together.
     pub fn shape(&self) -> Result<VideoShape> {
         let stages = [StageKind::Motion, StageKind::Video].map(|kind| self.stage_config(kind));
         let [motion, video] = stages;
         let (motion, video) = (motion?, video?);
+        // A stage 1 that makes flow moves the first masks along it.
+        if !video.form.is_masks() {
+            let name = video.kind.name();
+            let reason =
+                format!("expected a {name} model that follows masks, got one that follows flow");
+            return Err(Error::weights(self.what(name), reason).into());
+        }
         let shape = motion.video;
         let refuse = |reason: String| Err(Error::config("models", reason).into());
         if shape != video.video {

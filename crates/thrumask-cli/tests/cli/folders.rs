@@ -235,6 +235,13 @@ fn what_is_missing_or_does_not_fit_is_named() {
             "\"kind\": \"video\"",
             ["expected a model of stage motion", "got video"],
         ),
+        // A run passes masks from stage to stage.
+        (
+            "video/config.json",
+            "\"kind\": \"video\"",
+            "\"kind\": \"video\", \"form\": \"flow\"",
+            ["models/video: expected a video model", "follows masks, got one that follows flow"],
+        ),
         ("motion/config.json", "\"frames\": 4", "\"frames\": 5", ["both stages", "frames: 5"]),
         ("video/config.json", "\"heads\": 4", "\"heds\": 4", ["video/config.json", "heds"]),
         ("video/config.json", "\"layers\": 1", "\"layers\": 2", ["video", "missing"]),

@@ -85,6 +85,17 @@ fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
     for words in ["motion", "1 steps", "MB", "12 frames of 128x96", "out.run"] {
         assert!(text.contains(words), "{words}: {text}");
     }
+    let last = text.lines().last().unwrap();
+    assert!(last.starts_with("total    about ") && last.ends_with(" MB at most"), "{text}");
+    let asked = dry(&["--planner", "llm", "--llm-model", "tiny"]);
+    for words in ["by a language model; a time that is not known", "s, and what is not known; "] {
+        assert!(asked.contains(words) && !text.contains(words), "{words}: {asked}");
+    }
+    let told: serde_json::Value = serde_json::from_str(&dry(&["--json"])).unwrap();
+    let stages = told["stages"].as_array().unwrap();
+    let known = stages.iter().filter_map(|s| s["estimate"]["seconds"].as_f64());
+    let (known, all) = (known.sum::<f64>(), told["estimate"]["seconds"].as_f64().unwrap());
+    assert!((known - all).abs() < 1e-9 && all > 0.0, "{told}");
     assert!(!place.at("out.run").exists() && !place.at("out.mp4").exists());
     place.animate("out.mp4", &[]);
     let before = place.read("out.run/run.json");

@@ -1,13 +1,16 @@
 //! What a run will take, before it is run.
 
+use std::fs;
+
 use serde::Serialize;
 use thrumask_nn::{Cost, diffusion::guidance::Guidance};
 
 use super::{rates::Rates, settings::Settings};
 use crate::{
-    Result,
+    DeviceName, Result,
     model::{Sampling, StageKind},
     models::{self, Models},
+    plan::PlannerKind,
 };
 
 /// Resident memory of the program before it reads a model, in bytes.
@@ -17,6 +20,10 @@ const PROGRAM_BYTES: f64 = 12e6;
 /// time; and the same of the segmenter as a whole, which always sees pictures of one size.
 const AROUND: f64 = 3.15e9;
 const SEGMENTER: f64 = 1.25e9;
+
+/// Values of weights in folders that are read in a second, from a file in half precision in the system's cache:
+/// a full-size U-Net's came to 75 million kept in 32 bits, and 88 million in 16 (`docs/performance.md`).
+const READ: f64 = 80e6;
 
 /// How many objects a plan has, when nobody has read the caption yet.
 const OBJECTS: f64 = 2.0;
@@ -28,8 +35,8 @@ pub struct StageEstimate {
     pub name: &'static str,
     /// What it does, in words.
     pub work: String,
-    /// About how long it takes, in seconds.
-    pub seconds: f64,
+    /// About how long it takes, in seconds; `None` where that is not known before.
+    pub seconds: Option<f64>,
     /// About how much memory it takes, in bytes.
     pub peak_bytes: u64,
 }
@@ -39,10 +46,12 @@ pub struct StageEstimate {
 pub struct Estimate {
     /// Stage by stage.
     pub stages: Vec<StageEstimate>,
-    /// Seconds in all.
+    /// Seconds in all, of the stages of which they are known.
     pub seconds: f64,
     /// The most memory at any time, in bytes.
     pub peak_bytes: u64,
+    /// What else a person should know of these figures.
+    pub notes: Vec<String>,
 }
 
 impl Estimate {
@@ -56,16 +65,11 @@ impl Estimate {
         let weights = |name: &str| Ok::<_, crate::Error>(models.memory(name)? as f64);
         let codec = models.codec_config()?;
         let mut stages = vec![
-            StageEstimate {
-                name: "plan",
-                work: "reads the caption by rules".into(),
-                seconds: 0.002,
-                peak_bytes: PROGRAM_BYTES as u64,
-            },
+            plan(settings),
             StageEstimate {
                 name: "segment",
                 work: "finds each object in the picture".into(),
-                seconds: rates.small(SEGMENTER),
+                seconds: Some(rates.small(SEGMENTER)),
                 peak_bytes: (PROGRAM_BYTES
                     + 2.0 * weights(models::SEGMENTER)?
                     + models.masker_memory()? as f64
@@ -98,12 +102,15 @@ impl Estimate {
                     sampling.steps,
                     if passes == 1 { "" } else { "es" },
                 ),
-                seconds: rates.pass(pass, config.denoiser.operators())
-                    * (sampling.steps * passes) as f64
-                    + seconds(text) * read * passes as f64
-                    + seconds(encode) * seen / frames as f64
-                    + seconds(decode)
-                    + rates.small(AROUND),
+                seconds: Some(
+                    rates.pass(pass, config.denoiser.operators())
+                        * (sampling.steps * passes) as f64
+                        + seconds(text) * read * passes as f64
+                        + seconds(encode) * seen / frames as f64
+                        + seconds(decode)
+                        + rates.small(AROUND)
+                        + reading(&models, settings, [kind.name(), models::AUTOENCODER])?,
+                ),
                 peak_bytes: (PROGRAM_BYTES
                     + weights(kind.name())?
                     + weights(models::AUTOENCODER)?
@@ -111,12 +118,59 @@ impl Estimate {
                     + (frames * size * size * 4 * 45) as f64) as u64,
             });
         }
-        Ok(Self {
-            seconds: stages.iter().map(|s| s.seconds).sum(),
-            peak_bytes: stages.iter().map(|s| s.peak_bytes).max().unwrap_or(0),
-            stages,
-        })
+        let note = "told for the processor: how fast a graphics card is, and which memory is its own, is not \
+                    known before";
+        let notes = match settings.device {
+            DeviceName::Cpu => Vec::new(),
+            DeviceName::Gpu(_) => vec![note.to_owned()],
+        };
+        Ok(Self::of_stages(stages, notes))
     }
+
+    /// What it comes to when only the stages are done whose names `counts` picks.
+    #[must_use]
+    pub fn only(&self, counts: impl Fn(&str) -> bool) -> Self {
+        let stages = self.stages.iter().filter(|stage| counts(stage.name)).cloned().collect();
+        Self::of_stages(stages, self.notes.clone())
+    }
+
+    fn of_stages(stages: Vec<StageEstimate>, notes: Vec<String>) -> Self {
+        Self {
+            // The sum of nothing is -0.
+            seconds: 0.0 + stages.iter().filter_map(|stage| stage.seconds).sum::<f64>(),
+            peak_bytes: stages.iter().map(|stage| stage.peak_bytes).max().unwrap_or(0),
+            stages,
+            notes,
+        }
+    }
+}
+
+/// The share of the planner. How long a language model takes depends on the model and on who runs it.
+fn plan(settings: &Settings) -> StageEstimate {
+    let (work, seconds, held) = match settings.planner {
+        PlannerKind::Rules => ("reads the caption by rules", Some(0.002), 0),
+        PlannerKind::Llm => {
+            let file = settings.llm.file().and_then(|path| fs::metadata(path).ok());
+            let held = file.map_or(0, |data| data.len());
+            ("has the caption read by a language model", None, held)
+        }
+    };
+    let peak_bytes = PROGRAM_BYTES as u64 + held;
+    StageEstimate { name: "plan", work: work.into(), seconds, peak_bytes }
+}
+
+/// Seconds that reading models takes which are folders; that of files of ours is part of [`AROUND`]. What is mapped
+/// is counted as not read.
+fn reading(models: &Models, settings: &Settings, names: [&str; 2]) -> Result<f64> {
+    let root = settings.models.as_deref().filter(|_| !settings.map_weights);
+    let Some(root) = root else { return Ok(0.0) };
+    let mut values = 0.0;
+    for name in names {
+        if models::folder_of(root, name).is_some_and(|own| own.exists()) {
+            values += models.memory(name)? as f64 / settings.weights.number().width() as f64;
+        }
+    }
+    Ok(values / READ)
 }
 
 /// Forward passes of one step: those of guidance whose weight is not zero.
@@ -154,5 +208,28 @@ mod tests {
         let mut guided = settings;
         guided.video.guidance.text = 3.0;
         assert!(of(&guided) > usual);
+    }
+
+    #[test]
+    fn what_is_not_known_has_no_number() {
+        let of = |settings: &Settings| Estimate::new(settings, &RATES).unwrap();
+        let rules = of(&Settings::default());
+        assert!(rules.notes.is_empty() && rules.stages.iter().all(|s| s.seconds.is_some()));
+        let asked = of(&Settings { planner: PlannerKind::Llm, ..Settings::default() });
+        assert_eq!(asked.stages[0].seconds, None);
+        assert!(asked.stages[0].work.contains("language model"), "{asked:?}");
+        assert!(asked.seconds < rules.seconds);
+        let card = of(&Settings { device: DeviceName::Gpu(0), ..Settings::default() });
+        assert!(card.notes[0].contains("told for the processor"), "{card:?}");
+    }
+
+    #[test]
+    fn some_of_the_stages_take_their_share() {
+        let all = Estimate::new(&Settings::default(), &RATES).unwrap();
+        let video = all.only(|name| name == "video");
+        assert_eq!(video.stages, all.stages[3..]);
+        assert_eq!(Some(video.seconds), all.stages[3].seconds);
+        assert_eq!(video.peak_bytes, all.stages[3].peak_bytes);
+        assert_eq!(all.only(|_| false).peak_bytes, 0);
     }
 }

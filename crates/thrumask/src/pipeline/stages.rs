@@ -223,6 +223,7 @@ impl Run<'_> {
         let request = VideoRequest {
             picture: &picture,
             trajectory: Some(&held),
+            // A stage that follows flow was refused before the run.
             flow: None,
             plan,
             seed: config.seed,
