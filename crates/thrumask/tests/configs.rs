@@ -21,3 +21,29 @@ fn every_configuration_is_understood() {
     }
     assert!(count >= 12, "{count} in {}", folder.display());
 }
+
+/// `models/nano/train.sh` runs the commands of the card one after the other.
+#[test]
+fn the_commands_of_the_card_are_understood_and_each_begins_where_another_ended() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let card = fs::read_to_string(root.join("models/nano/CARD.md")).unwrap();
+    let commands: Vec<&str> =
+        card.split('`').filter_map(|text| text.strip_prefix("thrumask train ")).collect();
+    let mut made: Vec<String> = Vec::new();
+    for command in &commands {
+        let words: Vec<&str> = command.split(' ').collect();
+        let after = |flag: &str| {
+            let pairs = words.windows(2).filter(|pair| pair[0] == flag);
+            pairs.map(|pair| pair[1].to_owned()).collect::<Vec<_>>()
+        };
+        let config = TrainConfig::read(&root.join(words[0]), &after("--set"))
+            .unwrap_or_else(|error| panic!("{command}: {error}"));
+        if let Some(start) = &config.run.start {
+            let folder = start.parent().unwrap().to_str().unwrap();
+            assert!(made.iter().any(|out| out == folder), "{command}: nothing made {folder}");
+        }
+        made.extend(after("--out"));
+    }
+    assert_eq!(made.len(), commands.len());
+    assert!(made.len() >= 20 && made.contains(&"train/motion-6".to_owned()), "{made:?}");
+}
