@@ -87,3 +87,24 @@ pub fn ablation(method: Method) -> Option<(f64, Option<f64>)> {
         Method::Truth | Method::Static => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The report has one word for both.
+    #[test]
+    fn both_backbones_say_the_same_of_each_measure() {
+        for crowd in [Crowd::Single, Crowd::Multi] {
+            for measure in Published::ALL {
+                let less = [Backbone::UNet, Backbone::Dit].map(|backbone| {
+                    let [ti2v, ttm] = figures(backbone, crowd, measure);
+                    ttm < ti2v
+                });
+                assert_eq!(less[0], less[1], "{crowd:?} {measure:?}");
+            }
+        }
+        assert_eq!(figures(Backbone::Dit, Crowd::Multi, Published::Motion), [10.52, 7.48]);
+        assert_eq!(figures(Backbone::UNet, Crowd::Single, Published::Fvd), [1285.99, 925.39]);
+    }
+}

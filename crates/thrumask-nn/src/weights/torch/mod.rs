@@ -3,13 +3,15 @@
 
 mod archive;
 mod pickle;
+mod values;
 
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
 pub(super) use self::archive::Crc32;
 use self::{
     archive::Archive,
-    pickle::{MAX_BYTES, Pickle, Ref, Tensor, Value},
+    pickle::MAX_BYTES,
+    values::{Pickle, Ref, Tensor, Value},
 };
 use super::{
     TensorSource, WeightFile,
