@@ -59,7 +59,7 @@ fn seen(network: &Unet, trajectory: &Trajectory, seeds: [u64; 2]) -> Vec<ObjectC
             prompts: Context::new(prompts.clone(), KeyMask::Prompts(visible)),
         }
     };
-    network.object_grids().into_iter().map(on).collect()
+    network.config().object_grids().into_iter().map(on).collect()
 }
 
 fn input(config: &UnetConfig, seed: u64, objects: Vec<ObjectContext>) -> DenoiserInput {
@@ -353,7 +353,7 @@ fn a_fresh_mixture_is_what_the_network_makes_with_its_sign_turned() {
 fn masked_layers_of_a_patched_network_work_on_its_grids() {
     let config = patched(FirstFrame::Residual, both(0.5));
     let network = network(&config, 24);
-    assert_eq!(network.object_grids(), [[2, 8, 8], [2, 4, 4]]);
+    assert_eq!(network.config().object_grids(), [[2, 8, 8], [2, 4, 4]]);
     let size = Size::new(4 * SIDE, 2 * SIDE);
     let ids = (0..size.area()).map(|i| u8::from(i % size.width < size.width / 4)).collect();
     let frame = LabelMap::new(size, ids).unwrap();

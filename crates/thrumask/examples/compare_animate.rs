@@ -15,7 +15,7 @@ mod comparison;
 use burn::tensor::{Device, Tensor};
 use comparison::{Memory, insert, time};
 use thrumask::{
-    model::{SceneConditions, StageKind, StageModel},
+    model::{SceneConditions, StageKind, StageModel, generate},
     models::Models,
     motion::{MotionRequest, generate_trajectories},
     pipeline::{Config, Settings},
@@ -27,12 +27,8 @@ use thrumask_core::{
     MaskSet, Picture, PromptPlan, Trajectory, placement::carry_picture, trajectory::colored,
 };
 use thrumask_nn::{
-    autoencoder::LatentCodec,
-    backbone::{Denoiser, ObjectGrid},
-    diffusion::noise::Noise,
-    pixels::pixels_from_frames,
-    text::Vocabulary,
-    weights::WeightFile,
+    autoencoder::LatentCodec, backbone::ObjectGrid, diffusion::noise::Noise,
+    pixels::pixels_from_frames, text::Vocabulary, weights::WeightFile,
 };
 
 /// The README's.
@@ -140,7 +136,8 @@ impl<'a> Job<'a> {
         };
         let Networks { autoencoder, motion, .. } = networks;
         let sampling = config.motion;
-        let made = generate_trajectories(motion, autoencoder, &[request], &sampling, &mut Silent);
+        let made =
+            generate_trajectories(&motion.with(autoencoder), &[request], &sampling, &mut Silent);
         let trajectory = made.unwrap().remove(0);
         let names = plan.objects.iter().map(query_text).collect();
         Self { networks, config, plan, names, picture, masks, trajectory }
@@ -162,7 +159,8 @@ impl<'a> Job<'a> {
         };
         let sample = |model: &StageModel, scene, sampling| {
             let seeds = [config.seed];
-            model.sample(autoencoder, &[scene], &seeds, sampling, None, &mut Silent).unwrap()
+            let networks = model.with(autoencoder);
+            generate(&networks, &[scene], &seeds, sampling, None, &mut Silent).unwrap()
         };
         let motion = sample(motion, scene(None), &config.motion);
         let mask_video = autoencoder.decode(motion.clone()).unwrap();
@@ -211,8 +209,7 @@ impl<'a> Job<'a> {
             file.metadata.insert(name.into(), serde_json::to_string(sampling).unwrap());
         }
 
-        let (grid, visibility) =
-            (video.network.denoiser.object_grids()[0], video.config.visibility);
+        let (grid, visibility) = (video.config.denoiser.object_grids()[0], video.config.visibility);
         let grid = ObjectGrid::new(&self.trajectory, grid, visibility).unwrap();
         let groups = grid.ids.iter().map(|&id| f32::from(id)).collect();
         let visible = grid.in_box.iter().flatten().map(|&sees| f32::from(u8::from(sees))).collect();

@@ -157,6 +157,6 @@ fn input(network: &Unet, config: &UnetConfig) -> DenoiserInput {
         time: vec![601.0],
         conditions: normal("conditions", [1, config.condition_channels, t, h, w]),
         text: Context::new(text("text", 1), KeyMask::Lengths(vec![TEXT])),
-        objects: network.object_grids().into_iter().map(on).collect(),
+        objects: network.config().object_grids().into_iter().map(on).collect(),
     }
 }

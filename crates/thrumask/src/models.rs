@@ -1,9 +1,11 @@
 //! The models a run uses: those built into the program, or those of a folder. Each is read when a
-//! stage needs it and freed when the stage is done, so that memory holds one stage's models.
+//! stage needs it and freed when the stage is done, those of folders as soon as they have done their part, so that memory
+//! holds one of them.
 //!
 //! A folder holds files of ours (`motion.safetensors`), or networks as diffusers lays them out
 //! ([`folders`]), or some of each.
 
+mod apart;
 mod built_in;
 mod seeing;
 
@@ -37,6 +39,7 @@ use crate::{
     pipeline::Settings,
 };
 
+pub use apart::{NetworksApart, StageMemory};
 pub use built_in::BuiltIn;
 pub use seeing::Source;
 
@@ -80,6 +83,12 @@ enum Place {
     File(PathBuf),
     /// In this folder of the folder of models.
     Folder { root: PathBuf, own: PathBuf },
+}
+
+impl Place {
+    fn is_folder(&self) -> bool {
+        matches!(self, Self::Folder { .. })
+    }
 }
 
 impl Models {
@@ -205,11 +214,13 @@ impl Models {
             // A file is in half precision and read as a whole, then its numbers are put in place.
             return Ok(4 * self.bytes(name)?.len() as u64);
         };
-        let mut values = 0;
-        for folder in weights_of(name, &root, &own) {
-            let opened = Checkpoint::open(&folder)?;
-            values += opened.infos().map(|(_, info)| info.values() as u64).sum::<u64>();
-        }
+        weights_of(name, &root, &own).iter().map(|folder| self.kept_in(folder)).sum()
+    }
+
+    /// What the parameters in a folder take in memory, in bytes.
+    fn kept_in(&self, folder: &Path) -> Result<u64> {
+        let opened = Checkpoint::open(folder)?;
+        let values: u64 = opened.infos().map(|(_, info)| info.values() as u64).sum();
         Ok(self.kept.float.number().width() as u64 * values)
     }
 
@@ -333,6 +344,22 @@ impl Models {
         };
         model.network.denoiser = model.network.denoiser.in_chunks(self.frame_chunk);
         Ok(model)
+    }
+
+    /// What the parameters of stage 1 or 2 take in memory while each network is at work.
+    ///
+    /// # Errors
+    /// As [`Models::memory`].
+    pub fn stage_memory(&self, kind: StageKind) -> Result<StageMemory> {
+        StageMemory::new(self, kind)
+    }
+
+    /// The networks of stage 1 or 2 with the autoencoder: those in folders one at a time.
+    ///
+    /// # Errors
+    /// As [`Models::stage`] and [`Models::autoencoder`].
+    pub fn networks(&self, kind: StageKind) -> Result<NetworksApart<'_>> {
+        NetworksApart::new(self, kind)
     }
 }
 

@@ -2,11 +2,11 @@
 //! the same way without the trajectory.
 
 use thrumask_core::{Clip, FlowField, LabelMap, Picture, PromptPlan, Trajectory};
-use thrumask_nn::{autoencoder::LatentCodec, pixels::clips_from_pixels};
+use thrumask_nn::pixels::clips_from_pixels;
 
 use crate::{
     Result,
-    model::{Sampling, SceneConditions, StageKind, StageModel},
+    model::{Networks, Sampling, SceneConditions, StageKind, generate},
     progress::Progress,
 };
 
@@ -32,13 +32,12 @@ pub struct VideoRequest<'a> {
 /// # Errors
 /// When sizes do not fit the model, a trajectory or flow is missing, or `progress` stops the run.
 pub fn generate_videos(
-    model: &StageModel,
-    autoencoder: &LatentCodec,
+    networks: &dyn Networks,
     requests: &[VideoRequest<'_>],
     sampling: &Sampling,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Clip>> {
-    let clips = generate_own_videos(model, autoencoder, requests, sampling, progress)?;
+    let clips = generate_own_videos(networks, requests, sampling, progress)?;
     requests.iter().zip(clips).map(|(request, clip)| request.video_from(&clip)).collect()
 }
 
@@ -48,8 +47,7 @@ pub fn generate_videos(
 /// # Errors
 /// As [`generate_videos`].
 pub fn generate_own_videos(
-    model: &StageModel,
-    autoencoder: &LatentCodec,
+    networks: &dyn Networks,
     requests: &[VideoRequest<'_>],
     sampling: &Sampling,
     progress: &mut dyn Progress,
@@ -62,14 +60,14 @@ pub fn generate_own_videos(
         .map(|(r, nobody)| SceneConditions {
             picture: r.picture,
             masks: r.trajectory.map_or(nobody, |t| &t.frames()[0]),
-            trajectory: r.trajectory.filter(|_| model.config.kind == StageKind::Video),
+            trajectory: r.trajectory.filter(|_| networks.config().kind == StageKind::Video),
             flow: r.flow,
             plan: r.plan,
         })
         .collect();
     let seeds: Vec<u64> = requests.iter().map(|r| r.seed).collect();
-    let latents = model.sample(autoencoder, &scenes, &seeds, sampling, None, progress)?;
-    Ok(clips_from_pixels(autoencoder.decode(latents)?, 1.0)?)
+    let latents = generate(networks, &scenes, &seeds, sampling, None, progress)?;
+    Ok(clips_from_pixels(networks.autoencoder()?.decode(latents)?, 1.0)?)
 }
 
 impl VideoRequest<'_> {

@@ -5,7 +5,10 @@
 
 use std::{fs, path::Path};
 
-use thrumask::{paper::PaperConfig, train::TrainConfig};
+use thrumask::{
+    paper::{PaperConfig, Trained, methods::Base},
+    train::TrainConfig,
+};
 
 #[test]
 fn every_configuration_is_understood() {
@@ -20,6 +23,27 @@ fn every_configuration_is_understood() {
         count += 1;
     }
     assert!(count >= 12, "{count} in {}", folder.display());
+}
+
+/// What `bench paper` sets in small configurations, a person sets in the full-size ones.
+#[test]
+fn the_papers_comparisons_are_settings_of_the_full_size_configurations() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/configs");
+    let read = |name: &str, set: &[&str]| {
+        let set: Vec<String> = set.iter().map(|&set| set.to_owned()).collect();
+        TrainConfig::read(&folder.join(name), &set).unwrap()
+    };
+    for model in Trained::ALL {
+        let name = match model.base() {
+            Base::Motion => "full-motion.toml",
+            Base::Video => "full-video.toml",
+        };
+        let config = read(name, model.settings());
+        assert_eq!(config == read(name, &[]), model.settings().is_empty(), "{model:?}");
+        assert!(config.stage.is_some_and(|stage| stage.folder.is_some()), "{model:?}");
+    }
+    // The baseline differs from stage 2 in nothing else.
+    assert_eq!(read("full-ti2v.toml", &[]), read("full-video.toml", Trained::Ti2v.settings()));
 }
 
 /// `models/nano/train.sh` runs the commands of the card one after the other.

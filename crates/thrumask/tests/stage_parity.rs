@@ -6,12 +6,12 @@
 // Helpers of tests may unwrap as the tests themselves do.
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
+use std::{borrow::Cow, cell::RefCell, path::Path};
 
 use burn::tensor::{Device, Tensor};
 use thrumask::{
     hub::{Component, Fresh},
-    model::{FullSize, Sampling, SceneConditions, StageKind},
+    model::{FullSize, Networks, Sampling, SceneConditions, StageConfig, StageKind, generate},
     models::Models,
     pipeline::Settings,
     plan::{Planner, RulePlanner},
@@ -19,9 +19,11 @@ use thrumask::{
 };
 use thrumask_core::{LabelMap, Picture, Size, trajectory::colored};
 use thrumask_nn::{
-    backbone::BackboneKind,
+    autoencoder::LatentCodec,
+    backbone::{Backbone, BackboneKind},
     diffusion::noise::Noise,
     pixels::{host_values, pixels_from_frames},
+    text::{PromptEncoder, Tokenizer},
     weights::{FloatType, WeightFile},
 };
 
@@ -90,7 +92,14 @@ fn stage_1_is_what_diffusers_makes_of_the_same_networks() {
     let mut sampling = Sampling::usual(StageKind::Motion, BackboneKind::Unet, true);
     sampling.guidance.text = 3.0;
     let (model, codec) = (models.stage(StageKind::Motion).unwrap(), models.autoencoder().unwrap());
-    let latents = model.sample(&codec, &[scene], &[SEED], &sampling, None, &mut Silent).unwrap();
+    let made = |networks: &dyn Networks| {
+        generate(networks, &[scene], &[SEED], &sampling, None, &mut Silent).unwrap()
+    };
+    let latents = made(&model.with(&codec));
+    let apart = Asked::of(models.networks(StageKind::Motion).unwrap());
+    assert_eq!(made(&apart).into_data(), latents.clone().into_data(), "one network at a time");
+    // Two passes of guidance and eight steps, and each network is read once.
+    assert_eq!(apart.asked.into_inner(), ["autoencoder", "text", "denoiser"]);
     let frames = codec.decode(latents.clone()).unwrap();
     let [_, _, t, h, w] = frames.dims();
     let frames = frames.reshape([3 * t, h / EVERY, EVERY, w / EVERY, EVERY]);
@@ -105,5 +114,44 @@ fn stage_1_is_what_diffusers_makes_of_the_same_networks() {
         let apart = ours.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(apart < 2e-4, "{name}: {apart}");
         assert!(expected.iter().any(|v| v.abs() > 0.5), "{name}: something is there");
+    }
+}
+
+/// Networks that note which of them is asked for.
+struct Asked<N> {
+    networks: N,
+    asked: RefCell<Vec<&'static str>>,
+}
+
+impl<N: Networks> Asked<N> {
+    fn of(networks: N) -> Self {
+        Self { networks, asked: RefCell::default() }
+    }
+
+    fn note(&self, name: &'static str) -> &N {
+        self.asked.borrow_mut().push(name);
+        &self.networks
+    }
+}
+
+impl<N: Networks> Networks for Asked<N> {
+    fn config(&self) -> &StageConfig {
+        self.networks.config()
+    }
+
+    fn tokenizer(&self) -> &Tokenizer {
+        self.networks.tokenizer()
+    }
+
+    fn autoencoder(&self) -> thrumask::Result<Cow<'_, LatentCodec>> {
+        self.note("autoencoder").autoencoder()
+    }
+
+    fn text(&self) -> thrumask::Result<Cow<'_, PromptEncoder>> {
+        self.note("text").text()
+    }
+
+    fn denoiser(&self) -> thrumask::Result<Cow<'_, Backbone>> {
+        self.note("denoiser").denoiser()
     }
 }

@@ -27,7 +27,9 @@ use crate::{
 Examples:
   thrumask train models/configs/autoencoder.toml --out train/autoencoder
   thrumask train models/configs/motion.toml --out train/motion --set run.steps=20000 --threads 1
-  thrumask train models/configs/full-motion.toml --out train/full --set stage.folder=ttm --device gpu")]
+  thrumask train models/configs/full-motion.toml --out train/full --set stage.folder=ttm --device gpu
+  thrumask train models/configs/full-video.toml --out train/cross-only --set stage.self_attention=unmasked
+  thrumask train models/configs/full-video.toml --out train/flow --set stage.form=flow")]
 pub struct Train {
     /// Configuration file (TOML); see models/configs. Paths in it are relative to the current folder.
     config: PathBuf,

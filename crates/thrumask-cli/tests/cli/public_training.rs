@@ -3,10 +3,12 @@
 use std::fs;
 
 use safetensors::SafeTensors;
+use serde_json::{Value, json};
+use thrumask_core::fsio;
 
 use crate::{
     common::{Place, leftovers},
-    training::log,
+    training::{MOTION, log},
 };
 
 /// Stage `task` of the folder `models`.
@@ -60,6 +62,11 @@ fn place() -> Place {
     place
 }
 
+/// What the folder of a stage says of it.
+fn described(place: &Place, folder: &str) -> Value {
+    serde_json::from_slice(&place.read(&format!("{folder}/config.json"))).unwrap()
+}
+
 fn train(place: &Place, task: &str, out: &str, more: &[&str]) -> String {
     let file = format!("{task}.toml");
     place.ok(&[&["train", &file, "--out", out, "--quiet"], more].concat()).out
@@ -81,10 +88,7 @@ fn each_stage_is_trained_and_written_as_the_folder_it_came_from() {
         let said = train(&place, task, "run", &[]);
         assert!(said.trim().ends_with(&format!("run/{task}")), "{said}");
         let (start, end) = (format!("models/{task}"), format!("run/{task}"));
-        let described = |folder: &str| -> serde_json::Value {
-            serde_json::from_slice(&place.read(&format!("{folder}/config.json"))).unwrap()
-        };
-        assert_eq!(described(&start), described(&end));
+        assert_eq!(described(&place, &start), described(&place, &end));
         let [start, end] = [start, end].map(|f| tensors(&place.read(&format!("{f}/{WEIGHTS}"))));
         let moved = start.iter().zip(&end).filter(|(a, b)| a.1 != b.1).count();
         assert!(start.iter().zip(&end).all(|(a, b)| a.0 == b.0) && start.len() == end.len());
@@ -146,15 +150,103 @@ fn two_batches_of_one_sample_are_one_batch_of_two() {
     }
 }
 
+/// A report on one scene, of the stages in the folder `models` or of others in `more`.
+fn judged(place: &Place, more: &[&str]) -> Value {
+    let args = ["eval", "world", "--models", "models", "--scenes", "1", "--steps", "1"];
+    let parts = ["--parts", "motion,video", "--splits", "test", "--objects", "single"];
+    let said = place.ok(&[&args[..], &parts, &["--json", "--quiet"], more].concat());
+    serde_json::from_str(&said.out).unwrap()
+}
+
+/// A step of training of a stage as a variant of itself.
+struct Varied {
+    /// Attention and form, as the new folder says.
+    said: Value,
+    loss: Value,
+    /// Parameters and moments of their gradients.
+    state: Vec<(String, Vec<u8>)>,
+}
+
+/// Trains a step of `task` of the folder, changed as `set` says; all else stays as it is.
+fn varied(place: &Place, task: &str, run: &str, set: &[&str]) -> Varied {
+    let set: Vec<&str> = set.iter().flat_map(|&set| ["--set", set]).collect();
+    train(place, task, run, &[&["--set", "run.steps=1"], &set[..]].concat());
+    let [was, mut is] = ["models", run].map(|root| described(place, &format!("{root}/{task}")));
+    let names = |root: &str| {
+        let all = tensors(&place.read(&format!("{root}/{task}/{WEIGHTS}")));
+        all.into_iter().map(|(name, bytes)| (name, bytes.len())).collect::<Vec<_>>()
+    };
+    assert!(names("models") == names(run), "{run}: as many parameters");
+    let layers = is["denoiser"]["object_layers"].clone();
+    let form = is.as_object_mut().unwrap().remove("form");
+    is["denoiser"]["object_layers"] = was["denoiser"]["object_layers"].clone();
+    assert_eq!(is, was, "{run}");
+    let state = tensors(&place.read(&format!("{run}/checkpoint.safetensors")));
+    let said = json!([layers["self_attention"], layers["cross_attention"], form]);
+    Varied { said, loss: log(place, run)[0]["loss"].clone(), state }
+}
+
+#[test]
+fn ablations_and_the_flow_variant_start_from_the_same_folder() {
+    let place = place();
+    let [own, cross] = ["stage.self_attention=unmasked", "stage.cross_attention=unmasked"];
+    let mut steps = Vec::new();
+    for (run, set, expected) in [
+        ("both", &[][..], json!(["masked", "masked", null])),
+        ("cross-only", &[own][..], json!(["unmasked", "masked", null])),
+        ("self-only", &[cross][..], json!(["masked", "unmasked", null])),
+        ("unmasked", &[own, cross][..], json!(["unmasked", "unmasked", null])),
+    ] {
+        let step = varied(&place, "video", run, set);
+        assert_eq!(step.said, expected, "{run}");
+        // Gates are closed at first, so that all are the same network; how they open is not the same.
+        assert!(steps.iter().all(|other: &Varied| other.loss == step.loss), "{run}");
+        assert!(steps.iter().all(|other| other.state != step.state), "{run}");
+        steps.push(step);
+    }
+    let flow = &["stage.form=flow"];
+    let step = varied(&place, "video", "both-flow", flow);
+    assert_eq!(step.said, json!(["masked", "masked", "flow"]));
+    assert!(step.state != steps[0].state, "another trajectory");
+    assert_eq!(varied(&place, "motion", "flow", flow).said, json!(["absent", "absent", "flow"]));
+
+    // What the folder says is the usual for what goes on from it: text encoder and tokenizer beside the stage.
+    for part in ["text_encoder", "tokenizer"] {
+        fs::create_dir(place.at("unmasked").join(part)).unwrap();
+        for name in fsio::list_names(place.at("models").join(part)).unwrap() {
+            let to = place.at("unmasked").join(part).join(&name);
+            fs::copy(place.at("models").join(part).join(&name), to).unwrap();
+        }
+    }
+    train(&place, "video", "on", &["--set", "stage.folder=unmasked", "--set", "run.steps=1"]);
+    let [before, after] = ["unmasked/video", "on/video"].map(|stage| described(&place, stage));
+    assert_eq!(before, after);
+
+    // Each is judged, flow as a pair.
+    let told = judged(&place, &["--video", "unmasked/video"]);
+    let flow = judged(&place, &["--motion", "flow/motion", "--video", "both-flow/video"]);
+    assert_ne!(told["models"]["video"], flow["models"]["video"]);
+    // And runs the main job; flow is stage 1's alone there.
+    fs::rename(place.at("models/video"), place.at("old-video")).unwrap();
+    fs::rename(place.at("unmasked/video"), place.at("models/video")).unwrap();
+    fs::rename(place.at("models/motion"), place.at("old-motion")).unwrap();
+    fs::rename(place.at("flow/motion"), place.at("models/motion")).unwrap();
+    let words = "The red car moves to the right.";
+    let args = ["animate", "in.png", words, "-o", "a.mp4", "--backbone", "unet", "--models"];
+    let more = ["models", "--boxes", "1:2,2,42,42", "--steps", "1", "--quiet"];
+    place.ok(&[&args[..], &more].concat());
+
+    // The weights of layers that are there stay, and others there are none.
+    let absent = ["train", "video.toml", "--out", "no", "--set", "stage.self_attention=absent"];
+    let error = place.fails(1, &absent);
+    assert!(error.contains("self_attention: expected masked or unmasked"), "{error}");
+    assert!(!place.at("no").exists());
+}
+
 #[test]
 fn stages_in_folders_are_judged_on_the_world() {
     let place = place();
-    let judge = |more: &[&str]| {
-        let args = ["eval", "world", "--models", "models", "--scenes", "1", "--steps", "1"];
-        let parts = ["--parts", "motion,video", "--splits", "test", "--objects", "single"];
-        let said = place.ok(&[&args[..], &parts, &["--json", "--quiet"], more].concat());
-        serde_json::from_str::<serde_json::Value>(&said.out).unwrap()
-    };
+    let judge = |more: &[&str]| judged(&place, more);
     let told = judge(&[]);
     assert_eq!(told["config"]["world"]["size"], 64, "{told}");
     let names: Vec<&String> = told["models"].as_object().unwrap().keys().collect();
@@ -187,7 +279,8 @@ fn what_does_not_fit_is_named_before_anything_is_begun() {
     let place = place();
     for (set, words) in [
         ("world.size=48", ["8 frames of 48×48", "8 frames of 64×64"]),
-        ("stage.backbone=unet", ["stage.folder", "config.json"]),
+        ("stage.backbone=unet", ["backbone", "config.json"]),
+        ("stage.cross_attention=unmasked", ["object layers", "stage 1"]),
         ("run.start=models/motion", ["run.start", "stage.folder"]),
         ("run.accumulate=0", ["run.accumulate", "at least 1"]),
         ("stage.folder=nowhere", ["nowhere", "config.json"]),
@@ -198,6 +291,10 @@ fn what_does_not_fit_is_named_before_anything_is_begun() {
         assert!(words.iter().all(|word| error.contains(word)), "{set}: {error}");
         assert!(!place.at("run").exists(), "{set}");
     }
+    place.write("both.toml", MOTION);
+    let both = ["train", "both.toml", "--out", "run", "--set", "stage.folder=models"];
+    let error = place.fails(1, &both);
+    assert!(error.contains("stage.folder") && error.contains("no stage.model"), "{error}");
     let error = place.fails(1, &["train", "motion.toml", "--out", "models", "--quiet"]);
     assert!(error.contains("written over"), "{error}");
     assert!(!place.at("models/checkpoint.safetensors").exists());

@@ -115,6 +115,14 @@ impl BackboneConfig {
         }
     }
 
+    /// The grids of tokens `[T, H, W]` on which masked layers work; none without masked layers.
+    pub fn object_grids(&self) -> Vec<[usize; 3]> {
+        match self {
+            Self::Dit(config) => config.object_grids(),
+            Self::Unet(config) => config.object_grids(),
+        }
+    }
+
     /// Checks that the sizes fit each other.
     ///
     /// # Errors
@@ -158,13 +166,6 @@ impl Backbone {
 }
 
 impl Denoiser for Backbone {
-    fn object_grids(&self) -> Vec<[usize; 3]> {
-        match self {
-            Self::Dit(network) => network.object_grids(),
-            Self::Unet(network) => network.object_grids(),
-        }
-    }
-
     fn predict(&self, input: &DenoiserInput) -> Result<Tensor<5>> {
         match self {
             Self::Dit(network) => network.predict(input),

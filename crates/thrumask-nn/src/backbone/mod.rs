@@ -31,7 +31,7 @@ pub struct DenoiserInput {
     pub conditions: Tensor<5>,
     /// The global text: motion prompt in stage 1, caption in stage 2.
     pub text: Context,
-    /// Who is where, and what is said of whom, on each grid of [`Denoiser::object_grids`] in turn.
+    /// Who is where, and what is said of whom, on each grid of [`BackboneConfig::object_grids`] in turn.
     pub objects: Vec<ObjectContext>,
 }
 
@@ -72,9 +72,6 @@ impl DenoiserInput {
 
 /// A network that predicts velocity, noise or data from noisy latents.
 pub trait Denoiser {
-    /// The grids of tokens `[T, H, W]` on which masked layers work; none without masked layers.
-    fn object_grids(&self) -> Vec<[usize; 3]>;
-
     /// The prediction for `input`.
     ///
     /// # Shapes

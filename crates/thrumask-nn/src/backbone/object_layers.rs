@@ -134,11 +134,6 @@ impl ObjectAttention {
         let h = self.attention.to(self.norm.forward(x.clone()), prompts.unwrap_or(text));
         open(x, &self.gate, h)
     }
-
-    /// Whether tokens keep to their own object, and see prompts through boxes.
-    pub fn is_masked(&self) -> bool {
-        self.masked
-    }
 }
 
 /// x + tanh(γ)·y.

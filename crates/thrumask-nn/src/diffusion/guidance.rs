@@ -25,9 +25,34 @@ pub struct Keep {
     pub text: bool,
 }
 
+impl Keep {
+    /// Whether it keeps all.
+    fn is_whole(self) -> bool {
+        self.image && self.text
+    }
+}
+
 impl Guidance {
     /// No guidance: one forward pass.
     pub const OFF: Self = Self { image: 1.0, text: 1.0 };
+
+    /// The passes of a guided prediction with their weights, which sum to 1: those of e(I,T), e(I,∅) and e(∅,∅) whose
+    /// weight is not zero and, to be rescaled with factor `phi`, e(I,T) in any case.
+    pub fn passes(self, phi: f32) -> Vec<(Keep, f32)> {
+        let rescales = self.rescales(phi);
+        let all = [
+            (Keep { image: true, text: true }, self.text),
+            (Keep { image: true, text: false }, self.image - self.text),
+            (Keep { image: false, text: false }, 1.0 - self.image),
+        ];
+        let counts = |&(keep, weight): &(Keep, f32)| weight != 0.0 || rescales && keep.is_whole();
+        all.into_iter().filter(counts).collect()
+    }
+
+    /// With one pass guided and conditional prediction are the same.
+    fn rescales(self, phi: f32) -> bool {
+        phi != 0.0 && self != Self::OFF
+    }
 
     /// The guided prediction; `predict` is called only for the passes whose weight is not zero.
     ///
@@ -56,32 +81,21 @@ impl Guidance {
         phi: f32,
         mut predict: impl FnMut(Keep) -> Result<Tensor<5>, E>,
     ) -> Result<Tensor<5>, E> {
-        // With one pass guided and conditional prediction are the same.
-        let rescales = phi != 0.0 && self != Self::OFF;
-        // Weights of e(I,T), e(I,∅) and e(∅,∅); they sum to 1.
-        let passes = [
-            (Keep { image: true, text: true }, self.text),
-            (Keep { image: true, text: false }, self.image - self.text),
-            (Keep { image: false, text: false }, 1.0 - self.image),
-        ];
         let mut sum: Option<Tensor<5>> = None;
         let mut conditional: Option<Tensor<5>> = None;
-        for (keep, weight) in passes {
-            let wanted = rescales && keep.image && keep.text;
-            if weight != 0.0 || wanted {
-                let term = predict(keep)?;
-                if wanted {
-                    conditional = Some(term.clone());
-                }
-                if weight == 0.0 {
-                    continue;
-                }
-                let term = if weight == 1.0 { term } else { term * weight };
-                sum = Some(match sum {
-                    Some(s) => s + term,
-                    None => term,
-                });
+        for (keep, weight) in self.passes(phi) {
+            let term = predict(keep)?;
+            if self.rescales(phi) && keep.is_whole() {
+                conditional = Some(term.clone());
             }
+            if weight == 0.0 {
+                continue;
+            }
+            let term = if weight == 1.0 { term } else { term * weight };
+            sum = Some(match sum {
+                Some(s) => s + term,
+                None => term,
+            });
         }
         match (sum, conditional) {
             (Some(guided), Some(conditional)) => Ok(rescaled(guided, conditional, phi)),

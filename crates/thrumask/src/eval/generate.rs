@@ -296,10 +296,10 @@ impl Maker<'_> {
                 fps: case.truth.clip.fps(),
             })
             .collect();
-        let autoencoder = autoencoder_of(self.subjects)?;
+        let networks = model.with(autoencoder_of(self.subjects)?);
         let sampling = &self.config.motion;
         if model.config.form == MotionForm::Flow {
-            let made = generate_flows(model, autoencoder, &requests, sampling, self.progress)?;
+            let made = generate_flows(&networks, &requests, sampling, self.progress)?;
             let moved = |FlowMotion { video, flow, trajectory }| Moved {
                 video,
                 flow: Some(flow),
@@ -307,7 +307,7 @@ impl Maker<'_> {
             };
             return Ok(made.into_iter().map(moved).collect());
         }
-        let clips = generate_mask_videos(model, autoencoder, &requests, sampling, self.progress)?;
+        let clips = generate_mask_videos(&networks, &requests, sampling, self.progress)?;
         let moved = requests.iter().zip(clips).map(|(request, video)| {
             let trajectory = request.trajectory_from(&video)?;
             Ok(Moved { video, trajectory, flow: None })
@@ -353,9 +353,9 @@ impl Maker<'_> {
                 fps: case.truth.clip.fps(),
             })
             .collect();
-        let autoencoder = autoencoder_of(self.subjects)?;
+        let networks = model.with(autoencoder_of(self.subjects)?);
         let sampling = &self.config.video;
-        let clips = generate_own_videos(model, autoencoder, &requests, sampling, self.progress)?;
+        let clips = generate_own_videos(&networks, &requests, sampling, self.progress)?;
         let drawn = requests.iter().zip(clips).map(|(request, own)| {
             let clip = request.video_from(&own)?;
             Ok(Drawn { own_first: own.frames()[0].clone(), clip })

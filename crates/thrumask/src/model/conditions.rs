@@ -10,14 +10,14 @@ use thrumask_core::{
 };
 use thrumask_nn::{
     autoencoder::LatentCodec,
-    backbone::{Denoiser, DenoiserInput, ObjectContext, ObjectGrid},
+    backbone::{DenoiserInput, ObjectContext, ObjectGrid},
     diffusion::guidance::Keep,
     layers::{Context, KeyMask},
     pixels::pixels_from_frames,
-    text::Tokenizer,
+    text::{PromptEncoder, Tokenizer},
 };
 
-use super::{MotionForm, Network, StageConfig, StageKind, flow_wheel};
+use super::{MotionForm, StageConfig, StageKind, flow_wheel};
 use crate::{
     Result,
     plan::{in_known_words, with_known_names},
@@ -110,7 +110,7 @@ impl Prepared {
     /// # Errors
     /// When a condition is missing, or its size is not the model's.
     pub fn new(
-        network: &Network,
+        encoder: &PromptEncoder,
         config: &StageConfig,
         tokenizer: &Tokenizer,
         autoencoder: &LatentCodec,
@@ -118,19 +118,18 @@ impl Prepared {
         keep: &[Keep],
     ) -> Result<Self> {
         let latents = visual_latents(config, autoencoder, scenes)?;
-        Self::of_latents(network, config, tokenizer, latents, scenes, keep)
+        Self::of_latents(encoder, config, tokenizer, latents, scenes, keep)
     }
 
     /// The same from what [`visual_latents`] made of the scenes, or [`joined_latents`] of theirs.
     pub(crate) fn of_latents(
-        network: &Network,
+        encoder: &PromptEncoder,
         config: &StageConfig,
         tokenizer: &Tokenizer,
         latents: Tensor<5>,
         scenes: &[SceneConditions<'_>],
         keep: &[Keep],
     ) -> Result<Self> {
-        let device = network.device();
         let images: Vec<f32> = keep.iter().map(|k| f32::from(u8::from(k.image))).collect();
         let images = Tensor::<1>::from_floats(images.as_slice(), &latents.device());
         let conditions = latents * images.reshape([scenes.len(), 1, 1, 1, 1]);
@@ -146,11 +145,12 @@ impl Prepared {
             })
             .collect();
         let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
-        let text = embedded(network, tokenizer, &texts)?;
+        let text = embedded(encoder, tokenizer, &texts)?;
         let objects = match config.kind {
-            StageKind::Video => objects(network, config, tokenizer, scenes, keep)?,
+            StageKind::Video => objects(encoder, config, tokenizer, scenes, keep)?,
             StageKind::Motion | StageKind::Ti2v => Vec::new(),
         };
+        let device = text.tokens.device();
         Ok(Self { conditions: conditions.to_device(&device), text, objects })
     }
 
@@ -235,19 +235,19 @@ pub(crate) fn joined_latents(
 }
 
 /// Prompts as the network reads them: one that knows only some words gets them in those.
-fn embedded(network: &Network, tokenizer: &Tokenizer, texts: &[&str]) -> Result<Context> {
+fn embedded(encoder: &PromptEncoder, tokenizer: &Tokenizer, texts: &[&str]) -> Result<Context> {
     let known = |text: &&'_ str| match tokenizer.vocabulary() {
         Some(vocabulary) => in_known_words(text, vocabulary).into_owned(),
         None => (*text).to_owned(),
     };
     let texts: Vec<String> = texts.iter().map(known).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    Ok(network.text.encode(tokenizer, &texts)?)
+    Ok(encoder.encode(tokenizer, &texts)?)
 }
 
 /// Groups, boxes and embedded prompts of every object, on each grid of the network's masked layers.
 fn objects(
-    network: &Network,
+    encoder: &PromptEncoder,
     config: &StageConfig,
     tokenizer: &Tokenizer,
     scenes: &[SceneConditions<'_>],
@@ -261,7 +261,7 @@ fn objects(
         let prompt = |i: usize| scene.plan.objects.get(i).filter(|_| keep.text);
         texts.extend((0..most).map(|i| prompt(i).map_or("", |o| o.prompt.as_str())));
     }
-    let Context { tokens, mask, .. } = embedded(network, tokenizer, &texts)?;
+    let Context { tokens, mask, .. } = embedded(encoder, tokenizer, &texts)?;
     let [_, padded, width] = tokens.dims();
     let KeyMask::Lengths(lengths) = mask else { return Err(missing("text lengths")) };
     let lengths: Vec<Vec<usize>> = scenes
@@ -283,7 +283,7 @@ fn objects(
         let prompts = Context::new(tokens.clone(), KeyMask::Prompts(visibility));
         Ok(ObjectContext { groups: ObjectGrid::groups(&grids)?, prompts })
     };
-    network.denoiser.object_grids().into_iter().map(on).collect()
+    config.denoiser.object_grids().into_iter().map(on).collect()
 }
 
 fn missing(what: &str) -> crate::Error {

@@ -213,16 +213,42 @@ pub fn read_stage(
 ) -> Result<StageModel> {
     let config = stage_config(folder)?;
     check_stage(folder, root, &config)?;
-    let Parts { unet, clip } = parts(folder, &config)?;
-    let text = root.join(TEXT_ENCODER);
+    let tokenizer = Tokenizer::from(read_tokenizer(&root.join(TOKENIZER))?);
+    let text = read_text(folder, root, &config, kept, device)?;
+    let denoiser = read_denoiser(folder, &config, kept, device)?;
+    Ok(StageModel { config, tokenizer, network: Network { text, denoiser } })
+}
+
+/// The text encoder in `root` alone, of the stage in `folder`.
+///
+/// # Errors
+/// As [`read_stage`].
+pub fn read_text(
+    folder: &Path,
+    root: &Path,
+    config: &StageConfig,
+    kept: Keeping,
+    device: &Device,
+) -> Result<PromptEncoder> {
+    let (text, Parts { clip, .. }) = (root.join(TEXT_ENCODER), parts(folder, config)?);
     let words = kept.open(&text)?;
     let words = ClipText::load(&text.display().to_string(), &words, clip, blank(kept, device))?;
-    let tokenizer = Tokenizer::from(read_tokenizer(&root.join(TOKENIZER))?);
-    let source = kept.open(folder)?;
+    Ok(PromptEncoder::Clip(words))
+}
+
+/// The denoiser alone of the stage in `folder`.
+///
+/// # Errors
+/// As [`read_stage`].
+pub fn read_denoiser(
+    folder: &Path,
+    config: &StageConfig,
+    kept: Keeping,
+    device: &Device,
+) -> Result<Backbone> {
+    let (source, Parts { unet, .. }) = (kept.open(folder)?, parts(folder, config)?);
     let what = folder.display().to_string();
-    let unet = Unet::load_stage(&what, &source, unet, blank(kept, device))?;
-    let network = Network { text: PromptEncoder::Clip(words), denoiser: Backbone::Unet(unet) };
-    Ok(StageModel { config, tokenizer, network })
+    Ok(Backbone::Unet(Unet::load_stage(&what, &source, unet, blank(kept, device))?))
 }
 
 /// Writes a stage into `folder`, which is there when it is whole: its configuration and its U-Net under public names.

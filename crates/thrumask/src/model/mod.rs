@@ -7,6 +7,7 @@ pub mod files;
 pub mod folders;
 mod form;
 mod full;
+mod generation;
 mod stage;
 mod variant;
 
@@ -16,5 +17,6 @@ pub use config::{StageConfig, StageKind, VideoShape};
 pub use files::{open_autoencoder, read_autoencoder, read_stage, write_autoencoder, write_stage};
 pub use form::{FLOW_SPAN, MotionForm, flow_wheel};
 pub use full::{FullSize, MaskerSize, PublicNetworks};
-pub use stage::{Network, Pinned, Sampling, StageModel};
+pub use generation::{AtHand, Networks, Pinned, generate};
+pub use stage::{Network, Sampling, StageModel};
 pub use variant::Variant;

@@ -1,4 +1,4 @@
-//! The nano configurations of the stages, and the variants that the paper compares.
+//! The nano configurations of the stages, and the variants that the paper compares, at any size.
 
 use thrumask_nn::{
     autoencoder::LatentCodecConfig,
@@ -19,8 +19,8 @@ use thrumask_nn::{
 use super::{MotionForm, StageConfig, StageKind, VideoShape};
 use crate::Result;
 
-/// How a stage differs from its usual nano configuration: the paper's ablations. Parameter counts stay
-/// equal when a masked layer becomes an unmasked one.
+/// How a stage differs from its usual configuration: the paper's ablations. Parameter counts stay equal when a
+/// masked layer becomes an unmasked one.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Variant {
     /// What stage 1 makes and stage 2 follows; ignored by TI2V.
@@ -43,6 +43,40 @@ pub struct Variant {
 }
 
 impl Variant {
+    /// What of it makes another network, by its name in a training configuration.
+    fn other_network(&self) -> Option<&'static str> {
+        let asked = [
+            ("backbone", self.backbone.is_some()),
+            ("patched", self.patched),
+            ("shortcuts", self.shortcuts),
+        ];
+        asked.into_iter().find(|&(_, asked)| asked).map(|(what, _)| what)
+    }
+
+    /// What stage 1 makes and stage 2 follows, of a stage that usually has `usual`.
+    fn form(&self, kind: StageKind, usual: MotionForm) -> MotionForm {
+        match kind {
+            StageKind::Motion | StageKind::Video => self.form.unwrap_or(usual),
+            StageKind::Ti2v => MotionForm::Masks,
+        }
+    }
+
+    /// What the network is trained to undo, of a stage that usually undoes `usual`.
+    fn process(&self, usual: Process) -> Result<Process> {
+        let process = self.process.unwrap_or(usual);
+        process.check()?;
+        Ok(process)
+    }
+
+    /// Whether it sees the picture carried along.
+    fn carried(&self, kind: StageKind) -> Result<bool> {
+        if self.carried && kind != StageKind::Video {
+            let reason = "expected only of stage 2, which alone has a trajectory to carry along";
+            return Err(thrumask_nn::Error::config("carried", reason).into());
+        }
+        Ok(self.carried)
+    }
+
     /// The object layers of a stage that usually has `usual` ones.
     fn object_layers(&self, kind: StageKind, usual: ObjectLayers) -> Result<ObjectLayers> {
         let layers = ObjectLayers {
@@ -84,14 +118,8 @@ impl StageConfig {
         video: VideoShape,
         variant: &Variant,
     ) -> Result<Self> {
-        let form = match kind {
-            StageKind::Motion | StageKind::Video => variant.form.unwrap_or_default(),
-            StageKind::Ti2v => MotionForm::Masks,
-        };
-        if variant.carried && kind != StageKind::Video {
-            let reason = "expected only of stage 2, which alone has a trajectory to carry along";
-            return Err(thrumask_nn::Error::config("carried", reason).into());
-        }
+        let form = variant.form(kind, MotionForm::default());
+        let carried = variant.carried(kind)?;
         let text = PromptEncoderConfig::Words(TextEncoderConfig::nano());
         let latent_size = latents.latent_size([video.frames, video.size, video.size])?;
         let channels = latents.latent_channels();
@@ -112,11 +140,51 @@ impl StageConfig {
                 (BackboneConfig::Unet(nano.unet(variant)?), Process::Diffusion(Diffusion::PAPER))
             }
         };
-        let process = variant.process.unwrap_or(usual);
-        process.check()?;
+        let (process, visibility) = (variant.process(usual)?, Visibility::Box);
         denoiser.check()?;
-        let (visibility, carried) = (Visibility::Box, variant.carried);
         Ok(Self { kind, video, denoiser, text, process, visibility, form, carried })
+    }
+
+    /// This stage, of any size, as a variant that its weights serve as they are. Masks have none, so masked
+    /// attention may become unmasked and the other way round; what stage 1 makes and stage 2 follows, what is undone
+    /// and what is seen of the picture are no matter of parameters either.
+    ///
+    /// # Errors
+    /// [`thrumask_nn::Error::Config`] naming what needs other weights, or what the stage has no place for.
+    pub fn varied(self, variant: &Variant) -> Result<Self> {
+        use ObjectLayer::Absent;
+        let refuse = |what: &str, reason: String| thrumask_nn::Error::config(what, reason);
+        if let Some(what) = variant.other_network() {
+            let reason = "expected none, as its config.json says what network it is";
+            return Err(refuse(what, reason.into()).into());
+        }
+        let usual = *self.denoiser.object_layers();
+        let object_layers = variant.object_layers(self.kind, usual)?;
+        for (what, there, asked) in [
+            ("self_attention", usual.self_attention, object_layers.self_attention),
+            ("cross_attention", usual.cross_attention, object_layers.cross_attention),
+        ] {
+            if (there == Absent) != (asked == Absent) {
+                let expected = match there {
+                    Absent => "absent, as there are no weights for it",
+                    _ => "masked or unmasked, as there are weights for it",
+                };
+                return Err(refuse(what, format!("expected {expected}, got {asked:?}")).into());
+            }
+        }
+        let denoiser = match self.denoiser {
+            BackboneConfig::Dit(dit) => BackboneConfig::Dit(DitConfig { object_layers, ..dit }),
+            BackboneConfig::Unet(unet) => {
+                BackboneConfig::Unet(UnetConfig { object_layers, ..unet })
+            }
+        };
+        Ok(Self {
+            denoiser,
+            process: variant.process(self.process)?,
+            form: variant.form(self.kind, self.form),
+            carried: variant.carried(self.kind)? || self.carried,
+            ..self
+        })
     }
 }
 
@@ -220,5 +288,92 @@ impl Nano {
             motion: Some(MotionModules { heads: 4, max_frames: 32, middle: false }),
             object_layers: self.object_layers(blocks, variant)?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use burn::tensor::Device;
+    use thrumask_nn::{
+        backbone::unet::{Unet, names},
+        layers::Init,
+        weights::public_shapes,
+    };
+
+    use super::*;
+    use crate::model::FullSize;
+
+    /// A stage of the paper's U-Net.
+    fn full(kind: StageKind) -> StageConfig {
+        let of = FullSize::Sd15;
+        StageConfig::on_public(kind, &of.networks(), of.video(), 0.0).unwrap()
+    }
+
+    /// Names and shapes of the U-Net's parameters.
+    fn parameters(of: &StageConfig) -> BTreeMap<String, Vec<usize>> {
+        let BackboneConfig::Unet(unet) = &of.denoiser else { panic!("expected a U-Net") };
+        let network = Unet::new(&mut Init::new(0, &Device::flex()), unet).unwrap();
+        public_shapes(&network, names::diffusers)
+    }
+
+    fn attention(own: Option<ObjectLayer>, cross: Option<ObjectLayer>) -> Variant {
+        Variant { self_attention: own, cross_attention: cross, ..Variant::default() }
+    }
+
+    #[test]
+    fn the_papers_comparisons_have_the_same_parameters_at_full_size() {
+        let unmasked = Some(ObjectLayer::Unmasked);
+        let video = full(StageKind::Video);
+        let expected = parameters(&video);
+        let flow = Variant { form: Some(MotionForm::Flow), ..Variant::default() };
+        let none = attention(unmasked, unmasked);
+        for variant in [attention(unmasked, None), attention(None, unmasked), none, flow] {
+            let varied = video.clone().varied(&variant).unwrap();
+            assert_ne!(varied, video);
+            assert!(parameters(&varied) == expected, "{variant:?}");
+            let written = serde_json::to_string(&varied).unwrap();
+            assert_eq!(serde_json::from_str::<StageConfig>(&written).unwrap(), varied);
+            // What is left out stays as it is.
+            assert_eq!(varied.clone().varied(&Variant::default()).unwrap(), varied);
+        }
+        assert!(!video.clone().varied(&none).unwrap().denoiser.object_layers().are_masked());
+        let motion = full(StageKind::Motion);
+        let of_flow = motion.clone().varied(&flow).unwrap();
+        assert_eq!(of_flow, StageConfig { form: MotionForm::Flow, ..motion.clone() });
+        assert!(parameters(&of_flow) == parameters(&motion));
+        // TI2V sees no trajectory, and has all else.
+        let mut ti2v = parameters(&full(StageKind::Ti2v));
+        let first = ti2v.insert("conv_in.weight".into(), vec![320, 12, 3, 3]);
+        assert_eq!(first, Some(vec![320, 8, 3, 3]));
+        assert!(ti2v == expected);
+    }
+
+    #[test]
+    fn what_needs_other_weights_is_refused_by_name() {
+        use ObjectLayer::{Absent, Masked, Unmasked};
+        let unet = Variant { backbone: Some(BackboneKind::Unet), ..Variant::default() };
+        let patched = Variant { patched: true, ..Variant::default() };
+        let carried = Variant { carried: true, ..Variant::default() };
+        let video = StageKind::Video;
+        for (kind, variant, words) in [
+            (video, unet, ["backbone", "config.json"]),
+            (video, patched, ["patched", "config.json"]),
+            (video, attention(Some(Absent), None), ["self_attention", "masked or unmasked"]),
+            (video, attention(Some(Absent), Some(Absent)), ["self_attention", "got Absent"]),
+            (StageKind::Motion, attention(None, Some(Unmasked)), ["object layers", "stage 1"]),
+            (StageKind::Ti2v, attention(Some(Masked), None), ["object layers", "TI2V"]),
+            (StageKind::Motion, carried, ["carried", "stage 2"]),
+        ] {
+            let error = full(kind).varied(&variant).unwrap_err().to_string();
+            assert!(words.iter().all(|word| error.contains(word)), "{variant:?}: {error}");
+        }
+        // Layers that are not there cannot be had.
+        let mut bare = full(video);
+        let BackboneConfig::Unet(unet) = &mut bare.denoiser else { panic!("expected a U-Net") };
+        unet.object_layers = ObjectLayers::NONE;
+        let error = bare.varied(&attention(None, Some(Unmasked))).unwrap_err().to_string();
+        assert!(error.contains("cross_attention: expected absent"), "{error}");
     }
 }

@@ -9,14 +9,12 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use thrumask_core::{MaskSet, Picture, PromptPlan, Trajectory};
+use thrumask_nn::text::Tokenizer;
 
 pub use network::{FlowMotion, generate_flows, generate_mask_videos, generate_trajectories};
 pub use outlines::STRAY;
 
-use crate::{
-    model::StageModel,
-    plan::{said_for, with_sides, with_ways},
-};
+use crate::plan::{said_for, with_sides, with_ways};
 
 /// Which outlines the objects of a trajectory have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,8 +91,8 @@ impl<'a> MotionRequest<'a> {
 
     /// The motion prompt as a network shall read it, if that is not as the plan has it: with what its words leave open, and
     /// with sides in the place of numbers.
-    pub fn told_words(&self, model: &StageModel) -> Option<String> {
-        if self.open_words == OpenWords::Left || model.tokenizer.vocabulary().is_none() {
+    pub fn told_words(&self, tokenizer: &Tokenizer) -> Option<String> {
+        if self.open_words == OpenWords::Left || tokenizer.vocabulary().is_none() {
             return None;
         }
         let said = self.motion_said();
@@ -103,8 +101,8 @@ impl<'a> MotionRequest<'a> {
     }
 
     /// The plan as a network shall read it.
-    fn said_to(&self, model: &StageModel) -> Cow<'a, PromptPlan> {
-        match self.told_words(model) {
+    fn said_to(&self, tokenizer: &Tokenizer) -> Cow<'a, PromptPlan> {
+        match self.told_words(tokenizer) {
             Some(motion) => Cow::Owned(PromptPlan { motion, ..self.plan.clone() }),
             None => Cow::Borrowed(self.plan),
         }

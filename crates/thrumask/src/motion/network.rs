@@ -7,15 +7,12 @@ use thrumask_core::{
     Clip, Error, FlowField, LabelMap, Picture, PromptPlan, Trajectory, flow::advect_all,
     trajectory::colored,
 };
-use thrumask_nn::{
-    autoencoder::LatentCodec,
-    pixels::{clips_from_pixels, pixels_from_frames},
-};
+use thrumask_nn::pixels::{clips_from_pixels, pixels_from_frames};
 
 use super::MotionRequest;
 use crate::{
     Result,
-    model::{MotionForm, Pinned, Sampling, SceneConditions, StageModel, flow_wheel},
+    model::{MotionForm, Networks, Pinned, Sampling, SceneConditions, flow_wheel, generate},
     progress::Progress,
 };
 
@@ -27,17 +24,16 @@ use crate::{
 /// # Errors
 /// When sizes do not fit the model, or `progress` stops the run.
 pub fn generate_trajectories(
-    model: &StageModel,
-    autoencoder: &LatentCodec,
+    networks: &dyn Networks,
     requests: &[MotionRequest<'_>],
     sampling: &Sampling,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Trajectory>> {
-    if model.config.form == MotionForm::Flow {
-        let made = generate_flows(model, autoencoder, requests, sampling, progress)?;
+    if networks.config().form == MotionForm::Flow {
+        let made = generate_flows(networks, requests, sampling, progress)?;
         return Ok(made.into_iter().map(|m| m.trajectory).collect());
     }
-    let clips = generate_mask_videos(model, autoencoder, requests, sampling, progress)?;
+    let clips = generate_mask_videos(networks, requests, sampling, progress)?;
     requests.iter().zip(&clips).map(|(request, clip)| request.trajectory_from(clip)).collect()
 }
 
@@ -48,14 +44,13 @@ pub fn generate_trajectories(
 /// # Errors
 /// As [`generate_trajectories`], and when the model makes flow.
 pub fn generate_mask_videos(
-    model: &StageModel,
-    autoencoder: &LatentCodec,
+    networks: &dyn Networks,
     requests: &[MotionRequest<'_>],
     sampling: &Sampling,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Clip>> {
-    expect(model, MotionForm::Masks)?;
-    sampled(model, autoencoder, requests, sampling, progress)
+    expect(networks, MotionForm::Masks)?;
+    sampled(networks, requests, sampling, progress)
 }
 
 /// The motion of one request by a model of flow.
@@ -74,19 +69,18 @@ pub struct FlowMotion {
 /// # Errors
 /// As [`generate_trajectories`], when a motion is given, and when the model makes masks.
 pub fn generate_flows(
-    model: &StageModel,
-    autoencoder: &LatentCodec,
+    networks: &dyn Networks,
     requests: &[MotionRequest<'_>],
     sampling: &Sampling,
     progress: &mut dyn Progress,
 ) -> Result<Vec<FlowMotion>> {
-    expect(model, MotionForm::Flow)?;
+    expect(networks, MotionForm::Flow)?;
     if requests.iter().any(|r| r.given.is_some()) {
         let reason = "expected none for a model that makes flow, got masks";
         return Err(Error::invalid("given motion", reason).into());
     }
-    let clips = sampled(model, autoencoder, requests, sampling, progress)?;
-    let wheel = flow_wheel(model.config.video.size)?;
+    let clips = sampled(networks, requests, sampling, progress)?;
+    let wheel = flow_wheel(networks.config().video.size)?;
     let motion = |(request, clip): (&MotionRequest<'_>, &Clip)| {
         let (first, objects) = (&request.masks.labels, request.masks.objects);
         let flow = wheel.read_clip(clip);
@@ -97,11 +91,11 @@ pub fn generate_flows(
     requests.iter().zip(&clips).map(motion).collect()
 }
 
-fn expect(model: &StageModel, form: MotionForm) -> Result<()> {
-    match model.config.form == form {
+fn expect(networks: &dyn Networks, form: MotionForm) -> Result<()> {
+    match networks.config().form == form {
         true => Ok(()),
         false => {
-            let (expected, got) = (format!("{form:?}"), format!("{:?}", model.config.form));
+            let (expected, got) = (format!("{form:?}"), format!("{:?}", networks.config().form));
             Err(Error::mismatch("form of the motion model", expected, got).into())
         }
     }
@@ -109,13 +103,13 @@ fn expect(model: &StageModel, form: MotionForm) -> Result<()> {
 
 /// The videos that the network makes.
 fn sampled(
-    model: &StageModel,
-    autoencoder: &LatentCodec,
+    networks: &dyn Networks,
     requests: &[MotionRequest<'_>],
     sampling: &Sampling,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Clip>> {
-    let plans: Vec<Cow<'_, PromptPlan>> = requests.iter().map(|r| r.said_to(model)).collect();
+    let plans: Vec<Cow<'_, PromptPlan>> =
+        requests.iter().map(|r| r.said_to(networks.tokenizer())).collect();
     let scenes: Vec<SceneConditions<'_>> = requests
         .iter()
         .zip(&plans)
@@ -128,23 +122,18 @@ fn sampled(
         })
         .collect();
     let seeds: Vec<u64> = requests.iter().map(|r| r.seed).collect();
-    let pinned = pinned(model, autoencoder, requests)?;
-    let latents =
-        model.sample(autoencoder, &scenes, &seeds, sampling, pinned.as_ref(), progress)?;
-    Ok(clips_from_pixels(autoencoder.decode(latents)?, 1.0)?)
+    let pinned = pinned(networks, requests)?;
+    let latents = generate(networks, &scenes, &seeds, sampling, pinned.as_ref(), progress)?;
+    Ok(clips_from_pixels(networks.autoencoder()?.decode(latents)?, 1.0)?)
 }
 
 /// Latents of the given motions, kept where their masks are; `None` when nothing is given.
-fn pinned(
-    model: &StageModel,
-    autoencoder: &LatentCodec,
-    requests: &[MotionRequest<'_>],
-) -> Result<Option<Pinned>> {
+fn pinned(networks: &dyn Networks, requests: &[MotionRequest<'_>]) -> Result<Option<Pinned>> {
     if requests.iter().all(|r| r.given.is_none()) {
         return Ok(None);
     }
-    let [t, h, w] = model.config.denoiser.latent_size();
-    let shape = model.config.video;
+    let config = networks.config();
+    let ([t, h, w], shape) = (config.denoiser.latent_size(), config.video);
     let mut videos: Vec<Vec<Picture>> = Vec::new();
     let mut keep = vec![0f32; requests.len() * t * h * w];
     for (b, request) in requests.iter().enumerate() {
@@ -160,7 +149,8 @@ fn pinned(
             }
         }
     }
-    let device = model.network.device();
+    let autoencoder = networks.autoencoder()?;
+    let device = autoencoder.device();
     let videos: Vec<&[Picture]> = videos.iter().map(Vec::as_slice).collect();
     let latents = autoencoder.encode(pixels_from_frames(&videos, &device)?)?;
     let mask = Tensor::<1>::from_floats(keep.as_slice(), &device);

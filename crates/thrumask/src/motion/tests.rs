@@ -156,10 +156,10 @@ fn each_form_is_made_by_its_own_model() {
     let mut model = models.stage(StageKind::Motion).unwrap();
     let sampling =
         Sampling::usual(StageKind::Motion, thrumask_nn::backbone::BackboneKind::Dit, false);
-    let made = generate_flows(&model, &autoencoder, &[], &sampling, &mut Silent);
+    let made = generate_flows(&model.with(&autoencoder), &[], &sampling, &mut Silent);
     assert!(made.unwrap_err().to_string().contains("Flow"));
     model.config.form = MotionForm::Flow;
-    let made = generate_mask_videos(&model, &autoencoder, &[], &sampling, &mut Silent);
+    let made = generate_mask_videos(&model.with(&autoencoder), &[], &sampling, &mut Silent);
     assert!(made.unwrap_err().to_string().contains("Masks"));
 }
 
@@ -203,7 +203,7 @@ fn two_of_a_kind_turn_as_stage_1_is_told_by_their_sides() {
     let mut asked = request(&sample, &masks, &plan, Outlines::Carried);
     asked.open_words = OpenWords::Drawn;
     let model = Models::embedded().stage(StageKind::Motion).unwrap();
-    let told = asked.told_words(&model).unwrap();
+    let told = asked.told_words(&model.tokenizer).unwrap();
     assert!(told.contains("left car spins") && told.contains("right car jumps"), "{told}");
     // How far and which way round is drawn, and the outlines know it under the car's own name.
     let turns = asked.turns();

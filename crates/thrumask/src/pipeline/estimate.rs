@@ -3,12 +3,12 @@
 use std::fs;
 
 use serde::Serialize;
-use thrumask_nn::{Cost, diffusion::guidance::Guidance};
+use thrumask_nn::Cost;
 
 use super::{rates::Rates, settings::Settings};
 use crate::{
     DeviceName, Result,
-    model::{Sampling, StageKind},
+    model::StageKind,
     models::{self, Models},
     plan::PlannerKind,
 };
@@ -83,7 +83,7 @@ impl Estimate {
         for (kind, work, sampling) in generative {
             let config = models.stage_config(kind)?;
             let pass = config.denoiser.cost(settings.frame_chunk);
-            let passes = passes(sampling);
+            let passes = sampling.guidance.passes(sampling.guidance_rescale).len();
             let (size, frames) = (config.video.size, config.video.frames);
             let [encode, decode] = codec.cost([frames, size, size]);
             // Stage 1 sees two pictures and reads a prompt, stage 2 a picture, a video and one prompt more
@@ -93,8 +93,14 @@ impl Estimate {
                 StageKind::Video | StageKind::Ti2v => (1.0 + frames as f64, 1.0 + OBJECTS),
             };
             let text = config.text.cost();
-            let widest = [pass.floats, encode.floats, decode.floats, text.floats * read];
-            let widest = widest.into_iter().fold(0.0, f64::max);
+            let memory = models.stage_memory(kind)?;
+            let most = [
+                (memory.autoencoder, encode.floats.max(decode.floats)),
+                (memory.text, text.floats * read),
+                (memory.denoiser, pass.floats),
+            ];
+            let most = most.map(|(held, floats)| held as f64 + floats * 4.0);
+            let most = most.into_iter().fold(0.0, f64::max);
             stages.push(StageEstimate {
                 name: kind.name(),
                 work: format!(
@@ -109,13 +115,9 @@ impl Estimate {
                         + seconds(encode) * seen / frames as f64
                         + seconds(decode)
                         + rates.small(AROUND)
-                        + reading(&models, settings, [kind.name(), models::AUTOENCODER])?,
+                        + reading(&models, settings, kind)?,
                 ),
-                peak_bytes: (PROGRAM_BYTES
-                    + weights(kind.name())?
-                    + weights(models::AUTOENCODER)?
-                    + widest * 4.0
-                    + (frames * size * size * 4 * 45) as f64) as u64,
+                peak_bytes: (PROGRAM_BYTES + most + (frames * size * size * 4 * 45) as f64) as u64,
             });
         }
         let note = "told for the processor: how fast a graphics card is, and which memory is its own, is not \
@@ -161,11 +163,12 @@ fn plan(settings: &Settings) -> StageEstimate {
 
 /// Seconds that reading models takes which are folders; that of files of ours is part of [`AROUND`]. What is mapped
 /// is counted as not read.
-fn reading(models: &Models, settings: &Settings, names: [&str; 2]) -> Result<f64> {
+fn reading(models: &Models, settings: &Settings, kind: StageKind) -> Result<f64> {
     let root = settings.models.as_deref().filter(|_| !settings.map_weights);
     let Some(root) = root else { return Ok(0.0) };
     let mut values = 0.0;
-    for name in names {
+    // The autoencoder is read again to decode.
+    for name in [kind.name(), models::AUTOENCODER, models::AUTOENCODER] {
         if models::folder_of(root, name).is_some_and(|own| own.exists()) {
             values += models.memory(name)? as f64 / settings.weights.number().width() as f64;
         }
@@ -173,17 +176,11 @@ fn reading(models: &Models, settings: &Settings, names: [&str; 2]) -> Result<f64
     Ok(values / READ)
 }
 
-/// Forward passes of one step: those of guidance whose weight is not zero.
-fn passes(sampling: &Sampling) -> usize {
-    let Guidance { image, text } = sampling.guidance;
-    [text, image - text, 1.0 - image].iter().filter(|&&w| w != 0.0).count().max(1)
-}
-
 #[cfg(test)]
 mod tests {
 
     use super::*;
-    use crate::model::{FullSize, StageConfig};
+    use crate::model::{FullSize, Sampling, StageConfig};
 
     const RATES: Rates = Rates { narrow: 170e9, single: 85e9, wide: 280e9 };
 

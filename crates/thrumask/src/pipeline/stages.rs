@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Error as AnyError, Result,
-    model::StageKind,
+    model::{Networks, StageKind},
     motion::{MotionRequest, generate_trajectories},
     plan::{Planned, planner},
     video::{VideoRequest, generate_videos},
@@ -187,14 +187,12 @@ impl Run<'_> {
             seed: config.seed,
             fps: config.fps,
         };
-        let (model, autoencoder) =
-            (self.models.stage(StageKind::Motion)?, self.models.autoencoder()?);
+        let networks = self.models.networks(StageKind::Motion)?;
         let sampling = config.motion;
-        let told = request.told_words(&model);
+        let told = request.told_words(networks.tokenizer());
         let notes =
             told.map(|said| format!("stage 1 is told, with what the words leave open: {said}"));
-        let made =
-            generate_trajectories(&model, &autoencoder, &[request], &sampling, self.reporter)?;
+        let made = generate_trajectories(&networks, &[request], &sampling, self.reporter)?;
         let made = only(made, "trajectory")?;
         let mut frames = made.frames().to_vec();
         frames.truncate(config.frames);
@@ -229,9 +227,8 @@ impl Run<'_> {
             seed: config.seed,
             fps: config.fps,
         };
-        let (model, autoencoder) =
-            (self.models.stage(StageKind::Video)?, self.models.autoencoder()?);
-        let made = generate_videos(&model, &autoencoder, &[request], &config.video, self.reporter)?;
+        let networks = self.models.networks(StageKind::Video)?;
+        let made = generate_videos(&networks, &[request], &config.video, self.reporter)?;
         let made = only(made, "video")?;
         let mut frames = made.frames().to_vec();
         frames.truncate(count.min(config.frames));

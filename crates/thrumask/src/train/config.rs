@@ -249,7 +249,8 @@ pub struct StageTraining {
     /// Model file of the autoencoder, or its folder in the layout of diffusers.
     pub autoencoder: PathBuf,
     /// A folder of models as `thrumask models assemble` writes it: its stage is trained further, and written as a
-    /// folder again. Its text encoder, CLIP, stays as it is.
+    /// folder again. Its text encoder, CLIP, stays as it is. What its config.json says is the usual for `form`,
+    /// attention (masked or unmasked, as it has weights for), `process` and `carried`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
     /// The whole model; the stage's nano configuration when left out.
@@ -384,10 +385,9 @@ impl TrainConfig {
         }
         if let Some(stage) = &self.stage
             && stage.folder.is_some()
-            && (stage.model.is_some() || stage.variant() != Variant::default())
+            && stage.model.is_some()
         {
-            let reason =
-                "expected no other description of the network: its config.json says what it is";
+            let reason = "expected no stage.model beside it: its config.json says what it is";
             return Err(Error::invalid("stage.folder", reason).into());
         }
         if self.stage.as_ref().is_some_and(|stage| stage.folder.is_some())

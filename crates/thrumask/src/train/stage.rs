@@ -1,6 +1,7 @@
 //! Training of stage 1, stage 2 and the TI2V baseline.
 
 mod fit;
+mod folder;
 mod generate;
 
 use std::{
@@ -21,7 +22,7 @@ use thrumask_nn::{
     layers::Init,
     pixels::pixels_from_frames,
     text::Tokenizer,
-    weights::{FloatType, Keeping},
+    weights::FloatType,
 };
 
 use fit::{check_fit, kept_latents};
@@ -103,12 +104,7 @@ impl StageTask {
         let video = samples.shape();
         let root = training.folder.as_ref().map(|folder| base.join(folder));
         let stage = match (&root, training.model.clone()) {
-            (Some(root), _) => {
-                let own = root.join(kind.name());
-                let stage = folders::stage_config(&own)?;
-                folders::check_stage(&own, root, &stage)?;
-                stage
-            }
+            (Some(root), _) => folder::described(root, kind, &training.variant())?,
             (None, Some(model)) => model,
             (None, None) => {
                 let variant = training.variant();
@@ -295,8 +291,7 @@ impl Task for StageTask {
 
     fn fresh(&self, device: &Device) -> Result<Network> {
         if let Some(root) = &self.root {
-            let own = root.join(self.config.kind.name());
-            return Ok(folders::read_stage(&own, root, Keeping::default(), device)?.network);
+            return folder::network(root, &self.config, device);
         }
         Network::new(&mut Init::new(self.run.seed, device), &self.config, &self.tokenizer)
     }
@@ -319,10 +314,11 @@ impl Task for StageTask {
 
     fn loss(&self, network: &Network, batch: StageBatch) -> Result<Tensor<1>> {
         let scenes: Vec<_> = batch.examples.iter().map(|e| self.conditions(e)).collect();
-        let (config, tokenizer, keep) = (&self.config, &self.tokenizer, &batch.keep);
+        let (text, config) = (&network.text, &self.config);
+        let (tokenizer, keep) = (&self.tokenizer, &batch.keep);
         let prepared = match batch.seen {
-            Some(seen) => Prepared::of_latents(network, config, tokenizer, seen, &scenes, keep)?,
-            None => Prepared::new(network, config, tokenizer, &self.autoencoder, &scenes, keep)?,
+            Some(seen) => Prepared::of_latents(text, config, tokenizer, seen, &scenes, keep)?,
+            None => Prepared::new(text, config, tokenizer, &self.autoencoder, &scenes, keep)?,
         };
         let device = network.device();
         let (process, times) = (&self.config.process, &batch.times);

@@ -16,7 +16,8 @@ use crate::options::TalkOptions;
 ///
 /// Takes the networks of Stable Diffusion 1.x and AnimateDiff's motion modules. Input channels for the
 /// conditions are added and zero, object layers are new and closed: until they are trained, both stages
-/// draw what the public network draws. Nothing is downloaded: `thrumask models pull` does that.
+/// draw what the public network draws. The ablations and the flow variant start from the same folder: they are set
+/// where they are trained (`thrumask train`, models/configs/full-video.toml). Nothing is downloaded: `thrumask models pull` does that.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

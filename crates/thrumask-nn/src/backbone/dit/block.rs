@@ -92,10 +92,4 @@ impl DitBlock {
         let h = thrumask_kernels::layer_norm_modulate(x.clone(), part(3), part(4), EPSILON);
         thrumask_kernels::gated_residual(x, part(5), self.mlp.forward(h))
     }
-
-    /// Whether any layer of this block needs object groups and prompts.
-    pub fn needs_objects(&self) -> bool {
-        self.object_attention.as_ref().is_some_and(ObjectAttention::is_masked)
-            || self.object_cross_attention.as_ref().is_some_and(ObjectAttention::is_masked)
-    }
 }

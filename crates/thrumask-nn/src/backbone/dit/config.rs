@@ -46,6 +46,11 @@ impl DitConfig {
         std::array::from_fn(|i| self.latent_size[i] / self.patch[i].max(1))
     }
 
+    /// The grids of tokens `[T, H, W]` on which masked layers work; none without masked layers.
+    pub fn object_grids(&self) -> Vec<[usize; 3]> {
+        self.object_layers.are_masked().then(|| self.grid()).into_iter().collect()
+    }
+
     /// Number of tokens.
     pub fn tokens(&self) -> usize {
         self.grid().iter().product()

@@ -78,16 +78,11 @@ impl Dit {
         let DitConfig { latent_channels, condition_channels, latent_size, text_width, .. } =
             *self.config();
         let channels = [latent_channels, condition_channels];
-        input.check(channels, latent_size, text_width, &self.object_grids())
+        input.check(channels, latent_size, text_width, &self.config().object_grids())
     }
 }
 
 impl Denoiser for Dit {
-    fn object_grids(&self) -> Vec<[usize; 3]> {
-        let masked = self.blocks.iter().any(DitBlock::needs_objects);
-        masked.then(|| self.config().grid()).into_iter().collect()
-    }
-
     fn predict(&self, input: &DenoiserInput) -> Result<Tensor<5>> {
         self.check(input)?;
         let config = self.config();

@@ -141,6 +141,11 @@ impl UnetConfig {
         [t, h >> level, w >> level]
     }
 
+    /// The grids of tokens `[T, H, W]` on which masked layers work; none without masked layers.
+    pub fn object_grids(&self) -> Vec<[usize; 3]> {
+        self.masked_levels().into_iter().map(|level| self.grid(level)).collect()
+    }
+
     /// Values of one place of the finest level, of `channels` latent channels.
     pub fn patch_values(&self, channels: usize) -> usize {
         channels * self.patch.iter().product::<usize>()

@@ -99,10 +99,6 @@ impl Unet {
 }
 
 impl Denoiser for Unet {
-    fn object_grids(&self) -> Vec<[usize; 3]> {
-        self.config.masked_levels().into_iter().map(|level| self.config.grid(level)).collect()
-    }
-
     fn predict(&self, input: &DenoiserInput) -> Result<Tensor<5>> {
         let config = &self.config;
         let [batch, _, t, h, w] = input.latents.dims();

@@ -15,7 +15,7 @@ use crate::{
 impl StageTask {
     /// What the model makes of each example's conditions, put in the place of the truth.
     pub(super) fn generate(&self, model: &StageModel, examples: &[Example]) -> Result<Vec<Sample>> {
-        let sampling = &self.training.sampling;
+        let (networks, sampling) = (model.with(&self.autoencoder), &self.training.sampling);
         let mut made: Vec<Sample> = examples.iter().map(|e| e.sample.clone()).collect();
         if self.config.kind == StageKind::Motion {
             let firsts = examples
@@ -39,9 +39,7 @@ impl StageTask {
                     fps: s.clip.fps(),
                 })
                 .collect();
-            let autoencoder = &self.autoencoder;
-            let masks =
-                generate_trajectories(model, autoencoder, &requests, sampling, &mut Silent)?;
+            let masks = generate_trajectories(&networks, &requests, sampling, &mut Silent)?;
             made.iter_mut().zip(masks).for_each(|(m, t)| m.masks = t);
         } else {
             let requests: Vec<VideoRequest<'_>> = examples
@@ -56,8 +54,7 @@ impl StageTask {
                     fps: s.clip.fps(),
                 })
                 .collect();
-            let clips =
-                generate_videos(model, &self.autoencoder, &requests, sampling, &mut Silent)?;
+            let clips = generate_videos(&networks, &requests, sampling, &mut Silent)?;
             made.iter_mut().zip(clips).for_each(|(m, c)| m.clip = c);
         }
         Ok(made)
