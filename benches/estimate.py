@@ -1,4 +1,4 @@
-"""What `animate --dry-run` tells beside what the run then takes, as a table. On a quiet machine:
+"""What `animate --dry-run` tells beside what the run then takes, medians of some times in turn, as a table. On a quiet machine:
 
     cargo build --release && python3 benches/estimate.py [PROGRAM] [--full]
 """
@@ -26,7 +26,7 @@ FULL_CASES = {
     "full size": FULL,
     "full size, 16 bits": [*FULL, "--weights", "f16"],
 }
-RUNS = 3
+RUNS = 5
 
 with tempfile.TemporaryDirectory() as folder:
     call = lambda *words: subprocess.run([PROGRAM, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
@@ -37,16 +37,13 @@ with tempfile.TemporaryDirectory() as folder:
         CASES |= FULL_CASES
     print("| run | stage | told | took | told MB | took MB |\n|---|---|---|---|---|---|")
     for name, more in CASES.items():
-        stages = json.loads(animate("told.mp4", ["--dry-run", *more]))["stages"]
-        told = {s["name"]: s["estimate"] for s in stages}
-        took = []
+        told, took = [], []
         for run in range(1 if "full" in name else RUNS):
+            told.append({s["name"]: s["estimate"] for s in json.loads(animate("told.mp4", ["--dry-run", *more]))["stages"]})
             animate(f"{name}-{run}.mp4", more)
             record = json.loads(pathlib.Path(folder, f"{name}-{run}.run/run.json").read_text())
             took.append({s["name"]: s for s in record["stages"]})
+        median = lambda runs, stage, what: sorted(run[stage][what] for run in runs)[len(runs) // 2]
         for stage in ("motion", "video"):
-            seconds = sorted(run[stage]["seconds"] for run in took)[len(took) // 2]
-            memory = sorted(run[stage]["peak_rss_bytes"] for run in took)[len(took) // 2]
-            expected = told[stage]
-            print(f"| {name} | {stage} | {expected['seconds']:.3f} s | {seconds:.3f} s "
-                  f"| {expected['peak_bytes'] / 1e6:.0f} | {memory / 1e6:.0f} |")
+            print(f"| {name} | {stage} | {median(told, stage, 'seconds'):.3f} s | {median(took, stage, 'seconds'):.3f} s "
+                  f"| {median(told, stage, 'peak_bytes') / 1e6:.0f} | {median(took, stage, 'peak_rss_bytes') / 1e6:.0f} |")

@@ -5,6 +5,8 @@
 pub struct Cost {
     /// Floating-point operations.
     pub operations: f64,
+    /// How many of them are those of 3×3 convolutions, which need not all be done.
+    pub convolved: f64,
     /// Floats alive at the widest place, without parameters.
     pub floats: f64,
 }

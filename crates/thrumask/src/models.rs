@@ -211,10 +211,21 @@ impl Models {
     /// As [`Models::bytes`], and as [`Checkpoint::open`].
     pub fn memory(&self, name: &str) -> Result<u64> {
         let Place::Folder { root, own } = self.place(name)? else {
-            // A file is in half precision and read as a whole, then its numbers are put in place.
-            return Ok(4 * self.bytes(name)?.len() as u64);
+            // A file is in half precision and read as a whole; its numbers, twice as long, are then put in place.
+            return Ok(5 * self.bytes(name)?.len() as u64);
         };
         weights_of(name, &root, &own).iter().map(|folder| self.kept_in(folder)).sum()
+    }
+
+    /// How many bytes of a model are the program's own; 0 where it is not built in.
+    ///
+    /// # Errors
+    /// As [`Models::bytes`].
+    pub(crate) fn built_in_bytes(&self, name: &str) -> Result<u64> {
+        match self.place(name)? {
+            Place::BuiltIn(bytes) => Ok(bytes.len() as u64),
+            Place::File(_) | Place::Folder { .. } => Ok(0),
+        }
     }
 
     /// What the parameters in a folder take in memory, in bytes.

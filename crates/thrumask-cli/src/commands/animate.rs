@@ -53,7 +53,7 @@ impl Animate {
         let job = Animation { picture, caption, output: self.output, run, settings, fresh };
         if self.dry_run {
             let outlook = pipeline::outlook(&job)?;
-            let rates = on_threads(Rates::measured);
+            let rates = on_threads(Rates::measured)?;
             let estimate = Estimate::new(&job.settings, &rates)?;
             return terminal::tell_outlook(&outlook, &estimate, self.talk.json);
         }

@@ -66,8 +66,9 @@ impl LatentCodecConfig {
             Self::Tiny(config) => config.cost([height, width]),
         };
         // Frames are worked on one by one.
-        let all = |Cost { operations, floats }: Cost| Cost {
+        let all = |Cost { operations, convolved, floats }: Cost| Cost {
             operations: operations * frames as f64,
+            convolved: convolved * frames as f64,
             floats,
         };
         [all(encode), all(decode)]

@@ -71,6 +71,7 @@ fn dit(config: &DitConfig) -> Cost {
     Cost {
         operations: block * config.depth as f64
             + objects(layers, tokens, width) * layers.blocks as f64,
+        convolved: 0.0,
         floats: tokens * width * (12.0 + 2.0 * ratio),
     }
 }
@@ -84,10 +85,12 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn resnet(&self, inputs: usize) -> f64 {
+    /// All operations of a residual block, and those of its 3×3 convolutions.
+    fn resnet(&self, inputs: usize) -> [f64; 2] {
         let (inputs, outputs) = (inputs as f64, self.width);
         let shortcut = if inputs == outputs { 0.0 } else { inputs * outputs };
-        2.0 * self.tokens * (9.0 * (inputs * outputs + outputs * outputs) + shortcut)
+        let convolved = 18.0 * self.tokens * (inputs * outputs + outputs * outputs);
+        [convolved + 2.0 * self.tokens * shortcut, convolved]
     }
 
     /// Projections of a transformer and its gated perceptron.
@@ -124,7 +127,7 @@ fn unet(config: &UnetConfig, frame_chunk: Option<NonZeroUsize>) -> Cost {
         let tokens = config.grid(level).iter().product::<usize>() as f64;
         Place { config, tokens, width: config.channels[level] as f64 }
     };
-    let (mut operations, mut skips, mut widest) = (0.0, 0.0, 0f64);
+    let (mut operations, mut convolved, mut skips, mut widest) = (0.0, 0.0, 0.0, 0f64);
     let mut masked = config.object_layers.blocks;
     for level in 0..config.levels() {
         let at = place(level);
@@ -136,7 +139,9 @@ fn unet(config: &UnetConfig, frame_chunk: Option<NonZeroUsize>) -> Cost {
         let mut whole = CHUNKS_LEAVE;
         // Encoder, then decoder; the decoder's inputs are what was before it and the skips.
         for i in 0..config.layers {
-            operations += at.resnet(if i == 0 { before } else { channels }) + spatial + motion;
+            let [all, own] = at.resnet(if i == 0 { before } else { channels });
+            operations += all + spatial + motion;
+            convolved += own;
             if config.attention[level] && masked > 0 {
                 operations += objects(&config.object_layers, at.tokens, at.width);
                 masked -= 1;
@@ -146,28 +151,34 @@ fn unet(config: &UnetConfig, frame_chunk: Option<NonZeroUsize>) -> Cost {
         for i in 0..=config.layers {
             let own = if i == 0 { after } else { channels };
             let skip = if i == config.layers { before } else { channels };
-            operations += at.resnet(own + skip) + spatial + motion;
+            let [all, own] = at.resnet(own + skip);
+            operations += all + spatial + motion;
+            convolved += own;
         }
         // The convolutions between this level and the next, at the two sizes.
         if level + 1 < config.levels() {
             let next = place(level + 1);
-            operations += 18.0 * next.tokens * at.width * at.width;
-            operations += 18.0 * at.tokens * next.width * next.width;
+            let between =
+                18.0 * (next.tokens * at.width * at.width + at.tokens * next.width * next.width);
+            operations += between;
+            convolved += between;
         }
         skips += at.tokens * at.width * (config.layers + 1) as f64;
         let held = PERCEPTRON_HOLDS.min(whole + PERCEPTRON_HOLDS * share);
         widest = widest.max(at.tokens * at.width * held);
     }
     let middle = place(config.levels() - 1);
-    operations += 2.0 * middle.resnet(config.channels[config.levels() - 1]) + middle.spatial();
+    let [all, own] = middle.resnet(config.channels[config.levels() - 1]);
+    operations += 2.0 * all + middle.spatial();
+    convolved += 2.0 * own;
     if config.motion.as_ref().is_some_and(|motion| motion.middle) {
         operations += middle.motion();
     }
     let first = place(0);
     let made = config.first_frame.outputs(config.latent_channels);
     let ends = config.patch_values(config.latent_channels + config.condition_channels + made);
-    operations += 18.0 * first.tokens * first.width * ends as f64;
-    Cost { operations, floats: skips + widest }
+    let ends = 18.0 * first.tokens * first.width * ends as f64;
+    Cost { operations: operations + ends, convolved: convolved + ends, floats: skips + widest }
 }
 
 #[cfg(test)]

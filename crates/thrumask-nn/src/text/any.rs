@@ -88,6 +88,7 @@ impl PromptEncoderConfig {
         let attention = 8.0 * tokens * width * width + 4.0 * tokens * tokens * width;
         Cost {
             operations: depth * (attention + 4.0 * tokens * width * hidden),
+            convolved: 0.0,
             floats: tokens * (5.0 * width + 2.0 * hidden),
         }
     }
