@@ -1,4 +1,4 @@
-"""What check.py knows of networks and samplers: `name(case, random)` gives the configuration, the state, the inputs
+"""What check.py knows of networks: `name(case, random)` gives the configuration, the state, the inputs
 and what the reference makes of them."""
 
 import json
@@ -65,55 +65,3 @@ def clip(case, random):
     ids = torch.randint(0, 95, (3, 11), generator=random)
     out = net(ids).last_hidden_state
     return config.to_dict(), net.state_dict(), {"ids": ids}, {"out": out}
-
-
-def sampler(case, random):
-    """Whole runs of twenty solvers with random betas, steps and targets; a formula stands in for the network."""
-    import diffusers
-    from diffusers.schedulers import scheduling_lcm
-    any_of = lambda values: values[torch.randint(len(values), (), generator=random).item()]
-    between = lambda low, high: low + (high - low) * torch.rand((), generator=random).item()
-    shape = (2, 3, case.frames, *case.size)
-    noise, data, pull = (normal(random, *shape) for _ in range(3))
-    draws = normal(random, 50, *shape)
-    cases, found = [], {}
-    while len(cases) < 20:
-        kind, target = any_of(["ddim", "euler", "dpm_solver", "lcm"]), any_of(["epsilon", "v", "sample"])
-        curve, zero = any_of(["linear", "scaled_linear", "cosine"]), any_of([True, False])
-        spacing, steps = any_of(["trailing", "leading", "linspace"]), any_of(range(2, 51))
-        start, end = between(5e-4, 2e-3), between(8e-3, 3e-2)
-        # What the reference does not have, or does with another stride than its timesteps have; and its Euler
-        # loses digits where the first sigma is in the ten thousands.
-        if (zero and target == "epsilon") or (zero and curve == "cosine" and kind == "euler"):
-            continue
-        if kind == "ddim" and (1000 % steps or spacing == "linspace"):
-            continue
-        options = {"beta_start": start, "beta_end": end, "prediction_type": {"v": "v_prediction"}.get(target, target),
-                   "beta_schedule": {"cosine": "squaredcos_cap_v2"}.get(curve, curve), "rescale_betas_zero_snr": zero}
-        method = {"kind": kind}
-        if kind != "lcm":
-            options |= {"timestep_spacing": spacing} | ({"steps_offset": 1} if spacing == "leading" else {})
-            method["spacing"] = {"leading": {"steps_offset": 1}} if spacing == "leading" else spacing
-        given, make = (lambda i: {}), {"ddim": "DDIMScheduler", "euler": "EulerDiscreteScheduler",
-                                       "dpm_solver": "DPMSolverMultistepScheduler", "lcm": "LCMScheduler"}[kind]
-        if kind == "ddim":
-            method["eta"] = between(0, 1)
-            options["clip_sample"] = False
-            given = lambda i: {"eta": method["eta"], "variance_noise": draws[i]}
-        scheduler = getattr(diffusers, make)(**options)
-        taken = iter(draws)
-        scheduling_lcm.randn_tensor = lambda *_, **__: next(taken)
-        scheduler.set_timesteps(steps)
-        if len(scheduler.timesteps) != steps:
-            continue  # By rounding, it has one too many for some counts.
-        x, states = noise * scheduler.init_noise_sigma, []
-        for i, t in enumerate(scheduler.timesteps):
-            seen = scheduler.scale_model_input(x, t)
-            states.append(seen)
-            x = scheduler.step(pull * torch.tanh(seen) + data * (float(t) / 1000), t, x, **given(i)).prev_sample
-        betas = {"kind": curve} | ({} if curve == "cosine" else {"start": start, "end": end})
-        process = {"schedule": {"betas": betas, "zero_terminal_snr": zero}, "target": target}
-        name = f"{len(cases)}.{kind}.{'' if kind == 'lcm' else spacing + '.'}{steps}.{curve}{'_zero' * zero}.{target}"
-        cases.append({"name": name, "process": process, "method": method, "steps": steps})
-        found[name] = torch.stack([*states, x])
-    return {"cases": cases}, {}, {"noise": noise, "data": data, "pull": pull, "draws": draws}, found

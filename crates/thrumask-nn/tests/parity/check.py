@@ -5,7 +5,7 @@ reference and by ours.
     python check.py unet --seed 3 --channels 16,32 --frames 5 --size 8x12
     python check.py vae --seed 4 --channels 8,16 --frames 2 --size 32x24
     python check.py clip --seed 5 --channels 48
-    python check.py sampler --seed 6 --size 5x7
+    python check.py sampler --seed 6 --size 5x7 --runs 40   (2000: every combination of settings, once)
     python check.py grounding-dino --seed 7 --channels 64 --layers 2 --size 52x70
     python check.py sam2 --seed 7 --channels 24
     python check.py raft --seed 7 --size 136x160 --source RAFT   (a folder of princeton-vl/RAFT; even seeds: small)
@@ -17,13 +17,14 @@ apart, relative to values above 1."""
 import argparse, json, pathlib, subprocess, sys, tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import cases, cases_perception, torch
+import cases, cases_perception, cases_samplers, torch
 from fixture import generator
 from safetensors.torch import load_file, save_file
 
-NETWORKS = {name: getattr(cases, name) for name in ("unet", "vae", "clip", "sampler")}
+NETWORKS = {name: getattr(cases, name) for name in ("unet", "vae", "clip")}
 NETWORKS |= {name: getattr(cases_perception, name.replace("-", "_")) for name in (
     "sam2", "sam2-video", "grounding-dino", "raft")}
+NETWORKS["sampler"] = cases_samplers.sampler
 
 
 def main():
@@ -37,6 +38,7 @@ def main():
     parser.add_argument("--groups", type=int, default=4)
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--size", type=size, default=(8, 8), help="rows x columns: of latents, for vae and raft of pixels")
+    parser.add_argument("--runs", type=int, default=40, help="of a sampler")
     parser.add_argument("--source", help="for raft: the folder of its authors' code")
     parser.add_argument("--tolerance", type=float, default=1e-3)
     case = parser.parse_args()

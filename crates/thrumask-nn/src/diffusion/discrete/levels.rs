@@ -198,12 +198,17 @@ impl Levels {
         Ok(Level::from_alpha_bar(alpha_bar))
     }
 
-    /// σ_t = √((1 − ᾱ_t)/ᾱ_t), strictly rising and finite: with zero terminal SNR the last is 4096.
+    /// σ_t = √((1 − ᾱ_t)/ᾱ_t), strictly rising and finite: with zero terminal SNR the last is 4096, or more where
+    /// large betas bring the one before it that far.
     pub fn sigmas(&self) -> Vec<f64> {
         let last = self.train_steps() - 1;
         let sigma = |(t, &alpha_bar): (usize, &f64)| {
             let floored = t == last && alpha_bar == 0.0;
-            Level::from_alpha_bar(if floored { SMALLEST_ALPHA_BAR } else { alpha_bar }).sigma()
+            // The references leave it at 4096 even where that is less than the one before it.
+            let before = self.alpha_bar[t.saturating_sub(1)];
+            let overtaken = 0.0 < before && before <= SMALLEST_ALPHA_BAR;
+            let floor = if overtaken { before / 2.0 } else { SMALLEST_ALPHA_BAR };
+            Level::from_alpha_bar(if floored { floor } else { alpha_bar }).sigma()
         };
         self.alpha_bar.iter().enumerate().map(sigma).collect()
     }
@@ -216,7 +221,9 @@ mod tests {
     fn schedules() -> Vec<NoiseSchedule> {
         let cosine = NoiseSchedule { betas: BetaCurve::Cosine {}, ..NoiseSchedule::ANIMATE_DIFF };
         let small = NoiseSchedule { train_steps: 2, ..NoiseSchedule::ANIMATE_DIFF };
-        vec![NoiseSchedule::ANIMATE_DIFF, NoiseSchedule::STABLE_DIFFUSION, cosine, small]
+        let linear = BetaCurve::Linear { start: 1e-4, end: 0.03 };
+        let large = NoiseSchedule { betas: linear, ..NoiseSchedule::ANIMATE_DIFF };
+        vec![NoiseSchedule::ANIMATE_DIFF, NoiseSchedule::STABLE_DIFFUSION, cosine, small, large]
     }
 
     #[test]
@@ -253,7 +260,9 @@ mod tests {
             assert!(before.alpha_bar()[schedule.train_steps - 1] > 0.0);
             assert_eq!(after.alpha_bar()[schedule.train_steps - 1], 0.0);
             assert!((after.alpha_bar()[0] - before.alpha_bar()[0]).abs() < 1e-14);
-            assert_eq!(after.sigmas()[schedule.train_steps - 1], (16_777_215f64).sqrt());
+            let largest = after.sigmas()[schedule.train_steps - 1];
+            let large = matches!(schedule.betas, BetaCurve::Linear { end, .. } if end > 0.02);
+            assert!(if large { largest > 4096.0 } else { largest == (16_777_215f64).sqrt() });
             let last = after.at((schedule.train_steps - 1) as f32).expect("a timestep");
             assert_eq!((last.signal, last.noise, last.snr()), (0.0, 1.0, 0.0));
         }

@@ -1,10 +1,10 @@
 """diffusers' UNetMotionModel (Stable Diffusion 1.5's U-Net with AnimateDiff's motion modules), tiny, with
 random weights: what it predicts, and the gradients of its inputs.
 
-The weights are written under diffusers' names; for the second network it is noted what the original single
-file and AnimateDiff's own checkpoints call them, which diffusers' converters confirm."""
+The weights are written under diffusers' names; what the original single file and AnimateDiff's own checkpoints
+call them is told here for original.py, which writes such files, and diffusers' converters confirm it."""
 
-import json, sys, pathlib
+import sys, pathlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import torch
@@ -110,9 +110,6 @@ def main():
         net = network(case, number)
         state = net.state_dict()
         found |= {f"{key}.net.{n}": t for n, t in state.items()}
-        if key == "v2":
-            files = ldm_names(state, case) | animatediff_names(state)
-            original = json.dumps(files)
         b, t, (h, w) = case["batch"], case["frames"], case["size"]
         inputs = {"x": normal(random, b, case["inputs"], t, h, w), "text": normal(random, b, 5, case["text"])}
         inputs = {n: v.requires_grad_() for n, v in inputs.items()}
@@ -122,7 +119,7 @@ def main():
         gradients = backward(out, random, inputs)
         tensors = inputs | gradients | {"out": out, "time": time}
         found |= {f"{key}.{n}": v for n, v in tensors.items()}
-    save(__file__, found, {"v2.original": original})
+    save(__file__, found)
 
 
 if __name__ == "__main__":

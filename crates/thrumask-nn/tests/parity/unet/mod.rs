@@ -9,7 +9,7 @@ use thrumask_nn::{
         unet::{MotionModules, Unet, UnetConfig, names},
     },
     layers::{Context, Init, KeyMask},
-    weights::{WeightFile, load_public, parameters},
+    weights::{Checkpoint, TensorSource, WeightFile, load_public, parameters, recognise, renamed},
 };
 
 use crate::fixture::{BLOCK, Fixture, MODEL};
@@ -90,21 +90,70 @@ fn predictions_and_gradients() {
     }
 }
 
+/// A checkpoint that `original.py` wrote.
+fn published(name: &str) -> Checkpoint {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parity/unet");
+    Checkpoint::open(format!("{folder}/{name}.ckpt")).unwrap()
+}
+
 #[test]
-fn the_original_files_hold_the_same_network() {
+fn the_original_checkpoints_hold_the_same_network() {
     let fixture = Fixture::read(include_bytes!("fixture.safetensors"));
     let (device, config) = (Device::flex(), config("v2"));
-    let expected = load(&fixture, "v2", &device);
-    let network = Unet::new(&mut Init::new(1, &device), &config).unwrap();
-    let called: BTreeMap<String, String> =
-        serde_json::from_str(&fixture.0.metadata["v2.original"]).unwrap();
-    let rename = |(name, tensor): (String, _)| (called[&name].clone(), tensor);
-    let tensors = weights(&fixture, "v2.net.").tensors.into_iter().map(rename).collect();
-    let original = WeightFile { tensors, ..Default::default() };
-    let rename = |path: &str| match path.contains("motion_modules") {
-        true => names::animatediff(path),
-        false => names::single_file(path, &config),
+    let expected = parameters(&load(&fixture, "v2", &device));
+    let [single, motion] = ["single", "motion"].map(published);
+    // As training on several devices writes it.
+    let wrapped = renamed(&motion, |name| Some(format!("module.{name}"))).unwrap();
+    let [mut unet, mut adapter] = [WeightFile::default(), WeightFile::default()];
+    (adapter.tensors, unet.tensors) = weights(&fixture, "v2.net.")
+        .tensors
+        .into_iter()
+        .partition(|(name, _)| name.contains("motion_modules"));
+    let pairs: [[&dyn TensorSource; 2]; 5] = [
+        [&single, &motion],
+        [&motion, &single],
+        [&single, &wrapped],
+        [&single, &adapter],
+        [&unet, &motion],
+    ];
+    for (i, sources) in pairs.iter().enumerate() {
+        let report = Unet::check_public("original", sources, &config).unwrap();
+        assert_eq!(report.applied.len(), expected.len(), "pair {i}");
+        // Another seed than that of the network they are compared with.
+        let network = Unet::load_public("original", sources, &config, 1, &device).unwrap();
+        assert!(parameters(&network) == expected, "pair {i}");
+    }
+}
+
+#[test]
+fn what_the_network_has_no_place_for_is_named() {
+    let config = config("v2");
+    let [single, motion, low_rank] = ["single", "motion", "adapter"].map(published);
+    assert_eq!(recognise(&low_rank).unwrap(), "low-rank adapter (LoRA)");
+    let only = |name: &str| {
+        let mut file = WeightFile::default();
+        file.tensors.insert(name.to_owned(), (vec![1], vec![0.0]));
+        file
     };
-    let loaded = load_public("original", &original, network, rename).unwrap();
-    assert_eq!(parameters(&loaded), parameters(&expected));
+    let block = "down_blocks.0.motion_modules.0.temporal_transformer.transformer_blocks.0";
+    let lora = format!("{block}.attention_blocks.0.processor.to_q_lora.down.weight");
+    let (motion_lora, more) = (only(&format!("module.{lora}")), only(&format!("{block}.more")));
+    let refused = |sources: &[&dyn TensorSource], parts: &[&str]| {
+        for error in [
+            Unet::load_public("start", sources, &config, 0, &Device::flex()).map(drop),
+            Unet::check_public("start", sources, &config).map(drop),
+        ] {
+            let error = error.unwrap_err().to_string();
+            assert!(parts.iter().all(|part| error.contains(part)), "{parts:?} in {error}");
+        }
+    };
+    let key =
+        "64 unused: down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_k_lora";
+    refused(&[&single, &motion, &low_rank], &[key]);
+    refused(&[&single, &low_rank], &["182 missing", "motion_modules", key]);
+    refused(&[&single, &motion_lora], &["182 missing", &format!("1 unused: {lora}")]);
+    refused(&[&single, &motion, &motion_lora], &[&format!("1 unused: {lora}")]);
+    refused(&[&single, &motion, &more], &[&format!("1 unused: {block}.more")]);
+    refused(&[&motion], &["missing", "conv_in"]);
+    refused(&[&single, &motion, &motion], &["more than one file"]);
 }
