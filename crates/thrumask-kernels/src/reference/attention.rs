@@ -101,9 +101,9 @@ pub fn masked_attention(
 ) -> Tensor<3> {
     match visible {
         None => attention(q, k, v, heads, None),
-        Some(visible) => seen_by(q, k, v, heads, |rows| {
-            visible.clone().narrow(1, rows.start, rows.len())
-        }),
+        Some(visible) => {
+            seen_by(q, k, v, heads, |rows| visible.clone().narrow(1, rows.start, rows.len()))
+        }
     }
 }
 
