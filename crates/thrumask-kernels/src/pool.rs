@@ -81,26 +81,12 @@ impl FusedOp<1> for MaxOfFour {
         let line = width * channels;
         let dx = build(batch * height * line, line, |at, dx| {
             let (image, row) = (at / line / height, at / line % height);
-            let dx = dx.zeros();
-            if row / 2 == rows {
-                return;
+            if row / 2 < rows {
+                let first = (image * rows + row / 2) * columns;
+                simd::run(Share { map, x, grad: &grad, first, below: row % 2, dx });
             }
-            for column in 0..2 * columns {
-                let place = (image * rows + row / 2) * columns + column / 2;
-                let first = map.first(place);
-                let four = [0, 1, width, width + 1].map(|step| x.row(first + step));
-                let own = row % 2 * 2 + column % 2;
-                for c in 0..channels {
-                    let values = four.map(|row| row[c]);
-                    let largest = (1..4).fold(0, |best, i| match values[i] > values[best] {
-                        true => i,
-                        false => best,
-                    });
-                    if largest == own {
-                        dx[column * channels + c] = grad[place * channels + c];
-                    }
-                }
-            }
+            // Behind the last pair of columns, and in a row that has no pair.
+            dx.zeros();
         });
         [Some(Host::from_vec(dx, &dims))]
     }
@@ -136,6 +122,61 @@ impl Kernel for Halve<'_, '_> {
             let at = map.first(place);
             let [a, b, c] = [1, width, width + 1].map(|step| x.row(at + step));
             out.apply(simd, Largest, Some(x.row(at)), [a, b, c], channels);
+        }
+    }
+}
+
+/// What one of four places gets of the gradient: all if its value, the `own`-th, is the largest and the first of equal
+/// ones, as a search in order finds them.
+#[derive(Clone, Copy)]
+struct Won {
+    own: usize,
+}
+
+impl Lanes<4> for Won {
+    #[inline(always)]
+    fn of<S: Simd>(self, simd: S, grad: S::V, four: [S::V; 4]) -> S::V {
+        let own = four[self.own];
+        let mut won = grad;
+        if self.own > 0 {
+            let mut before = four[0];
+            for &x in &four[1..self.own] {
+                before = simd.choose(simd.sub(before, x), x, before);
+            }
+            won = simd.choose(simd.sub(before, own), won, simd.splat(0.0));
+        }
+        for &x in &four[self.own + 1..] {
+            won = simd.choose(simd.sub(own, x), simd.splat(0.0), won);
+        }
+        won
+    }
+}
+
+/// Gradients of a row of a map, the upper or the one `below` of those whose largest are the places of the halved map
+/// from the `first` on.
+struct Share<'a, 'b, 'c> {
+    map: Map,
+    x: Rows<'a>,
+    grad: &'a [f32],
+    first: usize,
+    below: usize,
+    dx: &'c mut Target<'b>,
+}
+
+impl Kernel for Share<'_, '_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { map, x, grad, first, below, dx } = self;
+        let (width, channels) = (map.width, map.channels);
+        for place in first..first + width / 2 {
+            let at = map.first(place);
+            let four = [0, 1, width, width + 1].map(|step| x.row(at + step));
+            let grad = &grad[place * channels..][..channels];
+            for right in [0, 1] {
+                dx.apply(simd, Won { own: 2 * below + right }, Some(grad), four, channels);
+            }
         }
     }
 }

@@ -36,6 +36,39 @@ fn the_largest_of_four_agrees() {
 }
 
 #[test]
+fn who_wins_is_as_a_search_in_order_finds_it() {
+    // Every four of these, in one map of a row of pairs; odd ends beside them.
+    let values = [1.0, 2.0, -0.0, 0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-45];
+    let fours = 8usize.pow(4);
+    let four = |n: usize| [n / 512, n / 64 % 8, n / 8 % 8, n % 8].map(|i| values[i]);
+    let width = 2 * fours + 1;
+    let mut map = vec![7.0; 3 * width];
+    for n in 0..fours {
+        let at = 2 * n;
+        [map[at], map[at + 1], map[width + at], map[width + at + 1]] = four(n);
+    }
+    // Each value in many channels, so that vectors and what is left of them both see it.
+    let channels = 37;
+    let wide: Vec<f32> = map.iter().flat_map(|&x| vec![x; channels]).collect();
+    let x = input(&wide, [1, 3, width, channels]);
+    let grads = fast::max_of_four(x.clone()).sum().backward();
+    let found = gradient(&x, &grads);
+    for n in 0..fours {
+        let four = four(n);
+        let won = (1..4).fold(0, |best, i| if four[i] > four[best] { i } else { best });
+        for (i, at) in [2 * n, 2 * n + 1, width + 2 * n, width + 2 * n + 1].into_iter().enumerate()
+        {
+            let expected = f32::from(u8::from(i == won));
+            let got = &found[at * channels..][..channels];
+            assert!(got.iter().all(|&g| g == expected), "{four:?}: {got:?}");
+        }
+    }
+    let rest = found.chunks_exact(channels).enumerate();
+    let rest = rest.filter(|(at, _)| at / width == 2 || at % width == width - 1);
+    assert!(rest.into_iter().all(|(_, got)| got.iter().all(|&g| g == 0.0)));
+}
+
+#[test]
 fn the_first_of_equal_ones_gets_the_gradient() {
     let x = input(&[2.0, 2.0, 2.0, 1.0], [1, 2, 2, 1]);
     let grads = (fast::max_of_four(x.clone()) * 3.0).sum().backward();
