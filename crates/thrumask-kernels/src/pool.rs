@@ -83,7 +83,7 @@ impl FusedOp<1> for MaxOfFour {
             let (image, row) = (at / line / height, at / line % height);
             if row / 2 < rows {
                 let first = (image * rows + row / 2) * columns;
-                simd::run(Share { map, x, grad: &grad, first, below: row % 2, dx });
+                simd::run(Share { map, x, grad, first, below: row % 2, dx });
             }
             // Behind the last pair of columns, and in a row that has no pair.
             dx.zeros();
