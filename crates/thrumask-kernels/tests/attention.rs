@@ -300,22 +300,6 @@ fn unseen_prompts_have_no_influence() {
     assert_eq!(before, after);
 }
 
-#[test]
-fn one_and_two_threads_give_the_same_bytes() {
-    let case = Case::new(3, 100, 100, 64, 23);
-    let groups = groups_of(24, 3, 100, 5);
-    let visible = visibility_of(25, 3, 100, 10, 10);
-    let run = |threads| {
-        with_threads(threads, || {
-            let dense = case.run(|[q, k, v]| attention(q, k, v, 2, None));
-            let grouped = case.run(|[q, k, v]| grouped_attention(q, k, v, 2, &groups));
-            let cross = case.run(|[q, k, v]| grouped_cross_attention(q, k, v, 2, &visible));
-            (dense, grouped, cross)
-        })
-    };
-    assert_eq!(run(1), run(2));
-}
-
 /// Few heads of many queries are cut into tasks of some queries each, many heads are not: the bits are the
 /// same, and so they are with any number of threads.
 #[test]

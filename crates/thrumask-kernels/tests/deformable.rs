@@ -120,18 +120,6 @@ fn centres_give_cells_and_corners_a_quarter() {
 }
 
 #[test]
-fn threads_change_nothing() {
-    let case = Case::new(4, 8, 0.6, 9);
-    let run = |threads: usize| {
-        with_threads(threads, || {
-            let [value, locations, weights] = case.inputs();
-            backward_of(&deformable_attention(value, locations, weights, 4, &LEVELS)).0
-        })
-    };
-    assert_eq!(run(1), run(3));
-}
-
-#[test]
 fn smaller_instruction_sets() {
     if std::env::var_os("THRUMASK_SIMD").is_none() {
         pass_with_fewer_instructions(&["fast_and_plain", "centres"]);

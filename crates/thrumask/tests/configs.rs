@@ -7,8 +7,10 @@ use std::{fs, path::Path};
 
 use thrumask::{
     paper::{PaperConfig, Trained, methods::Base},
+    pipeline::Settings,
     train::TrainConfig,
 };
+use thrumask_nn::diffusion::{guidance::Guidance, sampler::Method};
 
 #[test]
 fn every_configuration_is_understood() {
@@ -16,13 +18,27 @@ fn every_configuration_is_understood() {
     let mut count = 0;
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
-        match path.file_name().is_some_and(|name| name == "paper.toml") {
-            true => PaperConfig::read(&path, &[]).map(|_| ()).unwrap(),
-            false => TrainConfig::read(&path, &[]).map(|_| ()).unwrap(),
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some("paper.toml") => _ = PaperConfig::read(&path, &[]).unwrap(),
+            Some("full-animate.toml") => _ = Settings::default().overlaid_file(&path).unwrap(),
+            _ => _ = TrainConfig::read(&path, &[]).unwrap(),
         }
         count += 1;
     }
     assert!(count >= 12, "{count} in {}", folder.display());
+}
+
+#[test]
+fn the_papers_guidance_stays_when_models_are_named() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/configs/full-animate.toml");
+    let read = Settings::default().overlaid_file(&path).unwrap();
+    let over = serde_json::json!({"models": "ttm", "backbone": "unet"});
+    let made = read.overlaid("command line", &over).unwrap();
+    for sampling in [made.motion, made.video] {
+        assert_eq!(sampling.guidance, Guidance { image: 1.5, text: 7.5 });
+        assert_eq!((sampling.steps, sampling.guidance_rescale), (50, 0.7));
+        assert_eq!(sampling.schedule, Method::PAPER_UNET);
+    }
 }
 
 /// What `bench paper` sets in small configurations, a person sets in the full-size ones.
