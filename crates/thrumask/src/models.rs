@@ -211,7 +211,7 @@ impl Models {
     /// As [`Models::bytes`], and as [`Checkpoint::open`].
     pub fn memory(&self, name: &str) -> Result<u64> {
         let Place::Folder { root, own } = self.place(name)? else {
-            // A file is in half precision and read as a whole; its numbers, twice as long, are then put in place.
+            // A file is in half precision and read as a whole; its numbers, twice as long, are made and then put in place.
             return Ok(5 * self.bytes(name)?.len() as u64);
         };
         weights_of(name, &root, &own).iter().map(|folder| self.kept_in(folder)).sum()

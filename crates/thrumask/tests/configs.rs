@@ -29,7 +29,7 @@ fn every_configuration_is_understood() {
 }
 
 #[test]
-fn the_papers_guidance_stays_when_models_are_named() {
+fn guidance_of_a_file_stays_when_models_are_named() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/configs/full-animate.toml");
     let read = Settings::default().overlaid_file(&path).unwrap();
     let over = serde_json::json!({"models": "ttm", "backbone": "unet"});

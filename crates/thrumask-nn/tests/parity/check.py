@@ -5,7 +5,8 @@ reference and by ours.
     python check.py unet --seed 3 --channels 16,32 --frames 5 --size 8x12
     python check.py vae --seed 4 --channels 8,16 --frames 2 --size 32x24
     python check.py clip --seed 5 --channels 48
-    python check.py sampler --seed 6 --size 5x7 --runs 40   (2000: every combination of settings, once)
+    python check.py sampler --seed 6 --size 5x7 --runs 40   (2000: every combination of settings once,
+                                                                but those that it prints as left out)
     python check.py grounding-dino --seed 7 --channels 64 --layers 2 --size 52x70
     python check.py sam2 --seed 7 --channels 24
     python check.py raft --seed 7 --size 136x160 --source RAFT   (a folder of princeton-vl/RAFT; even seeds: small)

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use burn::{
     module::Module,
-    tensor::{Tensor, TensorData},
+    tensor::{Device, Tensor, TensorData},
 };
 use thrumask_nn::{
     autoencoder::LatentCodec,
@@ -31,7 +31,7 @@ pub trait Networks {
     /// Prompts to what the text encoder reads.
     fn tokenizer(&self) -> &Tokenizer;
 
-    /// The autoencoder; asked for before and after the others.
+    /// The autoencoder; asked for before and after the others, and once more before where a motion is given.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -110,7 +110,7 @@ pub fn generate(
     let prepared = prepared(networks, scenes, sampling)?;
 
     let network = networks.denoiser()?;
-    let device = network.devices().into_iter().next().unwrap_or_default();
+    let device = network.devices().into_iter().next().unwrap_or_else(Device::flex);
     let [t, h, w] = config.denoiser.latent_size();
     let shape = [1, config.denoiser.latent_channels(), t, h, w];
     let draw = |stream: &str, number: usize| {
@@ -124,10 +124,6 @@ pub fn generate(
     };
     let start = draw("noise", 0);
     let (method, steps) = (sampling.schedule, sampling.steps);
-    let unknown = || {
-        let reason = format!("expected scales that are numbers, got {:?}", sampling.guidance);
-        thrumask_core::Error::invalid("guidance", reason)
-    };
     let sampler = Sampler { process: config.process, method, steps };
     sample::<crate::Error>(
         &sampler,
@@ -136,7 +132,9 @@ pub fn generate(
         |latents, time| {
             sampling.guidance.apply_rescaled(sampling.guidance_rescale, |keep| {
                 let of = prepared.iter().find(|(kept, _)| *kept == keep);
-                let (_, conditions) = of.ok_or_else(unknown)?;
+                let Some((_, conditions)) = of else {
+                    unreachable!("a pass that is none of the guidance's")
+                };
                 let input = conditions.input(latents.clone(), vec![time; scenes.len()]);
                 Ok(network.predict(&input)?)
             })

@@ -38,8 +38,8 @@ pub struct Variant {
     /// Whether the U-Net's prediction adds to the first frame, as the transformer's does, and mixes in the noisy
     /// latents.
     pub shortcuts: bool,
-    /// Whether stage 2 sees the picture carried along the trajectory.
-    pub carried: bool,
+    /// Whether stage 2 sees the picture carried along the trajectory; as usual when left out.
+    pub carried: Option<bool>,
 }
 
 impl Variant {
@@ -68,13 +68,13 @@ impl Variant {
         Ok(process)
     }
 
-    /// Whether it sees the picture carried along.
-    fn carried(&self, kind: StageKind) -> Result<bool> {
-        if self.carried && kind != StageKind::Video {
+    /// Whether a stage sees the picture carried along that usually does if `usual`.
+    fn carried(&self, kind: StageKind, usual: bool) -> Result<bool> {
+        if self.carried == Some(true) && kind != StageKind::Video {
             let reason = "expected only of stage 2, which alone has a trajectory to carry along";
             return Err(thrumask_nn::Error::config("carried", reason).into());
         }
-        Ok(self.carried)
+        Ok(self.carried.unwrap_or(usual))
     }
 
     /// The object layers of a stage that usually has `usual` ones.
@@ -119,7 +119,7 @@ impl StageConfig {
         variant: &Variant,
     ) -> Result<Self> {
         let form = variant.form(kind, MotionForm::default());
-        let carried = variant.carried(kind)?;
+        let carried = variant.carried(kind, false)?;
         let text = PromptEncoderConfig::Words(TextEncoderConfig::nano());
         let latent_size = latents.latent_size([video.frames, video.size, video.size])?;
         let channels = latents.latent_channels();
@@ -182,7 +182,7 @@ impl StageConfig {
             denoiser,
             process: variant.process(self.process)?,
             form: variant.form(self.kind, self.form),
-            carried: variant.carried(self.kind)? || self.carried,
+            carried: variant.carried(self.kind, self.carried)?,
             ..self
         })
     }
@@ -335,6 +335,11 @@ mod tests {
             assert!(parameters(&varied) == expected, "{variant:?}");
             let written = serde_json::to_string(&varied).unwrap();
             assert_eq!(serde_json::from_str::<StageConfig>(&written).unwrap(), varied);
+            let seeing = Variant { carried: Some(true), ..Variant::default() };
+            let seeing = varied.clone().varied(&seeing).unwrap();
+            assert!(seeing.carried && seeing.clone().varied(&Variant::default()).unwrap().carried);
+            let back = Variant { carried: Some(false), ..Variant::default() };
+            assert_eq!(seeing.varied(&back).unwrap(), varied);
             // What is left out stays as it is.
             assert_eq!(varied.clone().varied(&Variant::default()).unwrap(), varied);
         }
@@ -355,7 +360,7 @@ mod tests {
         use ObjectLayer::{Absent, Masked, Unmasked};
         let unet = Variant { backbone: Some(BackboneKind::Unet), ..Variant::default() };
         let patched = Variant { patched: true, ..Variant::default() };
-        let carried = Variant { carried: true, ..Variant::default() };
+        let carried = Variant { carried: Some(true), ..Variant::default() };
         let video = StageKind::Video;
         for (kind, variant, words) in [
             (video, unet, ["backbone", "config.json"]),

@@ -51,10 +51,10 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Those of this machine as busy as it is, on the threads of the pool; takes about a fifth of a second.
+    /// Those of this machine as busy as it is, on the threads of the pool; takes about a quarter of a second.
     ///
     /// # Errors
-    /// Those of the networks, of which there are none.
+    /// Those of making the networks, of which there is none with these sizes.
     pub fn measured() -> Result<Self> {
         let (tiny, narrow) = (Probe::new(TINY)?, Probe::new(NARROW)?);
         Ok(Self {

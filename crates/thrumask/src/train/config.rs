@@ -249,8 +249,9 @@ pub struct StageTraining {
     /// Model file of the autoencoder, or its folder in the layout of diffusers.
     pub autoencoder: PathBuf,
     /// A folder of models as `thrumask models assemble` writes it: its stage is trained further, and written as a
-    /// folder again. Its text encoder, CLIP, stays as it is. What its config.json says is the usual for `form`,
-    /// attention (masked or unmasked, as it has weights for), `process` and `carried`.
+    /// folder again. Its text encoder, CLIP, stays as it is. What its config.json says is meant where `form`, attention
+    /// (masked or unmasked, as it has weights for), `process` and `carried` are left out; `backbone`, `patched` and
+    /// `shortcuts` are refused beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
     /// The whole model; the stage's nano configuration when left out.
@@ -281,9 +282,9 @@ pub struct StageTraining {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shortcuts: bool,
     /// Without `model`: whether stage 2 sees in each frame the picture carried along the trajectory, in the place of
-    /// the picture itself, which the paper repeats.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub carried: bool,
+    /// the picture itself, which the paper repeats; not when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<bool>,
     /// How training times are drawn; all are equally likely when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeSampling>,

@@ -8,7 +8,8 @@ use super::{Levels, Spacing, Step, euler::towards, sigmas};
 /// DPM-Solver++ 2M with the midpoint rule; diffusers' `DPMSolverMultistepScheduler` with its defaults.
 /// The last σ is 0, so that the last step is of first order.
 ///
-/// With zero terminal SNR the last ᾱ counts as 2⁻²⁴ so that the first λ is finite.
+/// With zero terminal SNR the last ᾱ counts as 2⁻²⁴, or less where large betas ask for it, so that the first λ is
+/// finite.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DpmSolver {

@@ -8,7 +8,8 @@ use super::{Levels, Spacing, Step, sigmas};
 
 /// First-order steps in σ, with fractional timesteps where the spacing gives such.
 ///
-/// With zero terminal SNR the last ᾱ counts as 2⁻²⁴ so that the first σ is finite.
+/// With zero terminal SNR the last ᾱ counts as 2⁻²⁴, or less where large betas ask for it, so that the first σ is
+/// finite.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Euler {

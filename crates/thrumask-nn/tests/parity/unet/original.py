@@ -54,4 +54,5 @@ def main():
     save("adapter.ckpt", adapter | {"animatediff_config": "v2"})
 
 
-main()
+if __name__ == "__main__":
+    main()
