@@ -1,6 +1,7 @@
 //! Pictures and clips as tensors of pixels in [-1, 1], and back.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
 use thrumask_core::{Clip, Picture, Size};
 
 use crate::{Error, Result};
@@ -18,22 +19,20 @@ pub fn pixels_from_frames(videos: &[&[Picture]], device: &Device) -> Result<Tens
     let first = first.ok_or_else(|| Error::shape("videos", "at least one frame", 0))?;
     let (frames, Size { width, height }) = (videos[0].len(), first.size());
     let plane = width * height;
-    let mut data = vec![0f32; videos.len() * 3 * frames * plane];
-    for (b, video) in videos.iter().enumerate() {
+    for video in videos {
         if video.len() != frames {
             return Err(Error::shape("video length", frames, video.len()));
         }
-        for (t, picture) in video.iter().enumerate() {
-            if picture.size() != first.size() {
-                return Err(Error::shape("frame", first.size(), picture.size()));
-            }
-            for (i, rgb) in picture.rgb().chunks_exact(3).enumerate() {
-                for (c, &level) in rgb.iter().enumerate() {
-                    data[((b * 3 + c) * frames + t) * plane + i] = f32::from(level) / 127.5 - 1.0;
-                }
-            }
+        if let Some(other) = video.iter().find(|picture| picture.size() != first.size()) {
+            return Err(Error::shape("frame", first.size(), other.size()));
         }
     }
+    let mut data = vec![0f32; videos.len() * 3 * frames * plane];
+    data.par_chunks_mut(plane.max(1)).enumerate().for_each(|(i, to)| {
+        let (b, c, t) = (i / frames / 3, i / frames % 3, i % frames);
+        let levels = videos[b][t].rgb().iter().skip(c).step_by(3);
+        to.iter_mut().zip(levels).for_each(|(to, &level)| *to = f32::from(level) / 127.5 - 1.0);
+    });
     let shape = [videos.len(), 3, frames, height, width];
     Ok(Tensor::from_data(TensorData::new(data, shape), device))
 }
