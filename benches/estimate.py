@@ -20,7 +20,7 @@ CASES = {
     "tiny U-Net": UNET,
     "tiny U-Net, 30 steps": [*UNET, "--steps", "30"],
 }
-# Eight gigabytes on disk, and some minutes.
+# Five gigabytes in a temporary folder, and some minutes.
 FULL = ["--backbone", "unet", "--models", "ttm-full", "--steps", "1"]
 FULL_CASES = {
     "full size": FULL,

@@ -41,9 +41,6 @@ fn check_2d(x: [usize; 4], outputs: usize, kernel: [usize; 2], options: Convolut
     agree(&fast, &plain);
 }
 
-const SAME: ConvolutionOptions =
-    ConvolutionOptions { stride: 1, padding: 1, magnify: 1, silu: false };
-
 #[test]
 fn images_agree_with_the_reference() {
     for (x, outputs) in [

@@ -16,11 +16,8 @@ fn every_instruction_set_passes() {
 mod checks {
     use thrumask_kernels::{ConvolutionOptions, pull_back, reference};
 
-    use crate::common::noise;
+    use crate::common::{SAME, noise};
     use crate::exact::*;
-
-    const SAME: ConvolutionOptions =
-        ConvolutionOptions { stride: 1, padding: 1, magnify: 1, silu: false };
 
     #[test]
     fn every_operator_at_small_sizes() {

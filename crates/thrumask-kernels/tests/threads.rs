@@ -17,11 +17,8 @@ fn every_instruction_set_passes() {
 mod checks {
     use thrumask_kernels::ConvolutionOptions;
 
-    use crate::common::{noise, with_threads};
+    use crate::common::{SAME, noise, with_threads};
     use crate::exact::*;
-
-    const SAME: ConvolutionOptions =
-        ConvolutionOptions { stride: 1, padding: 1, magnify: 1, silu: false };
 
     /// Runs operators one after the other in a pool of one thread, and in larger ones.
     ///

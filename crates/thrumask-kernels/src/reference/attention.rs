@@ -117,7 +117,8 @@ fn seen_by(
 ) -> Tensor<3> {
     let [batch, queries, channels] = q.dims();
     let keys = k.dims()[1];
-    // Of no weight alone is not enough: products with what is not a number are not zero.
+    // Of no weight alone is not enough: products with what is not a number are not zero. Masks of slices are made
+    // again below, as all of them together would be the mask that slices are to save.
     let seen = slices([batch, heads, queries, keys])
         .map(|rows| visible(rows).any_dim(1)) // [B, 1, Nk]
         .reduce(Tensor::bool_or);

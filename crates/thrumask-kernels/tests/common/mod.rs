@@ -2,6 +2,11 @@
 #![allow(dead_code)]
 
 use burn::tensor::{Device, Tensor, TensorData};
+use thrumask_kernels::ConvolutionOptions;
+
+/// A convolution that keeps the size of what it sees with kernels of 3×3.
+pub const SAME: ConvolutionOptions =
+    ConvolutionOptions { stride: 1, padding: 1, magnify: 1, silu: false };
 
 /// Values in -1..1 that depend only on the seed.
 pub fn noise(len: usize, seed: u64) -> Vec<f32> {
