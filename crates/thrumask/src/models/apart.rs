@@ -34,6 +34,8 @@ enum Stage {
 }
 
 impl<'a> NetworksApart<'a> {
+    /// Looks at what there is of a stage, and reads what is no folder.
+    ///
     /// # Errors
     /// As [`Models::stage`] and [`Models::autoencoder`].
     pub(super) fn new(models: &'a Models, kind: StageKind) -> Result<Self> {
@@ -66,6 +68,10 @@ pub struct StageMemory {
 }
 
 impl StageMemory {
+    /// Of a stage, from the sizes of its files alone.
+    ///
+    /// # Errors
+    /// As [`Models::memory`].
     pub(super) fn new(models: &Models, kind: StageKind) -> Result<Self> {
         // Held all the time, and only while at work.
         let parts = |name: &str| -> Result<(u64, u64)> {
