@@ -1,6 +1,9 @@
 //! An object as the first frame shows it.
 
+use std::array::from_fn;
 use std::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
 
 use super::{Placement, point, sight::Sight};
 use crate::{LabelMap, Size};
@@ -99,26 +102,61 @@ impl<'a> Cutout<'a> {
     /// what a later frame shows of the object, 0 to 1. What another object covers, or the first frame did not
     /// show, does not count.
     pub fn overlap(&self, at: &Placement, now: &Sight) -> f32 {
-        let source = at.source(self.center);
         let step = ((2.0 * self.reach * at.scale / SAMPLED) as usize).max(1);
-        let (mut both, mut mask, mut unknown) = (0f32, 0f32, 0f32);
-        let [columns, rows] = self.covered(at);
-        for y in rows.step_by(step) {
-            for x in columns.clone().step_by(step) {
-                let Some(share) = now.share(x, y) else { continue };
-                match self.seen(source([x as f32 + 0.5, y as f32 + 0.5])) {
-                    Seen::Object => {
-                        mask += 1.0;
-                        both += share;
-                    }
-                    Seen::Hidden => unknown += share,
-                    Seen::Background => {}
-                }
-            }
-        }
+        let [both, mask, unknown] = Arch::new().dispatch(Compare { of: self, at, now, step });
         let pixels = (step * step) as f32;
         let [both, mask, unknown] = [both, mask, unknown].map(|sum| sum * pixels);
         let known = (now.area - unknown).max(both);
         both / (mask + known - both).max(1.0)
+    }
+}
+
+/// Samples of a row that are compared together.
+const LANES: usize = 16;
+
+/// The sums of [`Cutout::overlap`] over pixels `step` apart: what both have, what the mask has of the known ones, and
+/// what the frame has where the first did not show it. A search asks for them thousands of times.
+struct Compare<'a> {
+    of: &'a Cutout<'a>,
+    at: &'a Placement,
+    now: &'a Sight,
+    step: usize,
+}
+
+impl WithSimd for Compare<'_> {
+    type Output = [f32; 3];
+
+    // Every lane by itself, in operations that round alike with every instruction set.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) -> [f32; 3] {
+        let Self { of: &Cutout { first, id, center, .. }, at, now, step } = self;
+        let (source, [columns, rows]) = (at.source(center), self.of.covered(at));
+        let Size { width, height } = first.size();
+        let (right, bottom, ids) = (width as f32, height as f32, first.ids());
+        let [mut both, mut mask, mut unknown] = [[0f32; LANES]; 3];
+        for y in rows.step_by(step) {
+            for from in columns.clone().step_by(step * LANES) {
+                let (mut inside, mut places) = ([0f32; LANES], [0i32; LANES]);
+                for lane in 0..LANES {
+                    let x = (from + lane * step) as f32;
+                    let [u, v] = source([x + 0.5, y as f32 + 0.5]);
+                    let is_inside = (u >= 0.0) & (v >= 0.0) & (u < right) & (v < bottom);
+                    let place = v as i32 * width as i32 + u as i32;
+                    places[lane] = if is_inside { place } else { 0 };
+                    inside[lane] = if is_inside { 1.0 } else { 0.0 };
+                }
+                let labels: [u8; LANES] = from_fn(|lane| ids[places[lane] as usize]);
+                let [known, shares]: [[f32; LANES]; 2] = now.shares(y, from..columns.end, step);
+                for lane in 0..LANES {
+                    let label = labels[lane];
+                    let object = if label == id { inside[lane] } else { 0.0 };
+                    let ground = if label == 0 { inside[lane] } else { 0.0 };
+                    mask[lane] += known[lane] * object;
+                    both[lane] += shares[lane] * object;
+                    unknown[lane] += shares[lane] * (1.0 - object - ground);
+                }
+            }
+        }
+        [both, mask, unknown].map(|lanes| lanes.iter().sum())
     }
 }

@@ -2,6 +2,8 @@
 
 use std::f32::consts::TAU;
 
+use rayon::prelude::*;
+
 use super::{Placement, Turn, Way, cutout::Cutout, leaving::without_returns, sight::Sight};
 
 /// What has to be seen of an object, as a share of its first mask, for a placement to be fitted.
@@ -71,7 +73,8 @@ pub(super) fn placements(
             let either = Turn { way: Way::Either, angle: None };
             let steady = (blurred && whole).then(|| steady(cutout, frames, &best.1, either));
             let steady = steady.map(|path| (worth(&path) - STEADY_WORTH, path));
-            let freer = [fit(true, false), fit(false, true), fit(true, true)];
+            let freer = [(true, false), (false, true), (true, true)].into_par_iter();
+            let freer: Vec<_> = freer.map(|(turn, resize)| fit(turn, resize)).collect();
             steady.into_iter().chain(freer).fold(best, better)
         }
     };

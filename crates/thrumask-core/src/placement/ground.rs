@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::sources::{Color, Planes, Sources, VOICES};
 use crate::{LabelMap, Picture, Size};
 
 /// The ground that shows once objects move away: patches of the known ground are copied to where they go on best with
@@ -22,15 +23,6 @@ pub(super) struct Ground<'a> {
 const RADIUS: (usize, usize) = (4, 24);
 /// How far from an object nothing is copied from: masks that are found are often a pixel too small.
 const RIM: usize = 2;
-/// How far a patch may come from, in pixels, along each axis.
-const REACH: usize = 64;
-/// What a shift of the colours costs, as a share of what it explains, and the greatest in levels.
-const SHIFT: (f32, f32) = (0.1, 32.0);
-/// What a pixel of distance costs across and along the height, squared, beside a squared difference of colours in
-/// levels: what lies at the same height is alike in most pictures.
-const FAR: [f32; 2] = [0.02, 20.0];
-/// How many patches speak for a place at most.
-const VOICES: usize = 11;
 /// What those may cost: a multiple of the least, and this much for each pixel that was compared.
 const ALIKE: (f32, f32) = (1.5, 4.0);
 /// At this deviation of the known colours from their mean, in levels, a place counts half as plain as without any.
@@ -42,15 +34,13 @@ impl<'a> Ground<'a> {
     /// # Panics
     /// When the two differ in size.
     pub fn new(picture: &'a Picture, first: &'a LabelMap) -> Self {
-        let colors = picture.rgb().as_chunks::<3>().0.iter();
-        let colors = colors.map(|&[r, g, b]| [r, g, b, 0].map(f32::from));
         let known = (0..first.ids().len())
             .map(|i| around(i, first.size(), RIM).all(|n| first.ids()[n] == 0));
-        let mut filling =
-            Filling { size: first.size(), colors: colors.collect(), known: known.collect() };
+        let colors = Planes::new(picture);
+        let mut filling = Filling { size: first.size(), colors, known: known.collect() };
         filling.run();
-        let colors = filling.colors.into_iter().zip(filling.known);
-        let colors = colors.map(|([r, g, b, _], known)| known.then_some([r, g, b]));
+        let colors = filling.known.iter().enumerate();
+        let colors = colors.map(|(i, &known)| known.then(|| filling.colors.at(i)));
         Self { picture, first, colors: colors.collect() }
     }
 
@@ -82,13 +72,10 @@ fn square(i: usize, Size { width, height }: Size, radius: usize) -> [RangeInclus
     [span(i % width, width), span(i / width, height)]
 }
 
-/// A colour and a zero: four values are one vector of every processor.
-type Color = [f32; 4];
-
 /// A picture that is being filled.
 struct Filling {
     size: Size,
-    colors: Vec<Color>,
+    colors: Planes,
     known: Vec<bool>,
 }
 
@@ -115,7 +102,8 @@ impl Filling {
             let certain = self.trust(&trust, at, radius);
             let [columns, rows] = square(at, self.size, radius);
             for (i, color) in copied {
-                (self.colors[i], self.known[i], trust[i]) = (color, true, certain);
+                self.colors.set(i, color);
+                (self.known[i], trust[i]) = (true, certain);
             }
             open.retain(|&i| !self.known[i]);
             // Those whose patch meets the one that was filled.
@@ -130,11 +118,15 @@ impl Filling {
     }
 
     /// The pixels whose patches are known as a whole.
-    fn sources(&self, radius: usize) -> Vec<usize> {
+    fn sources(&self, radius: usize) -> Sources {
         let Size { width, height } = self.size;
-        let (x, y) = (radius..width.saturating_sub(radius), radius..height.saturating_sub(radius));
-        let inner = y.flat_map(|y| x.clone().map(move |x| y * width + x));
-        inner.filter(|&i| around(i, self.size, radius).all(|n| self.known[n])).collect()
+        let inside = |v: usize, end: usize| v >= radius && v + radius < end;
+        let whole = |i: usize| {
+            inside(i % width, width)
+                && inside(i / width, height)
+                && around(i, self.size, radius).all(|n| self.known[n])
+        };
+        Sources::new(self.size, whole)
     }
 
     /// How far the patch around a pixel is to be trusted: the mean over it.
@@ -149,8 +141,9 @@ impl Filling {
     fn plainness(&self, i: usize, radius: usize) -> f32 {
         let (mut sum, mut squares, mut count) = (Color::default(), 0f32, 0f32);
         for n in around(i, self.size, radius).filter(|&n| self.known[n]) {
-            sum = std::array::from_fn(|c| sum[c] + self.colors[n][c]);
-            squares += self.colors[n].iter().map(|v| v * v).sum::<f32>();
+            let color = self.colors.at(n);
+            sum = std::array::from_fn(|c| sum[c] + color[c]);
+            squares += color.iter().map(|v| v * v).sum::<f32>();
             count += 1.0;
         }
         let count = count.max(1.0);
@@ -159,30 +152,11 @@ impl Filling {
     }
 
     /// What the best of the sources say of the unknown pixels of the patch around `at`; nothing without any source.
-    fn best(&self, sources: &[usize], at: usize, radius: usize) -> Option<Vec<(usize, Color)>> {
+    fn best(&self, sources: &Sources, at: usize, radius: usize) -> Option<Vec<(usize, Color)>> {
         let pixels = around(at, self.size, radius);
         let (given, open): (Vec<usize>, Vec<usize>) = pixels.partition(|&i| self.known[i]);
-        let given: Vec<(usize, Color)> = given.into_iter().map(|i| (i, self.colors[i])).collect();
-        let width = self.size.width;
-        let apart = |from: usize| {
-            [(from % width).abs_diff(at % width), (from / width).abs_diff(at / width)]
-        };
-        let near = sources.iter().copied().filter(|&from| apart(from).iter().all(|&d| d <= REACH));
-        let mut found: Vec<Source> =
-            near.map(|from| self.source(&given, at, from, apart(from))).collect();
-        if found.is_empty() {
-            // None is near: the nearest.
-            let far = |from: &usize| apart(*from).iter().map(|d| d * d).sum::<usize>();
-            let from = sources.iter().copied().min_by_key(far)?;
-            found.push(self.source(&given, at, from, apart(from)));
-        }
-        let order = |a: &Source, b: &Source| a.cost.total_cmp(&b.cost).then(a.from.cmp(&b.from));
-        if found.len() > VOICES {
-            found.select_nth_unstable_by(VOICES, order);
-            found.truncate(VOICES);
-        }
-        found.sort_unstable_by(order);
-        let most = ALIKE.0 * found[0].cost + ALIKE.1 * given.len() as f32;
+        let found = sources.best(&self.colors, at, &given);
+        let most = ALIKE.0 * found.first()?.cost + ALIKE.1 * given.len() as f32;
         let alike = found.iter().take_while(|source| source.cost <= most).count().max(1);
         // An odd number has a value in the middle.
         let voices = &found[..(alike - 1) / 2 * 2 + 1];
@@ -191,7 +165,7 @@ impl Filling {
                 let mut said = [0f32; VOICES];
                 let said = &mut said[..voices.len()];
                 for (said, source) in said.iter_mut().zip(voices) {
-                    *said = self.colors[i + source.from - at][c] + source.shift[c];
+                    *said = self.colors.at(i + source.from - at)[c] + source.shift[c];
                 }
                 said.sort_unstable_by(f32::total_cmp);
                 said[said.len() / 2].clamp(0.0, 255.0)
@@ -199,39 +173,6 @@ impl Filling {
         };
         Some(open.into_iter().map(|i| (i, color(i))).collect())
     }
-
-    /// The patch around `from` in the place of that around `at`, of which the pixels `given` are known.
-    fn source(
-        &self,
-        given: &[(usize, Color)],
-        at: usize,
-        from: usize,
-        apart: [usize; 2],
-    ) -> Source {
-        let (mut sums, mut squares) = (Color::default(), Color::default());
-        for (i, here) in given {
-            let there = self.colors[i + from - at];
-            let off: Color = std::array::from_fn(|c| here[c] - there[c]);
-            sums = std::array::from_fn(|c| sums[c] + off[c]);
-            squares = std::array::from_fn(|c| squares[c] + off[c] * off[c]);
-        }
-        let count = given.len().max(1) as f32;
-        let shift = sums.map(|sum| (sum / count).clamp(-SHIFT.1, SHIFT.1));
-        let explained = |c: usize| (2.0 * sums[c] - count * shift[c]) * shift[c];
-        let explained = explained(0) + explained(1) + explained(2);
-        let squares = squares.iter().sum::<f32>();
-        let far = |axis: usize| FAR[axis] * (apart[axis] * apart[axis]) as f32;
-        Source { from, shift, cost: squares - (1.0 - SHIFT.0) * explained + far(0) + far(1) }
-    }
-}
-
-/// A patch that may be copied.
-struct Source {
-    /// The pixel in its middle.
-    from: usize,
-    /// What is added to its colours.
-    shift: Color,
-    cost: f32,
 }
 
 #[cfg(test)]

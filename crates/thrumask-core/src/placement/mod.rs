@@ -13,6 +13,7 @@ mod looks;
 mod outlines;
 mod paths;
 mod sight;
+mod sources;
 
 pub use looks::carry_picture;
 pub use outlines::carry_masks;

@@ -1,5 +1,7 @@
 //! What a later frame shows of one object.
 
+use std::ops::Range;
+
 use super::point;
 use crate::{LabelMap, Picture, Size, palette};
 
@@ -45,9 +47,28 @@ impl Sight {
         Self { size, shares, area, center }
     }
 
-    /// How much of a pixel is the object's, 0 to 1; `None` where another object covers it.
-    pub fn share(&self, x: usize, y: usize) -> Option<f32> {
-        Some(self.shares[y * self.size.width + x]).filter(|&share| share != COVERED)
+    /// Of some pixels of row `y`, every `step`-th of `columns`, the first `N` at most: 1 where it is known how much of it is
+    /// the object's, and 0 where another object covers it; and how much that is, 0 to 1. Zeros behind the last.
+    #[inline(always)]
+    pub fn shares<const N: usize>(
+        &self,
+        y: usize,
+        columns: Range<usize>,
+        step: usize,
+    ) -> [[f32; N]; 2] {
+        let from = &self.shares[y * self.size.width + columns.start..];
+        let mut shares = [COVERED; N];
+        match from.first_chunk() {
+            Some(side_by_side) if step == 1 => shares = *side_by_side,
+            _ => shares.iter_mut().zip(from.iter().step_by(step)).for_each(|(to, v)| *to = *v),
+        }
+        let (count, mut known) = (columns.len().div_ceil(step), [0f32; N]);
+        for lane in 0..N {
+            let is_known = (lane < count) & (shares[lane] != COVERED);
+            known[lane] = if is_known { 1.0 } else { 0.0 };
+            shares[lane] = if is_known { shares[lane] } else { 0.0 };
+        }
+        [known, shares]
     }
 }
 
@@ -80,13 +101,16 @@ mod tests {
     fn what_others_cover_is_not_known() {
         let labels = LabelMap::new(Size::new(4, 1), vec![0, 1, 1, 2]).unwrap();
         let sight = Sight::new(&labels, None, 1);
-        let shares = [0, 1, 2, 3].map(|x| sight.share(x, 0));
-        assert_eq!(shares, [Some(0.0), Some(1.0), Some(1.0), None]);
+        let shares = [[1.0, 1.0, 1.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0, 0.0]];
+        assert_eq!(sight.shares(0, 0..4, 1), shares);
+        assert_eq!(sight.shares(0, 1..3, 1), [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0]]);
+        assert_eq!(sight.shares(0, 0..4, 2), [[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]]);
+        assert_eq!(sight.shares(0, 1..4, 2), [[1.0, 0.0], [1.0, 0.0]]);
         assert_eq!((sight.area, sight.center), (2.0, Some([2.0, 0.5])));
         assert_eq!(Sight::new(&labels, None, 3).center, None);
         let half = palette::color_of(1).map(|v| v / 2);
         let painted = Picture::filled(labels.size(), half);
         let soft = Sight::new(&labels, Some(&painted), 1);
-        assert!((soft.area - 1.5).abs() < 0.02 && soft.share(3, 0).is_none());
+        assert!((soft.area - 1.5).abs() < 0.02 && soft.shares(0, 3..4, 1) == [[0.0], [0.0]]);
     }
 }
