@@ -121,6 +121,11 @@ def run(case, x, given):
         return split_windows(x[0], case["window"])
     if op == "merge_windows":
         return merge_windows(x[0], case["side"], case["window"])
+    if op == "patches":
+        batch, channels, places = case["shape"]
+        half = case["side"] // 2
+        x = x[0].view(batch, channels, places // case["side"] ** 2 // 3, 3, half, 2, half, 2)
+        return x.permute(0, 2, 4, 6, 1, 3, 5, 7).reshape(batch, -1, 12 * channels)
     width = case["shape"][-1]
     if op == "rope":
         return rotate(x[0].unflatten(-1, (heads, width // heads)), given).flatten(-2)

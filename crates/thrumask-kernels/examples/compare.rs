@@ -288,6 +288,12 @@ fn run(case: &Case, inputs: &Inputs, given: &Given) -> Tensor<3> {
             split_windows(at(0).reshape([batch, side, side, width]), [case.window; 2])
         }
         "merge_windows" => merge_windows(at(0), [side; 2], [case.window; 2]).flatten::<3>(1, 2),
+        "patches" => {
+            let (frames, half) = (width / (side * side) / 3, side / 2);
+            let x = at(0).reshape([batch, channels, frames, 3, half, 2, half, 2]);
+            let x = dense(x.permute([0, 2, 4, 6, 1, 3, 5, 7]));
+            x.reshape([batch, frames * half * half, 12 * channels])
+        }
         "rope" => rope(at(0), case.heads, given.rope.as_ref().unwrap()),
         "gated_residual" => gated_residual(at(0), at(1).reshape([batch, width]), at(2)),
         "linear" => linear(at(0), at(1).reshape([width, case.to]), Some(at(2).reshape([case.to]))),

@@ -23,6 +23,8 @@ pub(crate) trait FusedOp<const N: usize>: Clone + Debug + Send + Sync + 'static 
     const KEEPS_OUTPUT: bool;
     /// Which inputs may be matrices with their axes exchanged ([`Host::matrix`]).
     const TAKES_TURNED: [bool; N] = [false; N];
+    /// Whether inputs may be any views, of which the operator asks for nothing but [`Host::contiguous`].
+    const TAKES_VIEWS: bool = false;
 
     /// The output. Inputs that nothing else refers to may be overwritten.
     fn forward(&self, inputs: [Host; N]) -> (Host, Self::Saved);
@@ -132,6 +134,7 @@ fn hosts<O: FusedOp<N>, const N: usize>(inputs: [FlexTensor; N]) -> [Host; N] {
     let mut takes = O::TAKES_TURNED.into_iter();
     inputs.map(|input| match takes.next() {
         Some(true) if is_turned(&input) => Host::turned(input),
+        _ if O::TAKES_VIEWS => Host::view(input),
         _ => Host::new(input),
     })
 }

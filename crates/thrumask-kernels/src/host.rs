@@ -9,6 +9,7 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, tensor::FloatTensor};
 use burn::tensor::TensorData;
 
+use crate::dense;
 use crate::matrix::View;
 use crate::memory;
 use crate::simd;
@@ -81,6 +82,11 @@ impl Host {
         Self(tensor)
     }
 
+    /// Takes over any view. It may have no rows, only [`Host::contiguous`].
+    pub fn view(tensor: FlexTensor) -> Self {
+        Self(tensor)
+    }
+
     /// A tensor of values in row-major order.
     pub fn from_vec(values: Vec<f32>, dims: &[usize]) -> Self {
         Self(FlexTensor::from_data(TensorData::new(values, dims.to_vec())))
@@ -108,7 +114,13 @@ impl Host {
 
     /// The same values in row-major order, copied when there are gaps.
     pub fn contiguous(self) -> Self {
-        if self.0.is_contiguous() { self } else { Self(self.0.to_contiguous()) }
+        if self.0.is_contiguous() {
+            return self;
+        }
+        match dense::copied(&self.0) {
+            Some(values) => Self::from_vec(values, &self.dims()),
+            None => Self(self.0.to_contiguous()),
+        }
     }
 
     /// The values of a contiguous tensor.

@@ -17,6 +17,7 @@ mod bridge;
 mod claims;
 pub mod convolution;
 pub mod deformable;
+pub mod dense;
 mod host;
 pub mod linear;
 mod matrix;
@@ -43,6 +44,7 @@ pub use attention::{
 pub use bridge::widened;
 pub use convolution::{ConvolutionOptions, conv2d, conv2d_same, temporal_conv};
 pub use deformable::deformable_attention;
+pub use dense::dense;
 pub use linear::linear;
 pub use memory::{LineAllocator, keep_freed_memory};
 pub use norm::{group_norm, group_norm_silu, layer_norm, layer_norm_modulate, rms_norm};

@@ -198,6 +198,9 @@ mod checks {
             check(&split_windows(dims, window, 211), SOME);
             check(&merge_windows(dims, window, 212), SOME);
         }
+        for axes in [[0, 2, 1, 3], [2, 1, 0, 3], [3, 0, 2, 1]] {
+            check(&exchanged([2, 5, 7, 3], axes, 213), SOME);
+        }
         const LEVELS: &[[usize; 2]] = &[[5, 7], [3, 4], [1, 2]];
         for (sizes, levels, spread) in [
             ([1, 1, 1, 1, 1], &[[1, 1]][..], 0.4),

@@ -115,6 +115,40 @@ fn a_window_is_where_it_was() {
     assert_eq!(values(&fast::max_of_four(map(3, 4))), [5.0, 7.0]);
 }
 
+/// What an ordinary copy makes of a view, and what ours does.
+fn both<const D: usize>(view: Tensor<D>) -> [Vec<f32>; 2] {
+    [values(&view), values(&fast::dense(view))]
+}
+
+#[test]
+fn views_become_dense() {
+    let x = |dims: [usize; 6]| {
+        let data = TensorData::new(noise(dims.iter().product(), 7), dims);
+        Tensor::<6>::from_data(data, &Device::flex())
+    };
+    // Patches, few and many of them; long runs; more than a task; views with the last axis elsewhere.
+    for dims in
+        [[2, 3, 4, 2, 3, 2], [3, 7, 1, 40, 3, 17], [9, 30, 11, 3, 2, 5], [1, 1, 5, 1, 300, 4]]
+    {
+        for axes in [[0, 2, 4, 1, 3, 5], [4, 3, 2, 1, 0, 5], [0, 1, 3, 2, 4, 5], [5, 1, 2, 4, 3, 0]]
+        {
+            let [plain, ours] = both(x(dims).permute(axes));
+            assert!(plain == ours, "{dims:?} as {axes:?}");
+            // Of a part, which begins behind others and has gaps.
+            let part = x(dims).slice([0..dims[0], dims[1] / 2..dims[1]]).narrow(5, 1, dims[5] - 1);
+            let [plain, ours] = both(part.permute(axes));
+            assert!(plain == ours, "a part of {dims:?} as {axes:?}");
+        }
+    }
+    // Values that are repeated, and rows that run backwards.
+    let [plain, ours] = both(x([1, 1, 5, 1, 3, 4]).expand([2, 3, 5, 7, 3, 4]));
+    assert_eq!(plain, ours);
+    let [plain, ours] = both(x([2, 3, 4, 2, 3, 2]).flip([2, 4]).permute([0, 2, 4, 1, 3, 5]));
+    assert_eq!(plain, ours);
+    let [plain, ours] = both(x([2, 0, 4, 2, 3, 2]).permute([0, 2, 4, 1, 3, 5]));
+    assert_eq!((plain, ours), (Vec::new(), Vec::new()));
+}
+
 #[test]
 fn with_fewer_instructions() {
     pass_with_fewer_instructions(&["the_largest_of_four_agrees"]);

@@ -35,7 +35,7 @@ fn input() -> DenoiserInput {
     DenoiserInput {
         latents: noise("latents"),
         time: vec![300.0],
-        conditions: noise("conditions"),
+        conditions: noise("conditions").into(),
         text: Context::new(text, KeyMask::Lengths(vec![4])),
         objects: Vec::new(),
     }

@@ -118,7 +118,7 @@ fn wrong_shapes_are_refused_by_name() {
     let mut latents = good.clone();
     latents.latents = latents.latents.slice([0..2, 0..1]);
     let mut conditions = good.clone();
-    conditions.conditions = conditions.conditions.slice([0..1]);
+    conditions.conditions = conditions.conditions.latents.slice([0..1]).into();
     let mut time = good.clone();
     time.time.pop();
     let mut text = good.clone();
@@ -213,7 +213,7 @@ fn a_sample_does_not_depend_on_its_neighbours() {
         let input = DenoiserInput {
             latents: pick(&all.latents, rows),
             time: rows.iter().map(|&b| all.time[b]).collect(),
-            conditions: pick(&all.conditions, rows),
+            conditions: pick(&all.conditions.latents, rows).into(),
             text: Context::new(text, KeyMask::Lengths(lengths)),
             objects: vec![objects.rows(rows).context(pick(&prompts, rows))],
         };
@@ -327,7 +327,7 @@ fn the_encoder_looks_at_one_patch_and_the_decoder_a_few_around() {
 }
 
 #[test]
-fn keys_and_values_of_texts_are_made_once_for_a_generation() {
+fn what_stays_the_same_is_made_once_for_a_generation() {
     let masked = config(layers(MASKED, MASKED));
     let device = Device::flex();
     let network = network(&masked, 1, &device);
@@ -336,6 +336,7 @@ fn keys_and_values_of_texts_are_made_once_for_a_generation() {
     let objects = objects_of(&trajectory(2), masked.grid(), prompts);
     let fresh = input(&masked, 1, 1, Some(objects), &device);
     let kept = DenoiserInput {
+        conditions: fresh.conditions.clone().kept(),
         text: fresh.text.clone().kept(),
         objects: fresh
             .objects
@@ -358,6 +359,13 @@ fn keys_and_values_of_texts_are_made_once_for_a_generation() {
         };
         with_values(network.clone(), other)
     };
+    // Conditions that are embedded already are not looked at again, and their embedding is of this network alone.
+    let mut others = kept.clone();
+    others.conditions.latents = others.conditions.latents * 2.0;
+    assert_eq!(run(&network, &others, 0.3), run(&network, &fresh, 0.3));
+    let mut others = fresh.clone();
+    others.conditions.latents = others.conditions.latents * 2.0;
+    assert_ne!(run(&network, &others, 0.3), run(&network, &fresh, 0.3));
     for (what, read) in [("key.weight", false), ("value.weight", false), ("query.weight", true)] {
         let other = changed(what);
         assert_ne!(run(&other, &fresh, 0.3), run(&network, &fresh, 0.3), "{what} has a part");

@@ -81,7 +81,7 @@ fn input_on(
     DenoiserInput {
         latents: video("latents", config.latent_channels),
         time: vec![700.0],
-        conditions: video("conditions", config.condition_channels),
+        conditions: video("conditions", config.condition_channels).into(),
         text: Context::new(
             tensor(normal("text", seed, text), text, device),
             KeyMask::Lengths(vec![WORDS]),
@@ -132,7 +132,7 @@ fn rows_of_a_batch_do_not_meet() {
     let together = DenoiserInput {
         latents: join(&|r| r.latents.clone()),
         time: vec![700.0; 2],
-        conditions: join(&|r| r.conditions.clone()),
+        conditions: join(&|r| r.conditions.latents.clone()).into(),
         text: Context::new(text, KeyMask::Lengths(vec![WORDS; 2])),
         objects: Vec::new(),
     };
@@ -180,7 +180,7 @@ fn frames_in_chunks_change_no_bit() {
         let input = DenoiserInput {
             latents: join(&|r| r.latents.clone()),
             time: vec![700.0, 20.0],
-            conditions: join(&|r| r.conditions.clone()),
+            conditions: join(&|r| r.conditions.latents.clone()).into(),
             text: Context::new(text, KeyMask::Lengths(vec![WORDS, WORDS - 1])),
             objects: Vec::new(),
         };

@@ -184,7 +184,7 @@ impl Inputs {
         DenoiserInput {
             latents: self.latents.clone().to_device(device),
             time: self.time.clone(),
-            conditions: self.conditions.clone().to_device(device),
+            conditions: self.conditions.clone().to_device(device).into(),
             text: Context::new(text, KeyMask::Lengths(self.lengths.clone())),
             objects: Vec::from_iter((objects > 0).then(|| ObjectContext {
                 groups: TokenGroups::new(&self.ids, batch, config.tokens()),

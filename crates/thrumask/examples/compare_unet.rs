@@ -103,7 +103,7 @@ fn bench() {
     } else if kind == "plain" {
         let mut file = WeightFile::default();
         insert(&mut file, "latents", input.latents.clone());
-        insert(&mut file, "conditions", input.conditions.clone());
+        insert(&mut file, "conditions", input.conditions.latents.clone());
         insert(&mut file, "text", input.text.tokens.clone());
         insert(&mut file, "time", Tensor::<1>::from_floats(input.time.as_slice(), &device));
         insert(&mut file, "output", output);
@@ -155,7 +155,7 @@ fn input(network: &Unet, config: &UnetConfig) -> DenoiserInput {
     DenoiserInput {
         latents: normal("latents", [1, config.latent_channels, t, h, w]),
         time: vec![601.0],
-        conditions: normal("conditions", [1, config.condition_channels, t, h, w]),
+        conditions: normal("conditions", [1, config.condition_channels, t, h, w]).into(),
         text: Context::new(text("text", 1), KeyMask::Lengths(vec![TEXT])),
         objects: network.config().object_grids().into_iter().map(on).collect(),
     }

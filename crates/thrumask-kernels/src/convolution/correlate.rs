@@ -48,6 +48,9 @@ pub(super) struct Part {
 /// Positions that are made together, about: their inputs stay in the second-level cache.
 const SPAN: usize = 256;
 
+/// Multiply-adds that take as long as to bring a value to where it is read, about.
+const READ: usize = 6;
+
 impl Correlation<'_> {
     /// Writes all positions of the grids in the output `[images, outputs, size]`, and no others.
     ///
@@ -59,19 +62,19 @@ impl Correlation<'_> {
         if self.images * self.outputs * depth * height * width == 0 {
             return;
         }
-        // Bands of about one height, at places that depend on the sizes alone.
-        let row = self.spread.lattice.dims[2];
-        let bands = height.div_ceil((SPAN / row.max(1)).max(1));
         // What a band reads: behind its own rows as many as its kernel reaches.
         let reach = |axis: usize| {
             let taps = self.parts.iter().flat_map(|part| &part.taps);
             taps.map(|tap| tap[axis] / self.spread.lattice.step[axis]).max().unwrap_or(0)
         };
+        // Bands of about one height.
+        let row = self.spread.lattice.dims[2];
+        let bands = simd::run(Bands { of: self, rows: height, reach: reach(1) });
         let dims = [1 + reach(0), height.div_ceil(bands) + reach(1), row];
         let lattice = Lattice { dims, ..self.spread.lattice }.spaced();
         let spread = Spread { lattice, ..self.spread };
-        let offsets = |part: &Part| offsets(self.inputs, &lattice, &part.taps);
-        let offsets: Vec<Vec<usize>> = self.parts.iter().map(offsets).collect();
+        let offsets = |part: &Part| Offsets::new(self.inputs, &lattice, &part.taps);
+        let offsets: Vec<Offsets> = self.parts.iter().map(offsets).collect();
         let shared = Shared::new(out, self.size.iter().product());
         team::each(self.images * depth * bands, |task| {
             let (image, z, band) = (task / bands / depth, task / bands % depth, task % bands);
@@ -82,9 +85,56 @@ impl Correlation<'_> {
     }
 }
 
-fn offsets(channels: usize, lattice: &Lattice, taps: &[[usize; 3]]) -> Vec<usize> {
-    let taps: Vec<usize> = taps.iter().map(|tap| lattice.place(*tap)).collect();
-    (0..channels).flat_map(|i| taps.iter().map(move |tap| i * lattice.channel() + tap)).collect()
+/// How many bands the rows of the grids are made in: about [`SPAN`] places each, or some more where fewer vectors are
+/// left partly empty then.
+struct Bands<'a> {
+    of: &'a Correlation<'a>,
+    rows: usize,
+    /// Rows that a band reads behind its own.
+    reach: usize,
+}
+
+impl Kernel for Bands<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _simd: S) -> usize {
+        let Correlation { outputs, parts, ref spread, .. } = *self.of;
+        let row = spread.lattice.dims[2];
+        let least = self.rows.div_ceil((SPAN / row.max(1)).max(1));
+        if outputs <= GROUP {
+            return least;
+        }
+        let read: usize = spread.lattice.step.iter().product::<usize>() * row * READ;
+        // Of an input channel, in multiply-adds.
+        let cost = |bands: usize| -> usize {
+            let of_band = |band: usize| {
+                let high = (band + 1) * self.rows / bands - band * self.rows / bands;
+                let made = |part: &Part| {
+                    let places = (high * part.grid[2]).next_multiple_of(S::LANES);
+                    places * part.taps.len() * outputs
+                };
+                parts.iter().map(made).sum::<usize>() + (high + self.reach) * read
+            };
+            (0..bands).map(of_band).sum()
+        };
+        (least..=(2 * least).min(self.rows)).min_by_key(|&bands| cost(bands)).unwrap_or(least)
+    }
+}
+
+/// Where the first position of a band reads, for each column of the weights of a part.
+struct Offsets {
+    each: Vec<usize>,
+    last: usize,
+}
+
+impl Offsets {
+    fn new(channels: usize, lattice: &Lattice, taps: &[[usize; 3]]) -> Self {
+        let taps: Vec<usize> = taps.iter().map(|tap| lattice.place(*tap)).collect();
+        let channel = |i: usize| taps.iter().map(move |tap| i * lattice.channel() + tap);
+        let each: Vec<usize> = (0..channels).flat_map(channel).collect();
+        Self { last: each.iter().copied().max().unwrap_or(0), each }
+    }
 }
 
 /// Some rows of the grids.
@@ -92,8 +142,8 @@ struct Band<'a> {
     of: &'a Correlation<'a>,
     /// What is read, from the first row on.
     spread: Spread,
-    /// Of each part, one for each column of its weights: where the first position reads.
-    offsets: &'a [Vec<usize>],
+    /// Of each part.
+    offsets: &'a [Offsets],
     image: usize,
     z: usize,
     rows: [usize; 2],
@@ -125,7 +175,7 @@ impl Kernel for Band<'_> {
         let [values, row] = [values, self.spread.row()].map(|len| len.next_multiple_of(LINE));
         // What several groups of outputs read is brought together for them, from shifted places that most
         // vectors lie across the lines of, to whole lines.
-        let panel = if *outputs > GROUP { DEPTH * 2 * S::LANES } else { 0 };
+        let panel = if *outputs > GROUP { (DEPTH + 1) * 2 * S::LANES } else { 0 };
         let height = self.rows[1] - self.rows[0];
         // An odd number of lines between the sums of two outputs, so that they lie in different places of
         // the first-level cache.
@@ -134,6 +184,8 @@ impl Kernel for Band<'_> {
         let (from, rest) = memory.values().split_at_mut(values);
         let (row, rest) = rest.split_at_mut(row);
         let (panel, sums) = rest.split_at_mut(panel);
+        // Lanes behind the last position are multiplied too, and nothing slows a processor like odd numbers.
+        panel.fill(0.0);
         self.read(simd, row, from);
         // Parts whose places take turns in a row of the output.
         for (parts, offsets) in parts.chunks(step[2]).zip(self.offsets.chunks(step[2])) {
@@ -146,30 +198,27 @@ impl Kernel for Band<'_> {
             let mut done = 0;
             for (number, (part, offsets)) in parts.iter().zip(offsets).enumerate() {
                 let columns = self.columns(simd, part, rows.len());
-                let mut column = 0;
-                while column < columns.vectors {
-                    // What is complete is written at once: memory takes it while the next sums are made.
-                    let complete = columns.rows_within((column + columns.step) * S::LANES);
-                    let complete = complete.min(rows.len());
-                    let finishes = number == last && done < complete;
-                    if finishes {
-                        self.fetch(simd, parts, rows.clone(), done..complete);
-                    }
-                    let to = &mut sums[number * size..][..size];
-                    let reads = (&from[..], &offsets[..]);
-                    add(
-                        simd,
-                        (&part.weights, *outputs),
-                        reads,
-                        panel,
-                        columns,
-                        column,
-                        (to, longest),
-                    );
-                    column += columns.step;
-                    if finishes {
-                        self.finish(simd, parts, rows.clone(), done..complete, (sums, longest));
-                        done = complete;
+                let inner = offsets.each.len();
+                // A part of the weights at a time, which stays near for all positions.
+                let deep = if panel.is_empty() { inner.max(1) } else { DEPTH };
+                for first in (0..inner.max(1)).step_by(deep) {
+                    let taken = first..inner.min(first + deep);
+                    for column in (0..columns.vectors).step_by(columns.step.max(1)) {
+                        // What is complete is written at once: memory takes it while the next sums are made.
+                        let complete = columns.rows_within((column + columns.step) * S::LANES);
+                        let complete = complete.min(rows.len());
+                        let finishes = number == last && taken.end == inner && done < complete;
+                        if finishes {
+                            self.fetch(simd, parts, rows.clone(), done..complete);
+                        }
+                        let to = &mut sums[number * size..][..size];
+                        let reads = (&from[..], offsets, taken.clone());
+                        let weights = (&part.weights, *outputs);
+                        add(simd, weights, reads, panel, columns, column, (to, longest));
+                        if finishes {
+                            self.finish(simd, parts, rows.clone(), done..complete, (sums, longest));
+                            done = complete;
+                        }
                     }
                 }
             }
@@ -180,24 +229,46 @@ impl Kernel for Band<'_> {
     }
 }
 
-/// Vectors of positions of some rows of a grid: runs of `run` of them, which start `apart` values from each
-/// other.
+/// Vectors of positions of some rows of a grid.
 #[derive(Clone, Copy)]
 struct Columns {
     vectors: usize,
-    run: usize,
-    apart: usize,
     /// Vectors that are made together.
     step: usize,
-    /// Positions in a row, and the distance between the sums of neighbouring rows.
+    rows: usize,
+    /// Positions in a row, the distance between the sums of neighbouring rows, and that between what they read.
     width: usize,
     row: usize,
+    apart: usize,
 }
 
 impl Columns {
     /// Rows whose sums are among the first `count`.
     fn rows_within(&self, count: usize) -> usize {
         count.checked_sub(self.width).map_or(0, |rest| rest / self.row.max(1) + 1)
+    }
+
+    /// What `across` vectors from one on are put together of where positions follow each other without gaps: the lane
+    /// at which each piece of a row begins, and where it is read. A piece is a vector, of which what is too much
+    /// lies where the next one begins.
+    #[inline(always)]
+    fn pieces<'a, S: Simd>(
+        &self,
+        _simd: S,
+        column: usize,
+        across: usize,
+        memory: &'a mut [(usize, usize); 32],
+    ) -> &'a [(usize, usize)] {
+        let first = column * S::LANES;
+        let end = (first + across * S::LANES).min(self.rows * self.width);
+        let (mut at, mut count) = (first, 0);
+        while at < end {
+            let (row, x) = (at / self.width, at % self.width);
+            memory[count] = (at - first, row * self.apart + x);
+            count += 1;
+            at += S::LANES.min(self.width - x);
+        }
+        &memory[..count]
     }
 }
 
@@ -218,19 +289,16 @@ impl Band<'_> {
         }
     }
 
-    /// The positions of some rows of a part: row by row, or with what lies between them where that is no more.
+    /// The positions of some rows of a part: one after the other where they are brought together, else with what lies
+    /// between the rows.
     #[inline(always)]
     fn columns<S: Simd>(&self, _simd: S, part: &Part, rows: usize) -> Columns {
-        let (row, width) = (self.spread.lattice.dims[2], part.grid[2]);
-        let (run, all) = (width.div_ceil(S::LANES), ((rows - 1) * row + width).div_ceil(S::LANES));
+        let (apart, width) = (self.spread.lattice.dims[2], part.grid[2]);
         let panels = self.of.outputs > GROUP;
-        if panels && run * rows <= all {
-            let (vectors, apart, row) = (run * rows, row, run * S::LANES);
-            return Columns { vectors, run, apart, step: 2, width, row };
-        }
+        let row = if panels { width } else { apart };
+        let all = ((rows - 1) * row + width).div_ceil(S::LANES);
         let vectors = if width > 0 { all } else { 0 };
-        let step = if panels { 2 } else { vectors };
-        Columns { vectors, run: all, apart: 0, step, width, row }
+        Columns { vectors, step: if panels { 2 } else { vectors }, rows, width, row, apart }
     }
 
     /// Where row `i` of parts lies in an image's output.
@@ -307,17 +375,14 @@ impl Band<'_> {
 fn add<S: Simd>(
     simd: S,
     (weights, outputs): (&Packed, usize),
-    (from, offsets): (&[f32], &[usize]),
+    (from, offsets, taken): (&[f32], &Offsets, Range<usize>),
     panel: &mut [f32],
     columns: Columns,
     column: usize,
     (sums, len): (&mut [f32], usize),
 ) {
-    let Columns { vectors, run, apart, step, .. } = columns;
-    let (wide, inner) = (2 * S::LANES, offsets.len());
-    let place = |vector: usize| vector / run * apart + vector % run * S::LANES;
-    let last = offsets.iter().max().map_or(0, |offset| offset + place(vectors - 1) + S::LANES);
-    assert!(last <= from.len(), "{last} values to read of {}", from.len());
+    let Columns { vectors, step, rows, width, apart, .. } = columns;
+    let (wide, inner) = (2 * S::LANES, offsets.each.len());
     let room = len >= vectors * S::LANES && sums.len() >= outputs * len;
     assert!(room, "room for {outputs} x {vectors} vectors");
     let across = step.min(vectors - column);
@@ -326,28 +391,61 @@ fn add<S: Simd>(
         sums.for_each(|sums| sums[column * S::LANES..][..across * S::LANES].fill(0.0));
         return;
     }
+    // A vector that is read begins inside of a row.
+    let last = offsets.last + (rows - 1) * apart + width + S::LANES;
+    assert!(last <= from.len(), "{last} values to read of {}", from.len());
     // SAFETY: offsets were checked above, the weights are packed for all outputs; `sums` has room for all
-    // vectors of each output, and the panel has a row of `wide` values for each of some offsets.
+    // vectors of each output, and the panel has a row of `wide` values for each of some offsets, and a vector behind them.
     unsafe {
         let (from, to) = (from.as_ptr(), sums.as_mut_ptr().add(column * S::LANES));
         if panel.is_empty() {
             let shape = [outputs, across, inner];
             let left = weights.rows(simd, 0);
-            product(simd, shape, left, from, Table(offsets), to, len, None);
+            product(simd, shape, left, from, Table(&offsets.each), to, len, None);
             return;
         }
-        let places = [place(column), place(column + across - 1)];
-        for (part, offsets) in offsets.chunks(DEPTH).enumerate() {
-            let first = part * DEPTH;
-            let [near, far] = places.map(|place| from.add(place));
-            for (panel, &offset) in panel.chunks_exact_mut(wide).zip(offsets) {
-                simd.store(panel.as_mut_ptr(), simd.load(near.add(offset)));
-                if across > 1 {
-                    simd.store(panel.as_mut_ptr().add(S::LANES), simd.load(far.add(offset)));
+        let mut memory = [(0, 0); 32];
+        let pieces = columns.pieces(simd, column, across, &mut memory);
+        let rows = panel.as_mut_ptr();
+        let offsets = &offsets.each[taken.clone()];
+        // Numbers of pieces that the compiler knows stay in registers.
+        match pieces {
+            &[a] => gather_pieces(simd, from, offsets, [a], rows),
+            &[a, b] => gather_pieces(simd, from, offsets, [a, b], rows),
+            &[a, b, c] => gather_pieces(simd, from, offsets, [a, b, c], rows),
+            &[a, b, c, d] => gather_pieces(simd, from, offsets, [a, b, c, d], rows),
+            pieces => {
+                for (k, &offset) in offsets.iter().enumerate() {
+                    for &(lane, place) in pieces {
+                        simd.store(rows.add(k * wide + lane), simd.load(from.add(place + offset)));
+                    }
                 }
             }
-            let inner = first..first + offsets.len();
-            weights.times(simd, [outputs, across], inner, panel, (to, len), first > 0);
+        }
+        let more = taken.start > 0;
+        weights.times(simd, [outputs, across], taken, panel, (to, len), more);
+    }
+}
+
+/// Rows of a panel, each put together of the same pieces that begin at another place: what is too much of a vector lies
+/// where the next piece, or the next row, will.
+///
+/// # Safety
+/// A vector may be read at each place from each offset on, and `to` has a row for each offset, and a vector behind them.
+#[inline(always)]
+unsafe fn gather_pieces<S: Simd, const N: usize>(
+    simd: S,
+    from: *const f32,
+    offsets: &[usize],
+    pieces: [(usize, usize); N],
+    to: *mut f32,
+) {
+    for (k, &offset) in offsets.iter().enumerate() {
+        for (lane, place) in pieces {
+            // SAFETY: promised by the caller.
+            unsafe {
+                simd.store(to.add(k * 2 * S::LANES + lane), simd.load(from.add(place + offset)));
+            }
         }
     }
 }

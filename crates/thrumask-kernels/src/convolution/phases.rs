@@ -20,10 +20,37 @@ pub(super) fn deal<S: Simd>(
 ) {
     // A step that the compiler knows needs no divisions.
     match step {
-        1 => deal_by(simd, from, front, 1, to, shape),
+        1 => copy(simd, from, front, &mut to[..shape[0]]),
         2 => deal_in_two(simd, from, front, to, shape),
         4 => deal_by(simd, from, front, 4, to, shape),
         step => deal_by(simd, from, front, step, to, shape),
+    }
+}
+
+/// [`deal`] to one row.
+#[inline(always)]
+fn copy<S: Simd>(simd: S, from: &[f32], front: usize, to: &mut [MaybeUninit<f32>]) {
+    let len = from.len();
+    if len == 0 {
+        to.fill(MaybeUninit::new(0.0));
+        return;
+    }
+    zeros_around(to, front, len);
+    let to = &mut to[front..front + len];
+    if len < S::LANES {
+        to.write_copy_of_slice(from);
+        return;
+    }
+    let mut at = 0;
+    loop {
+        let x = simd.read(&from[at..]);
+        // SAFETY: room for a vector, as there is one to read.
+        unsafe { simd.store(to[at..][..S::LANES].as_mut_ptr().cast(), x) };
+        if at + S::LANES == len {
+            return;
+        }
+        // The last vector may lie over the one before, with the same values.
+        at = (at + S::LANES).min(len - S::LANES);
     }
 }
 
@@ -96,10 +123,6 @@ fn deal_by<S: Simd>(
         let end = (front + from.len()).saturating_sub(phase).div_ceil(step).max(first);
         to[..first].fill(MaybeUninit::new(0.0));
         to[end..].fill(MaybeUninit::new(0.0));
-    }
-    if step == 1 {
-        to[front..].iter_mut().zip(from).for_each(|(to, from)| _ = to.write(*from));
-        return;
     }
     // Whole turns, and what is before and behind them.
     let lead = ((step - front % step) % step).min(from.len());

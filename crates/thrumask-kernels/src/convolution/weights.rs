@@ -22,7 +22,7 @@ pub(super) fn gradient(of: &Geometry, x: &[f32], grad: &[f32]) -> Vec<f32> {
         return vec![0.0; len];
     }
     let packed = |image: usize| {
-        Packed::new(&grad[image * of.outputs * positions..], [of.outputs, positions])
+        Packed::alone(&grad[image * of.outputs * positions..], [of.outputs, positions])
     };
     let grads: Vec<Packed> = team::map(of.batch, packed);
     let blocks = columns.div_ceil(COLUMNS);

@@ -57,15 +57,26 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    /// Packs the matrix.
-    pub fn new(from: &[f32], [rows, inner]: [usize; 2]) -> Self {
+    /// Packs the matrix, in parallel.
+    pub fn new(from: &[f32], shape: [usize; 2]) -> Self {
+        Self::by_tasks(from, shape, simd::run(TileRows))
+    }
+
+    /// Packs the matrix on this thread, while others pack other matrices.
+    pub fn alone(from: &[f32], shape: [usize; 2]) -> Self {
+        Self::by_tasks(from, shape, shape[0])
+    }
+
+    /// `together` rows, whole groups or all, are packed by a task.
+    fn by_tasks(from: &[f32], [rows, inner]: [usize; 2], together: usize) -> Self {
         assert!(from.len() >= rows * inner, "a matrix of {rows} x {inner}");
         let tall = simd::run(TileRows);
         let len = rows.next_multiple_of(tall) * inner;
-        // On this thread: others pack other matrices meanwhile.
-        let values = Aligned::build(len, len, |_, to| {
+        let values = Aligned::build(len, together.next_multiple_of(tall) * inner, |at, to| {
+            let first = at / inner.max(1);
+            let (from, count) = (&from[first * inner..], together.min(rows - first));
             // SAFETY: all places are written.
-            unsafe { to.write_fresh(|to| simd::run(PackRows { from, shape: [rows, inner], to })) };
+            unsafe { to.write_fresh(|to| simd::run(PackRows { from, shape: [count, inner], to })) };
         });
         Self { values, inner }
     }

@@ -1,5 +1,6 @@
 //! The operators of the crate on places of maps with seeded inputs.
 
+use burn::tensor::Tensor;
 use thrumask_kernels as kernels;
 
 use super::operators::values;
@@ -38,6 +39,20 @@ pub fn merge_windows(dims: [usize; 4], window: [usize; 2], seed: u64) -> Operato
             kernels::merge_windows(x.take(), [height, width], window).into()
         }),
         exact: Box::new(move |x| maps::merge(&x[0], dims, window)),
+        tolerance: [0.0, 2e-5],
+    }
+}
+
+/// Four axes in another order, as values in a row.
+pub fn exchanged(dims: [usize; 4], axes: [usize; 4], seed: u64) -> Operator {
+    Operator {
+        name: format!("{dims:?} as {axes:?}"),
+        inputs: vec![values(&dims, seed, [1.0, 0.0])],
+        kernel: Box::new(move |mut x| {
+            let x: Tensor<4> = x.take();
+            kernels::dense(x.permute(axes.map(|axis| axis as isize))).into()
+        }),
+        exact: Box::new(move |x| maps::exchanged(&x[0], axes)),
         tolerance: [0.0, 2e-5],
     }
 }

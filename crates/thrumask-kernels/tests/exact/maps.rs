@@ -54,6 +54,22 @@ pub fn merge(x: &Array<f64>, dims: [usize; 4], window: [usize; 2]) -> Vec<f64> {
     out
 }
 
+/// `x [..]` with its four axes in another order.
+pub fn exchanged(x: &Array<f64>, axes: [usize; 4]) -> Vec<f64> {
+    let from: [usize; 4] = sizes(x);
+    let to = axes.map(|axis| from[axis]);
+    let value = |i: usize| {
+        let mut place = [0; 4];
+        let mut rest = i;
+        for axis in (0..4).rev() {
+            place[axes[axis]] = rest % to[axis];
+            rest /= to[axis];
+        }
+        x.values[place.into_iter().zip(from).fold(0, |at, (place, size)| at * size + place)]
+    };
+    (0..x.values.len()).map(value).collect()
+}
+
 /// Deformable attention of `value [B, S, C]` at `locations [B, Q, heads·L·P·2]` with
 /// `weights [B, Q, heads·L·P]`: a hat of the width of two cells around each place.
 pub fn deformable(

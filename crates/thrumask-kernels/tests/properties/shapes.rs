@@ -152,6 +152,15 @@ proptest! {
     }
 
     #[test]
+    fn axes_in_any_order(
+        dims in [1usize..9, 1usize..9, 1usize..9, 1usize..20],
+        axes in Just([0usize, 1, 2, 3]).prop_shuffle(),
+        seed in 0u64..1000,
+    ) {
+        check(&exchanged(dims, axes, seed), FEW);
+    }
+
+    #[test]
     fn convolutions_over_any_frames(
         (batch, inputs, outputs) in (1usize..3, 1usize..18, 1usize..18),
         (frames, height, width) in (1usize..10, 1usize..6, 1usize..8),

@@ -66,7 +66,7 @@ fn unet(file: &WeightFile, out: &mut WeightFile) {
     let input = DenoiserInput {
         latents: x.narrow(1, 0, own),
         time: file.tensors["time"].1.clone(),
-        conditions,
+        conditions: conditions.into(),
         text: Context::new(text, KeyMask::Lengths(vec![tokens; batch])),
         objects: Vec::new(),
     };

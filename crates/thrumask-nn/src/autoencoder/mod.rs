@@ -148,10 +148,9 @@ impl Autoencoder {
         }
         let [t, h, w] = self.config.latent_size([frames, height, width])?;
         let (f, p) = (self.config.frames, self.config.patch);
-        let x = pixels
-            .reshape([batch, 3, t, f, h, p, w, p]) // [B, 3, T', f, H', p, W', p]
-            .permute([0, 2, 4, 6, 1, 3, 5, 7]) // [B, T', H', W', 3, f, p, p]
-            .reshape([batch, t * h * w, 3 * f * p * p]);
+        let x = pixels.reshape([batch, 3, t, f, h, p, w, p]); // [B, 3, T', f, H', p, W', p]
+        let x = x.permute([0, 2, 4, 6, 1, 3, 5, 7]); // [B, T', H', W', 3, f, p, p]
+        let x = thrumask_kernels::dense(x).reshape([batch, t * h * w, 3 * f * p * p]);
         let x = thrumask_kernels::gelu_tanh(self.encoder_up.forward(x));
         let x = self.encoder_down.forward(x); // [B, N, C]
         Ok(x.reshape([batch, t, h, w, self.config.latent_channels]))
@@ -169,11 +168,10 @@ impl Autoencoder {
         let x = x.swap_dims(1, 2).reshape([batch * t, d, h, w]); // [B·T', D, H', W']
         let x = self.decoder.iter().fold(x, |x, block| block.forward(x));
         let x = x.reshape([batch * t, d, h * w]).swap_dims(1, 2); // [B·T', H'·W', D]
-        self.decoder_out
-            .forward(thrumask_kernels::silu(x)) // [B·T', H'·W', 3·f·p·p]
-            .reshape([batch, t, h, w, 3, f, p, p])
-            .permute([0, 4, 1, 5, 2, 6, 3, 7]) // [B, 3, T', f, H', p, W', p]
-            .reshape([batch, 3, t * f, h * p, w * p])
+        let x = self.decoder_out.forward(thrumask_kernels::silu(x)); // [B·T', H'·W', 3·f·p·p]
+        let x = x.reshape([batch, t, h, w, 3, f, p, p]);
+        let x = x.permute([0, 4, 1, 5, 2, 6, 3, 7]); // [B, 3, T', f, H', p, W', p]
+        thrumask_kernels::dense(x).reshape([batch, 3, t * f, h * p, w * p])
     }
 
     /// Normalised latents of a video.

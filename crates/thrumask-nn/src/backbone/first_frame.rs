@@ -1,10 +1,7 @@
 //! What a prediction adds to: one of the conditions, which shows the first frame in every frame, or in each what
 //! has become of it.
 
-use burn::{
-    module::Param,
-    tensor::{Tensor, activation::sigmoid},
-};
+use burn::{module::Param, tensor::Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, layers::Init};
@@ -66,7 +63,7 @@ impl FirstFrame {
                 None => x + first(),
             },
             Self::Gated => {
-                let gate = sigmoid(x.clone().narrow(1, channels, channels));
+                let gate = thrumask_kernels::sigmoid(x.clone().narrow(1, channels, channels));
                 x.narrow(1, 0, channels) + gate * first()
             }
         }

@@ -2,6 +2,7 @@
 //! of the same code.
 
 mod any;
+mod conditions;
 mod cost;
 pub mod dit;
 mod first_frame;
@@ -14,6 +15,7 @@ use burn::tensor::Tensor;
 
 use crate::{Error, Result, layers::Context};
 pub use any::{Backbone, BackboneConfig, BackboneKind};
+pub use conditions::Conditions;
 pub use first_frame::FirstFrame;
 pub use groups::{ObjectContext, ObjectGrid};
 pub use object_layers::{ObjectAttention, ObjectLayer, ObjectLayers};
@@ -26,9 +28,8 @@ pub struct DenoiserInput {
     /// Time of each batch row as the network's process counts it: in [0, 1] for flow matching, 0 is
     /// noise and 1 is data; the timestep for diffusion, 0 is almost data and the last is noise.
     pub time: Vec<f32>,
-    /// Latents of the visual conditions, concatenated on channels and repeated over time:
-    /// `[B, Cc, T, H, W]`. A row without image condition holds zeros.
-    pub conditions: Tensor<5>,
+    /// The visual conditions.
+    pub conditions: Conditions,
     /// The global text: motion prompt in stage 1, caption in stage 2.
     pub text: Context,
     /// Who is where, and what is said of whom, on each grid of [`BackboneConfig::object_grids`] in turn.
@@ -47,7 +48,7 @@ impl DenoiserInput {
     ) -> Result<()> {
         let batch = self.latents.dims()[0];
         let [t, h, w] = size;
-        let parts = [("latents", &self.latents), ("conditions", &self.conditions)];
+        let parts = [("latents", &self.latents), ("conditions", &self.conditions.latents)];
         for ((what, tensor), channels) in parts.into_iter().zip(channels) {
             let expected = [batch, channels, t, h, w];
             if tensor.dims() != expected {

@@ -20,8 +20,8 @@ fn cut(x: Tensor<5>, [pt, ph, pw]: [usize; 3]) -> Tensor<8> {
 pub fn tokens_from_latents(x: Tensor<5>, patch: [usize; 3]) -> Tensor<3> {
     let x = cut(x, patch);
     let [b, c, nt, pt, nh, ph, nw, pw] = x.dims();
-    x.permute([0, 2, 4, 6, 1, 3, 5, 7]) // [B, nt, nh, nw, C, pt, ph, pw]
-        .reshape([b, nt * nh * nw, c * pt * ph * pw])
+    let x = x.permute([0, 2, 4, 6, 1, 3, 5, 7]); // [B, nt, nh, nw, C, pt, ph, pw]
+    thrumask_kernels::dense(x).reshape([b, nt * nh * nw, c * pt * ph * pw])
 }
 
 /// The inverse of [`tokens_from_latents`].
@@ -35,9 +35,9 @@ pub fn latents_from_tokens(x: Tensor<3>, size: [usize; 3], patch: [usize; 3]) ->
     let [pt, ph, pw] = patch;
     let c = values / (pt * ph * pw);
     let (nt, nh, nw) = (size[0] / pt, size[1] / ph, size[2] / pw);
-    x.reshape([b, nt, nh, nw, c, pt, ph, pw]) // [B, nt, nh, nw, C, pt, ph, pw]
-        .permute([0, 4, 1, 5, 2, 6, 3, 7]) // [B, C, nt, pt, nh, ph, nw, pw]
-        .reshape([b, c, size[0], size[1], size[2]])
+    let x = x.reshape([b, nt, nh, nw, c, pt, ph, pw]); // [B, nt, nh, nw, C, pt, ph, pw]
+    let x = x.permute([0, 4, 1, 5, 2, 6, 3, 7]); // [B, C, nt, pt, nh, ph, nw, pw]
+    thrumask_kernels::dense(x).reshape([b, c, size[0], size[1], size[2]])
 }
 
 /// Space-time patches as channels of frames, which follow each other.
@@ -48,8 +48,8 @@ pub fn latents_from_tokens(x: Tensor<3>, size: [usize; 3], patch: [usize; 3]) ->
 pub fn frames_from_latents(x: Tensor<5>, patch: [usize; 3]) -> Tensor<4> {
     let x = cut(x, patch);
     let [b, c, nt, pt, nh, ph, nw, pw] = x.dims();
-    x.permute([0, 2, 1, 3, 5, 7, 4, 6]) // [B, nt, C, pt, ph, pw, nh, nw]
-        .reshape([b * nt, c * pt * ph * pw, nh, nw])
+    let x = x.permute([0, 2, 1, 3, 5, 7, 4, 6]); // [B, nt, C, pt, ph, pw, nh, nw]
+    thrumask_kernels::dense(x).reshape([b * nt, c * pt * ph * pw, nh, nw])
 }
 
 /// The inverse of [`frames_from_latents`], for `batch` videos.
@@ -61,9 +61,9 @@ pub fn latents_from_frames(x: Tensor<4>, batch: usize, patch: [usize; 3]) -> Ten
     let [frames, values, nh, nw] = x.dims();
     let [pt, ph, pw] = patch;
     let (nt, c) = (frames / batch, values / (pt * ph * pw));
-    x.reshape([batch, nt, c, pt, ph, pw, nh, nw]) // [B, nt, C, pt, ph, pw, nh, nw]
-        .permute([0, 2, 1, 3, 6, 4, 7, 5]) // [B, C, nt, pt, nh, ph, nw, pw]
-        .reshape([batch, c, nt * pt, nh * ph, nw * pw])
+    let x = x.reshape([batch, nt, c, pt, ph, pw, nh, nw]); // [B, nt, C, pt, ph, pw, nh, nw]
+    let x = x.permute([0, 2, 1, 3, 6, 4, 7, 5]); // [B, C, nt, pt, nh, ph, nw, pw]
+    thrumask_kernels::dense(x).reshape([batch, c, nt * pt, nh * ph, nw * pw])
 }
 
 #[cfg(test)]

@@ -1,12 +1,9 @@
 //! What tokens attend to across modalities: embedded texts, and what layers make of them.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
-
 use burn::{module::ParamId, tensor::Tensor};
 use thrumask_kernels::PromptVisibility;
+
+use super::Kept;
 
 /// Embedded texts that tokens attend to.
 #[derive(Debug, Clone)]
@@ -15,11 +12,9 @@ pub struct Context {
     pub tokens: Tensor<3>,
     /// Which text tokens a query may see.
     pub mask: KeyMask,
-    kept: Option<Kept>,
+    /// Keys and values by the parameter of the keys.
+    kept: Kept<(Tensor<3>, Tensor<3>)>,
 }
-
-/// Keys and values by the parameter of the keys.
-type Kept = Arc<Mutex<HashMap<ParamId, (Tensor<3>, Tensor<3>)>>>;
 
 /// Which keys a query may see.
 #[derive(Debug, Clone)]
@@ -36,7 +31,7 @@ impl Context {
     /// # Shapes
     /// - `tokens`: `[B, L, D]`
     pub fn new(tokens: Tensor<3>, mask: KeyMask) -> Self {
-        Self { tokens, mask, kept: None }
+        Self { tokens, mask, kept: Kept::default() }
     }
 
     /// The same texts for one generation: each layer makes its keys and values in the first step
@@ -44,7 +39,7 @@ impl Context {
     ///
     /// Only for parameters that do not change meanwhile.
     pub fn kept(self) -> Self {
-        Self { kept: Some(Kept::default()), ..self }
+        Self { kept: Kept::once(), ..self }
     }
 
     /// Keys and values of the layer whose keys are made with the parameter `key`.
@@ -56,9 +51,6 @@ impl Context {
         key: ParamId,
         make: impl FnOnce(Tensor<3>) -> (Tensor<3>, Tensor<3>),
     ) -> (Tensor<3>, Tensor<3>) {
-        let Some(kept) = &self.kept else { return make(self.tokens.clone()) };
-        // A map without half-done entries, so a panic elsewhere while it was held left it whole.
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.entry(key).or_insert_with(|| make(self.tokens.clone())).clone()
+        self.kept.get(key, || make(self.tokens.clone()))
     }
 }

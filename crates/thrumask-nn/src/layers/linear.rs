@@ -1,5 +1,7 @@
 //! Affine maps on the last axis, and the two-layer perceptron of a transformer block.
 
+use std::ops::Range;
+
 use burn::{
     module::{Module, Param},
     tensor::{Int, Tensor, activation::relu},
@@ -42,6 +44,18 @@ impl Linear {
     /// - returns `[.., outputs]`
     pub fn product<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         thrumask_kernels::linear(x, wide(&self.weight), None)
+    }
+
+    /// What some of the inputs contribute; the bias is the first one's.
+    ///
+    /// # Shapes
+    /// - `x`: `[.., len]`
+    /// - `inputs`: `len` of the inputs
+    /// - returns `[.., outputs]`
+    pub fn part<const D: usize>(&self, x: Tensor<D>, inputs: Range<usize>) -> Tensor<D> {
+        let bias = self.bias.as_ref().filter(|_| inputs.start == 0).map(Param::val);
+        let weight = wide(&self.weight).narrow(0, inputs.start, inputs.len());
+        thrumask_kernels::linear(x, weight, bias)
     }
 
     /// [`Self::forward`] with the outputs in another order.

@@ -217,7 +217,7 @@ pub fn input(
     DenoiserInput {
         latents: tensor(normal("latents", seed, latents), latents, device),
         time: (0..batch).map(|b| 0.1 + 0.2 * b as f32).collect(),
-        conditions: tensor(normal("conditions", seed, conditions), conditions, device),
+        conditions: tensor(normal("conditions", seed, conditions), conditions, device).into(),
         text: Context::new(
             tensor(normal("text", seed, text), text, device),
             KeyMask::Lengths((0..batch).map(|b| text_tokens - b % 3).collect()),

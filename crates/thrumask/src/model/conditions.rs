@@ -10,7 +10,7 @@ use thrumask_core::{
 };
 use thrumask_nn::{
     autoencoder::LatentCodec,
-    backbone::{DenoiserInput, ObjectContext, ObjectGrid},
+    backbone::{Conditions, DenoiserInput, ObjectContext, ObjectGrid},
     diffusion::guidance::Keep,
     layers::{Context, KeyMask},
     pixels::pixels_from_frames,
@@ -96,7 +96,7 @@ impl<'a> SceneConditions<'a> {
 /// The conditions of a batch, ready for any number of denoising steps.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    conditions: Tensor<5>,
+    conditions: Conditions,
     text: Context,
     objects: Vec<ObjectContext>,
 }
@@ -151,15 +151,16 @@ impl Prepared {
             StageKind::Motion | StageKind::Ti2v => Vec::new(),
         };
         let device = text.tokens.device();
-        Ok(Self { conditions: conditions.to_device(&device), text, objects })
+        Ok(Self { conditions: conditions.to_device(&device).into(), text, objects })
     }
 
-    /// The same for one generation: keys and values of the texts are made in the first step alone.
+    /// The same for one generation: keys and values of the texts and the embedding of the conditions are made in the
+    /// first step alone.
     /// Only for parameters that do not change meanwhile.
     pub fn kept(self) -> Self {
         let kept = |o: ObjectContext| ObjectContext { prompts: o.prompts.kept(), ..o };
         let objects = self.objects.into_iter().map(kept).collect();
-        Self { text: self.text.kept(), objects, ..self }
+        Self { conditions: self.conditions.kept(), text: self.text.kept(), objects }
     }
 
     /// The denoiser's input for noisy latents at a time.

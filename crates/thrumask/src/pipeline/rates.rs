@@ -118,7 +118,7 @@ impl Probe {
             Tensor::<3>::full([1, words, width], 0.5, &device),
             KeyMask::Lengths(vec![words]),
         );
-        let conditions = latents.clone();
+        let conditions = latents.clone().into();
         let input =
             DenoiserInput { latents, time: vec![0.5], conditions, text, objects: Vec::new() };
         Ok(Self { config: BackboneConfig::Dit(config), network, input })

@@ -74,6 +74,23 @@ impl Dit {
         &self.config.0
     }
 
+    /// Tokens of the latents and the conditions, which share a map: the rows of its weight that take the conditions
+    /// are a map by themselves, whose outputs stay the same for a whole generation.
+    ///
+    /// # Shapes
+    /// - returns `[B, N, C]`
+    fn embedded(&self, input: &DenoiserInput) -> Tensor<3> {
+        let DitConfig { latent_channels, condition_channels, patch, .. } = *self.config();
+        let own = self.config().patch_values(latent_channels);
+        let shown = self.config().patch_values(condition_channels);
+        let conditions = input.conditions.embedded(self.embed.weight.id, |latents| {
+            let values = tokens_from_latents(latents, patch); // [B, N, shown]
+            self.embed.part(values, own..own + shown) + self.positions.forward()
+        });
+        let values = tokens_from_latents(input.latents.clone(), patch); // [B, N, own]
+        self.embed.part(values, 0..own) + conditions
+    }
+
     fn check(&self, input: &DenoiserInput) -> Result<()> {
         let DitConfig { latent_channels, condition_channels, latent_size, text_width, .. } =
             *self.config();
@@ -86,9 +103,7 @@ impl Denoiser for Dit {
     fn predict(&self, input: &DenoiserInput) -> Result<Tensor<5>> {
         self.check(input)?;
         let config = self.config();
-        let all = Tensor::cat(vec![input.latents.clone(), input.conditions.clone()], 1);
-        let x = tokens_from_latents(all, config.patch); // [B, N, values]
-        let x = self.embed.forward(x) + self.positions.forward(); // [B, N, C]
+        let x = self.embedded(input); // [B, N, C]
 
         let time = thrumask_kernels::silu(self.time.forward(&input.time)); // [B, C]
         let rotary = config.rotary.as_ref();
@@ -109,6 +124,6 @@ impl Denoiser for Dit {
         let x = latents_from_tokens(x, config.latent_size, config.patch);
         let gain = self.frame_gain.as_ref().map(Param::val);
         let DitConfig { first_frame, first_frame_channel, .. } = *config;
-        Ok(first_frame.add(x, &input.conditions, first_frame_channel, gain))
+        Ok(first_frame.add(x, &input.conditions.latents, first_frame_channel, gain))
     }
 }

@@ -125,7 +125,7 @@ impl Denoiser for Unet {
         };
         let x = match config.condition_channels {
             0 => input.latents.clone(),
-            _ => Tensor::cat(vec![input.latents.clone(), input.conditions.clone()], 1),
+            _ => Tensor::cat(vec![input.latents.clone(), input.conditions.latents.clone()], 1),
         };
         let x = frames_from_latents(x, config.patch); // [B·T, C + Cc, H, W], of patches
         let x = self.conv_in.forward(x);
@@ -140,7 +140,7 @@ impl Denoiser for Unet {
         let x = latents_from_frames(x, batch, config.patch);
         let gain = self.frame_gain.as_ref().map(Param::val);
         let UnetConfig { first_frame, first_frame_channel, .. } = *config;
-        let x = first_frame.add(x, &input.conditions, first_frame_channel, gain);
+        let x = first_frame.add(x, &input.conditions.latents, first_frame_channel, gain);
         let Some(mixture) = &self.mixture else { return Ok(x) };
         let shares = mixture.forward(pass.time.clone()); // [B, 2C]
         let share = |part: usize| {

@@ -80,7 +80,7 @@ fn predictions_and_gradients() {
         let out = network.predict(&DenoiserInput {
             latents: x.clone().narrow(1, 0, latents),
             time: fixture.values(&format!("{case}.time")).to_vec(),
-            conditions: if conditions == 0 { none } else { rest },
+            conditions: if conditions == 0 { none } else { rest }.into(),
             text: Context::new(text.clone(), KeyMask::Lengths(vec![tokens; batch])),
             objects: Vec::new(),
         });
