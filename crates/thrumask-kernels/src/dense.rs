@@ -1,12 +1,17 @@
 //! Views with their axes exchanged, copied to row-major order.
 
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 
 use crate::bridge::{self, FusedOp};
-use crate::host::{CHUNK, FlexTensor, Host, build};
+use crate::host::{CHUNK, FlexTensor, Host, Shared, build, filled};
+use crate::simd::{self, Kernel, Simd};
+use crate::team;
 
 /// The same values in row-major order: what an operation that needs them so would copy on one thread is copied on all.
-/// For views whose axes were exchanged and whose last axis is still the last, such as patches of an image.
+/// For views whose axes were exchanged, such as patches of an image or channels behind places.
 ///
 /// # Shapes
 /// Any; the result has that of `x`.
@@ -48,8 +53,8 @@ const RUN: usize = 16;
 /// An axis of a view: its size, and the distance between neighbours.
 type Axis = (usize, usize);
 
-/// The values of a view in row-major order, if neighbours of its last axis are neighbours in memory and no axis runs
-/// backwards.
+/// The values of a view in row-major order, if neighbours of one of its last two axes are neighbours in memory and no
+/// axis runs backwards.
 pub(crate) fn copied(view: &FlexTensor) -> Option<Vec<f32>> {
     let layout = view.layout();
     let len = layout.num_elements();
@@ -57,10 +62,15 @@ pub(crate) fn copied(view: &FlexTensor) -> Option<Vec<f32>> {
     let strides = strides.collect::<Option<Vec<usize>>>()?;
     let axes = joined(layout.shape().to_vec().into_iter().zip(strides));
     let (&(size, stride), outer) = axes.split_last()?;
-    if stride != 1 || len == 0 {
+    if len == 0 {
         return None;
     }
     let from = &view.storage::<f32>()[layout.start_offset()..];
+    if stride != 1 {
+        let (&(rows, beside), outer) = outer.split_last()?;
+        let turned = Turned { from, starts: &places(outer), rows, columns: size, apart: stride };
+        return (beside == 1).then(|| turned.copied());
+    }
     if size >= RUN {
         let starts = places(outer);
         let runs = (CHUNK / size).max(1);
@@ -91,6 +101,86 @@ pub(crate) fn copied(view: &FlexTensor) -> Option<Vec<f32>> {
             });
         }
     }))
+}
+
+/// Matrices whose columns lie one after the other in memory, from some places on.
+#[derive(Clone, Copy)]
+struct Turned<'a> {
+    from: &'a [f32],
+    starts: &'a [usize],
+    rows: usize,
+    columns: usize,
+    /// Distance between columns.
+    apart: usize,
+}
+
+/// Columns of a matrix that make a task.
+const COLUMNS: usize = 256;
+
+impl Turned<'_> {
+    fn copied(self) -> Vec<f32> {
+        let Self { from, starts, rows, columns, apart } = self;
+        let reach = (columns - 1) * apart + rows;
+        assert!(
+            starts.iter().all(|start| start + reach <= from.len()),
+            "{reach} values of a matrix"
+        );
+        let blocks = columns.div_ceil(COLUMNS);
+        let fill = |to: &mut [MaybeUninit<f32>]| {
+            let to = Shared::new(to, columns);
+            team::each(starts.len() * blocks, |task| {
+                let (matrix, first) = (task / blocks, task % blocks * COLUMNS);
+                let columns = first..columns.min(first + COLUMNS);
+                simd::run(Turn { of: self, matrix, columns, to });
+            });
+        };
+        // SAFETY: the tasks write all columns of all rows of all matrices.
+        unsafe { filled(starts.len() * rows * columns, fill) }
+    }
+}
+
+/// Some columns of a matrix.
+struct Turn<'a> {
+    of: Turned<'a>,
+    matrix: usize,
+    columns: Range<usize>,
+    to: Shared<'a, MaybeUninit<f32>>,
+}
+
+impl Kernel for Turn<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { of: Turned { from, starts, rows, apart, .. }, matrix, columns, to } = self;
+        let from = &from[starts[matrix]..];
+        let whole = [rows, columns.len()].map(|count| count / S::LANES * S::LANES);
+        let at = |row: usize, column: usize| column * apart + row;
+        for row in (0..whole[0]).step_by(S::LANES) {
+            for column in (columns.start..columns.start + whole[1]).step_by(S::LANES) {
+                let mut square = [simd.splat(0.0); 16];
+                for (j, square) in square.iter_mut().enumerate().take(S::LANES) {
+                    *square = simd.read(&from[at(row, column + j)..]);
+                }
+                simd.turn(&mut square);
+                for (i, square) in square.into_iter().enumerate().take(S::LANES) {
+                    // SAFETY: this task alone writes these columns of this matrix, each place once; there is room for a
+                    // vector.
+                    unsafe {
+                        let to = to.piece(matrix * rows + row + i, column, S::LANES);
+                        simd.store(to.as_mut_ptr().cast(), square);
+                    }
+                }
+            }
+        }
+        // What no square covers: the last columns of all rows, and the last rows of the others.
+        for row in 0..rows {
+            let first = if row < whole[0] { columns.start + whole[1] } else { columns.start };
+            // SAFETY: as above.
+            let to = unsafe { to.piece(matrix * rows + row, first, columns.end - first) };
+            to.iter_mut().zip(first..).for_each(|(to, column)| _ = to.write(from[at(row, column)]));
+        }
+    }
 }
 
 /// The axes with more than one place, those together that lie as one.

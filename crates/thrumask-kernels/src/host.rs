@@ -67,7 +67,7 @@ impl Host {
         let layout = host.0.layout();
         let shape = layout.shape().clone();
         if layout.strides().iter().any(|&stride| stride != 0) {
-            return Self(host.0.to_contiguous());
+            return host.contiguous();
         }
         let value = host.0.storage::<f32>()[layout.start_offset()];
         let width = shape.to_vec().last().copied().unwrap_or(1);

@@ -165,7 +165,7 @@ impl Autoencoder {
         let [batch, t, h, w, c] = raw.dims();
         let (f, p, d) = (self.config.frames, self.config.patch, self.config.decoder_width);
         let x = self.decoder_in.forward(raw.reshape([batch * t, h * w, c])); // [B·T', H'·W', D]
-        let x = x.swap_dims(1, 2).reshape([batch * t, d, h, w]); // [B·T', D, H', W']
+        let x = thrumask_kernels::dense(x.swap_dims(1, 2)).reshape([batch * t, d, h, w]); // [B·T', D, H', W']
         let x = self.decoder.iter().fold(x, |x, block| block.forward(x));
         let x = x.reshape([batch * t, d, h * w]).swap_dims(1, 2); // [B·T', H'·W', D]
         let x = self.decoder_out.forward(thrumask_kernels::silu(x)); // [B·T', H'·W', 3·f·p·p]
@@ -188,7 +188,7 @@ impl Autoencoder {
         let shape = [1, 1, 1, 1, c];
         let raw = raw - self.latent_mean.val().reshape(shape);
         let latents = raw / self.latent_std.val().reshape(shape);
-        Ok(latents.permute([0, 4, 1, 2, 3]))
+        Ok(thrumask_kernels::dense(latents.permute([0, 4, 1, 2, 3])))
     }
 
     /// The video of normalised latents.
@@ -198,7 +198,8 @@ impl Autoencoder {
     /// - returns `[B, 3, T, H, W]`, about in [-1, 1]
     pub fn decode(&self, latents: Tensor<5>) -> Tensor<5> {
         let shape = [1, 1, 1, 1, self.config.latent_channels];
-        let raw = latents.permute([0, 2, 3, 4, 1]) * self.latent_std.val().reshape(shape);
+        let raw = thrumask_kernels::dense(latents.permute([0, 2, 3, 4, 1]));
+        let raw = raw * self.latent_std.val().reshape(shape);
         let raw = raw + self.latent_mean.val().reshape(shape); // [B, T', H', W', C]
         self.decode_raw(raw)
     }

@@ -26,7 +26,7 @@ pub(in crate::convolution) fn weight_gradient(of: &Geometry, x: &[f32], grad: &[
     let grad = of.spread_out(of_grad).all(grad);
     let [reads, reads_grad] = [POINTS, OUT].map(|reach| places(of, &lattice, reach));
     let most = (HELD / 4 / points / (of.inputs + of.outputs)).max(64);
-    let passes = passes(of, &lattice, most);
+    let passes = passes(of, &lattice, most, false);
     let stride = stride(&passes);
     let mut at_points = Aligned::zeros(points * of.inputs * stride);
     let mut grad_at_points = Aligned::zeros(points * of.outputs * stride);

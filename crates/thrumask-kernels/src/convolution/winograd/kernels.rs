@@ -189,31 +189,40 @@ impl Kernel for Back<'_> {
                     }
                     *row = back(s, m);
                 }
-                let mut lanes = [[[0.0; 16]; OUT]; OUT];
+                // The four columns of outputs of each tile, row by row.
+                let mut made = [[s.splat(0.0); OUT]; OUT];
                 for x in 0..OUT {
                     let mut m = [s.splat(0.0); POINTS];
                     for (m, row) in m.iter_mut().zip(&rows) {
                         *m = row[x];
                     }
-                    for (lanes, value) in lanes.iter_mut().zip(back(s, m)) {
-                        s.write(&mut lanes[x], finish.of(s, value, []));
+                    for (made, value) in made.iter_mut().zip(back(s, m)) {
+                        made[x] = finish.of(s, value, []);
                     }
                 }
-                let from = at * OUT;
-                let width = (OUT * tiles).min(run.width - from);
-                for (row, lanes) in lanes.iter().enumerate().take(run.rows) {
-                    // SAFETY: this task alone writes this channel.
-                    let to = unsafe { out.piece(image, run.to + row * run.width + from, width) };
-                    let rest = width % OUT;
-                    for (tile, to) in to.chunks_exact_mut(OUT).enumerate() {
-                        for (to, lanes) in to.iter_mut().zip(lanes) {
-                            to.write(lanes[tile]);
-                        }
+                // Side by side.
+                let mut lines = [[0.0; OUT * 16]; OUT];
+                for (line, [a, b, c, d]) in lines.iter_mut().zip(made) {
+                    let ([ac, ac_on], [bd, bd_on]) = (s.zip(a, c), s.zip(b, d));
+                    let ([first, second], [third, last]) = (s.zip(ac, bd), s.zip(ac_on, bd_on));
+                    s.write(line, first);
+                    s.write(&mut line[S::LANES..], second);
+                    s.write(&mut line[2 * S::LANES..], third);
+                    s.write(&mut line[3 * S::LANES..], last);
+                }
+                // The tiles of each row, without what lies between the rows.
+                let mut tile = 0;
+                while tile < tiles {
+                    let (row, column) = ((at + tile) / run.apart, (at + tile) % run.apart);
+                    let (top, side) = (row * OUT, column * OUT);
+                    let width = run.width.saturating_sub(side).min(OUT * (tiles - tile));
+                    for (i, line) in lines.iter().enumerate().take(run.rows - top) {
+                        let at = run.to + (top + i) * run.width + side.min(run.width);
+                        // SAFETY: this task alone writes this channel.
+                        let to = unsafe { out.piece(image, at, width) };
+                        to.write_copy_of_slice(&line[OUT * tile..][..width]);
                     }
-                    let (to, lanes) = (&mut to[width - rest..], &lanes[..rest]);
-                    to.iter_mut()
-                        .zip(lanes)
-                        .for_each(|(to, lanes)| _ = to.write(lanes[width / OUT]));
+                    tile += run.apart - column;
                 }
             }
         }

@@ -58,7 +58,7 @@ pub(super) fn convolve(
     let volume: usize = size.iter().product();
     let most = (HELD / 4 / points / of.inputs.max(of.outputs)).clamp(COLUMNS, 4096);
     let places = places(of, &lattice, POINTS);
-    let passes = passes(of, &lattice, most);
+    let passes = passes(of, &lattice, most, true);
     let stride = stride(&passes);
     let mut values = Aligned::zeros(points * of.inputs * stride);
     let mut sums = Aligned::zeros(points * of.outputs * stride);

@@ -13,10 +13,15 @@ pub(super) struct Run {
     /// How many tiles, and before how many others in the same pass.
     pub len: usize,
     pub at: usize,
-    /// Rows (frames) of outputs of a tile that there are, and values in a row of tiles.
+    /// Rows (frames) of outputs that there are, and values in each.
     pub rows: usize,
     pub width: usize,
+    /// Distance between two rows of tiles: those of narrow images make a run together, with what lies between them.
+    pub apart: usize,
 }
+
+/// Tiles in a row of an image that are too few to fill vectors.
+const FEW: usize = 8;
 
 /// The input with every fourth value of an axis of tiles together.
 pub(super) fn lattice(of: &Geometry) -> Lattice {
@@ -29,21 +34,28 @@ pub(super) fn lattice(of: &Geometry) -> Lattice {
     Lattice { front: of.padding, step: [1; 3], dims, tail: 0 }.spaced()
 }
 
-/// Runs of tiles, in passes of at most `most` tiles (or one run).
-pub(super) fn passes(of: &Geometry, lattice: &Lattice, most: usize) -> Vec<Vec<Run>> {
+/// Runs of tiles, in passes of at most `most` tiles (or one run). With `gaps` a run may have columns that are no tiles,
+/// between its rows.
+pub(super) fn passes(of: &Geometry, lattice: &Lattice, most: usize, gaps: bool) -> Vec<Vec<Run>> {
     let size = of.out();
     let mut runs = Vec::new();
     for image in 0..of.batch {
         if of.kernel[1] == 3 {
-            for y in 0..size[1].div_ceil(OUT) {
+            let (down, across) = (size[1].div_ceil(OUT), size[2].div_ceil(OUT));
+            let apart = lattice.dims[2];
+            let few = gaps && across <= FEW;
+            let together = if few { (most / apart).clamp(1, down) } else { 1 };
+            for y in (0..down).step_by(together) {
+                let count = together.min(down - y);
                 runs.push(Run {
                     image,
-                    from: y * lattice.dims[2],
+                    from: y * apart,
                     to: y * OUT * size[2],
-                    len: size[2].div_ceil(OUT),
+                    len: (count - 1) * apart + across,
                     at: 0,
-                    rows: OUT.min(size[1] - y * OUT),
+                    rows: (OUT * count).min(size[1] - y * OUT),
                     width: size[2],
+                    apart,
                 });
             }
             continue;
@@ -55,7 +67,7 @@ pub(super) fn passes(of: &Geometry, lattice: &Lattice, most: usize) -> Vec<Vec<R
                 let len = most.min(area - at);
                 let rows = OUT.min(size[0] - z);
                 let (from, to) = (z * slice + at, z * area + at);
-                runs.push(Run { image, from, to, len, at: 0, rows, width: area });
+                runs.push(Run { image, from, to, len, at: 0, rows, width: area, apart: len });
             }
         }
     }

@@ -131,7 +131,7 @@ impl Pass<'_> {
 /// - returns `[I, H·W, C]`
 pub fn tokens_of(x: Tensor<4>) -> Tensor<3> {
     let [images, c, h, w] = x.dims();
-    x.reshape([images, c, h * w]).swap_dims(1, 2)
+    thrumask_kernels::dense(x.reshape([images, c, h * w]).swap_dims(1, 2))
 }
 
 /// # Shapes
@@ -139,5 +139,5 @@ pub fn tokens_of(x: Tensor<4>) -> Tensor<3> {
 /// - returns `[I, C, H, W]`
 pub fn features_of(tokens: Tensor<3>, [h, w]: [usize; 2]) -> Tensor<4> {
     let [images, _, c] = tokens.dims();
-    tokens.swap_dims(1, 2).reshape([images, c, h, w])
+    thrumask_kernels::dense(tokens.swap_dims(1, 2)).reshape([images, c, h, w])
 }
