@@ -11,7 +11,8 @@ use crate::simd::{self, Kernel, Simd};
 use crate::team;
 
 /// The same values in row-major order: what an operation that needs them so would copy on one thread is copied on all.
-/// For views whose axes were exchanged, such as patches of an image or channels behind places.
+/// For views whose axes were exchanged, such as patches of an image or channels behind places, where one of the last two
+/// axes lies side by side in memory; others are copied as ever.
 ///
 /// # Shapes
 /// Any; the result has that of `x`.
@@ -67,9 +68,9 @@ pub(crate) fn copied(view: &FlexTensor) -> Option<Vec<f32>> {
     }
     let from = &view.storage::<f32>()[layout.start_offset()..];
     if stride != 1 {
-        let (&(rows, beside), outer) = outer.split_last()?;
+        let (&(rows, _), outer) = outer.split_last().filter(|((_, beside), _)| *beside == 1)?;
         let turned = Turned { from, starts: &places(outer), rows, columns: size, apart: stride };
-        return (beside == 1).then(|| turned.copied());
+        return Some(turned.copied());
     }
     if size >= RUN {
         let starts = places(outer);
@@ -114,7 +115,7 @@ struct Turned<'a> {
     apart: usize,
 }
 
-/// Columns of a matrix that make a task.
+/// Columns of a matrix that make a task, at most.
 const COLUMNS: usize = 256;
 
 impl Turned<'_> {
@@ -126,12 +127,15 @@ impl Turned<'_> {
             "{reach} values of a matrix"
         );
         let blocks = columns.div_ceil(COLUMNS);
+        let (all, together) = (starts.len() * blocks, (CHUNK / (rows * columns)).max(1));
         let fill = |to: &mut [MaybeUninit<f32>]| {
             let to = Shared::new(to, columns);
-            team::each(starts.len() * blocks, |task| {
-                let (matrix, first) = (task / blocks, task % blocks * COLUMNS);
-                let columns = first..columns.min(first + COLUMNS);
-                simd::run(Turn { of: self, matrix, columns, to });
+            team::each(all.div_ceil(together), |task| {
+                for block in task * together..all.min((task + 1) * together) {
+                    let (matrix, first) = (block / blocks, block % blocks * COLUMNS);
+                    let columns = first..columns.min(first + COLUMNS);
+                    simd::run(Turn { of: self, matrix, columns, to });
+                }
             });
         };
         // SAFETY: the tasks write all columns of all rows of all matrices.

@@ -201,6 +201,7 @@ mod checks {
         for axes in [[0, 2, 1, 3], [2, 1, 0, 3], [3, 0, 2, 1]] {
             check(&exchanged([2, 5, 7, 3], axes, 213), SOME);
         }
+        check(&exchanged([1, 2, 19, 20], [0, 1, 3, 2], 214), SOME);
         const LEVELS: &[[usize; 2]] = &[[5, 7], [3, 4], [1, 2]];
         for (sizes, levels, spread) in [
             ([1, 1, 1, 1, 1], &[[1, 1]][..], 0.4),

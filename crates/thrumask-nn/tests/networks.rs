@@ -359,17 +359,27 @@ fn what_stays_the_same_is_made_once_for_a_generation() {
         };
         with_values(network.clone(), other)
     };
-    // Conditions that are embedded already are not looked at again, and their embedding is of this network alone.
-    let mut others = kept.clone();
-    others.conditions.latents = others.conditions.latents * 2.0;
-    assert_eq!(run(&network, &others, 0.3), run(&network, &fresh, 0.3));
-    let mut others = fresh.clone();
-    others.conditions.latents = others.conditions.latents * 2.0;
-    assert_ne!(run(&network, &others, 0.3), run(&network, &fresh, 0.3));
+    // Conditions that are embedded already are not looked at again.
+    let doubled = |of: &DenoiserInput| {
+        let mut others = of.clone();
+        others.conditions.latents = others.conditions.latents * 2.0;
+        run(&network, &others, 0.3)
+    };
+    assert_eq!(doubled(&kept), run(&network, &fresh, 0.3));
+    assert_ne!(doubled(&fresh), run(&network, &fresh, 0.3));
     for (what, read) in [("key.weight", false), ("value.weight", false), ("query.weight", true)] {
         let other = changed(what);
         assert_ne!(run(&other, &fresh, 0.3), run(&network, &fresh, 0.3), "{what} has a part");
         let same = run(&other, &kept, 0.3) == run(&network, &kept, 0.3);
         assert_eq!(!same, read, "{what}");
     }
+}
+
+#[test]
+fn a_network_needs_no_conditions() {
+    let plain = DitConfig { condition_channels: 0, ..config(ObjectLayers::NONE) };
+    let device = Device::flex();
+    let network = network(&plain, 1, &device);
+    let out = network.predict(&input(&plain, 1, 2, None, &device)).unwrap();
+    assert!(values(&out).iter().all(|x| x.is_finite()));
 }

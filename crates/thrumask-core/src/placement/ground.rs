@@ -36,6 +36,7 @@ impl<'a> Ground<'a> {
     pub fn new(picture: &'a Picture, first: &'a LabelMap) -> Self {
         let known = (0..first.ids().len())
             .map(|i| around(i, first.size(), RIM).all(|n| first.ids()[n] == 0));
+        assert_eq!(picture.size(), first.size(), "size of picture and masks");
         let colors = Planes::new(picture);
         let mut filling = Filling { size: first.size(), colors, known: known.collect() };
         filling.run();

@@ -184,3 +184,77 @@ impl WithSimd for Judge<'_> {
         Judged { costs, shifts }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size::new(203, 9);
+
+    /// Few levels, so that many patches cost the same.
+    fn picture() -> Picture {
+        let level = |i: usize| (i * i % 97 % 5 * 40) as u8;
+        Picture::new(SIZE, (0..3 * SIZE.area()).map(level).collect()).unwrap()
+    }
+
+    /// All sources that are near, or the nearest, one after the other.
+    fn plain(colors: &Planes, sources: &[usize], at: usize, given: &[usize]) -> Vec<Source> {
+        let apart = |from: usize| {
+            let place = |i: usize| [i % SIZE.width, i / SIZE.width];
+            [0, 1].map(|axis| place(from)[axis].abs_diff(place(at)[axis]))
+        };
+        let judged = |&from: &usize| {
+            let (mut sums, mut squares) = ([0f32; 3], [0f32; 3]);
+            for &i in given {
+                let (here, there) = (colors.at(i), colors.at(i + from - at));
+                for c in 0..3 {
+                    let off = here[c] - there[c];
+                    sums[c] += off;
+                    squares[c] += off * off;
+                }
+            }
+            let count = given.len() as f32;
+            let shift = sums.map(|sum| (sum / count).clamp(-SHIFT.1, SHIFT.1));
+            let explained = |c: usize| (2.0 * sums[c] - count * shift[c]) * shift[c];
+            let explained = explained(0) + explained(1) + explained(2);
+            let far = |axis: usize| FAR[axis] * (apart(from)[axis] * apart(from)[axis]) as f32;
+            let squares = squares[0] + squares[1] + squares[2];
+            Source { from, shift, cost: squares - (1.0 - SHIFT.0) * explained + far(0) + far(1) }
+        };
+        let mut near: Vec<usize> = sources.to_vec();
+        near.retain(|&from| apart(from).iter().all(|&d| d <= REACH));
+        if near.is_empty() {
+            let far = |from: &usize| apart(*from).iter().map(|d| d * d).sum::<usize>();
+            near.extend(sources.iter().copied().min_by_key(far));
+        }
+        let mut found: Vec<Source> = near.iter().map(judged).collect();
+        found.sort_by(|a, b| a.cost.total_cmp(&b.cost).then(a.from.cmp(&b.from)));
+        found.truncate(VOICES);
+        found
+    }
+
+    #[test]
+    fn the_best_are_those_of_a_search_of_all() {
+        let colors = Planes::new(&picture());
+        let place = |x: usize, y: usize| y * SIZE.width + x;
+        // With gaps; one alone; none near what lies at the other end; none at all.
+        let kinds: [&dyn Fn(usize, usize) -> bool; 4] = [
+            &|x, y| x >= 1 && x + 1 < SIZE.width && (1..8).contains(&y) && (x / 7 + y) % 5 != 0,
+            &|x, y| (x, y) == (150, 4),
+            &|x, y| x > 140 && x + 1 < SIZE.width && (1..8).contains(&y),
+            &|_, _| false,
+        ];
+        for is_one in kinds {
+            let is_one = |i: usize| is_one(i % SIZE.width, i / SIZE.width);
+            let sources = Sources::new(SIZE, is_one);
+            let all: Vec<usize> = (0..SIZE.area()).filter(|&i| is_one(i)).collect();
+            assert_eq!(sources.is_empty(), all.is_empty());
+            for (x, y) in [(1, 1), (20, 4), (101, 5), (180, 7), (201, 1)] {
+                let around = [(x - 1, y - 1), (x + 1, y - 1), (x, y), (x - 1, y + 1), (x, y + 1)];
+                let given: Vec<usize> = around.iter().map(|&(x, y)| place(x, y)).collect();
+                let found = sources.best(&colors, place(x, y), &given);
+                assert_eq!(found, plain(&colors, &all, place(x, y), &given), "{x}, {y}");
+            }
+        }
+    }
+}

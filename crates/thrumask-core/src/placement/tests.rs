@@ -1,6 +1,11 @@
 use std::{collections::BTreeMap, f32::consts::TAU};
 
-use super::{cutout::Cutout, fit::placements, sight::Sight, *};
+use super::{
+    cutout::{Cutout, Seen},
+    fit::placements,
+    sight::Sight,
+    *,
+};
 use crate::{LabelMap, Picture, Size, labels::Joined, palette};
 
 const SIZE: Size = Size::new(48, 40);
@@ -292,4 +297,57 @@ fn what_comes_back_over_the_edge_is_back() {
     let carried = carry_masks(&frames, Some(&painted), &none());
     assert!(overlap(&carried[6], &frames[6], 1) > 0.9);
     assert!(carried[4].ids().contains(&1));
+}
+
+/// As [`Cutout::overlap`], a pixel after the other.
+fn plain_overlap(cutout: &Cutout, at: &Placement, now: &Sight) -> f32 {
+    let source = at.source(cutout.center);
+    let step = ((2.0 * cutout.reach * at.scale / 24.0) as usize).max(1);
+    let (mut both, mut mask, mut unknown) = (0f32, 0f32, 0f32);
+    let [columns, rows] = cutout.covered(at);
+    for y in rows.step_by(step) {
+        for x in columns.clone().step_by(step) {
+            let [[known], [share]] = now.shares::<1>(y, x..x + 1, 1);
+            if known == 0.0 {
+                continue;
+            }
+            match cutout.seen(source([x as f32 + 0.5, y as f32 + 0.5])) {
+                Seen::Object => {
+                    mask += 1.0;
+                    both += share;
+                }
+                Seen::Hidden => unknown += share,
+                Seen::Background => {}
+            }
+        }
+    }
+    let [both, mask, unknown] = [both, mask, unknown].map(|sum| sum * (step * step) as f32);
+    both / (mask + (now.area - unknown).max(both) - both).max(1.0)
+}
+
+#[test]
+fn placements_are_judged_as_pixel_by_pixel() {
+    // A boot, with another object over its tip, then seen without and with the network's doubts.
+    let first = drawn(|[x, y]| if x > 22.0 && y > 20.0 { 2 } else { u8::from(is_boot([x, y])) });
+    let cutout = &Cutout::all(&first)[0];
+    let hidden = |p: [f32; 2]| if p[0] > 30.0 { 2 } else { u8::from(is_boot([p[0] - 3.0, p[1]])) };
+    let later = drawn(hidden);
+    let painted = unsure(&drawn(|p| u8::from(is_boot([p[0] - 3.0, p[1]]))));
+    let sights = [Sight::new(&later, None, 1), Sight::new(&later, Some(&painted), 1)];
+    for (by, degrees, scale) in [
+        ([0.0, 0.0], 0.0, 1.0),
+        ([3.2, -1.7], 20.0, 0.8),
+        ([-14.0, 9.0], 130.0, 1.3),
+        ([25.0, 20.0], 45.0, 2.9),
+        ([2.0, 1.0], -70.0, 4.3),
+    ] {
+        let [x, y] = cutout.center;
+        let center = [x + by[0], y + by[1]];
+        let at = Placement { center, angle: f32::to_radians(degrees), scale };
+        let [sharp, soft] = sights.each_ref().map(|now| (cutout.overlap(&at, now), now));
+        assert_eq!(sharp.0, plain_overlap(cutout, &at, sharp.1), "{at:?}");
+        let plain = plain_overlap(cutout, &at, soft.1);
+        assert!((soft.0 - plain).abs() <= 1e-6, "{at:?}: {} {plain}", soft.0);
+    }
+    assert!(cutout.overlap(&cutout.placement(), &sights[0]) > 0.2);
 }

@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use super::geometry::{Lattice, SLACK, Spread};
 use super::phases::gather;
+use super::sums::{Columns, Offsets, add};
 use crate::host::{LINE, Scratch, Shared};
 use crate::matrix::{DEPTH, GROUP, Packed};
 use crate::simd::{self, Kernel, Lanes, Simd};
 use crate::target::{Target, as_memory};
 use crate::team;
-use crate::tile::{Table, product};
 
 /// `out[o, p] = bias[o] + sum_(i, tap) weights[o, i, tap] x[i, p + tap]` for the positions of some grids.
 #[derive(Clone, Copy)]
@@ -108,32 +108,17 @@ impl Kernel for Bands<'_> {
         let read: usize = spread.lattice.step.iter().product::<usize>() * row * READ;
         // Of an input channel, in multiply-adds.
         let cost = |bands: usize| -> usize {
-            let of_band = |band: usize| {
-                let high = (band + 1) * self.rows / bands - band * self.rows / bands;
+            let of_band = |high: usize| {
                 let made = |part: &Part| {
                     let places = (high * part.grid[2]).next_multiple_of(S::LANES);
                     places * part.taps.len() * outputs
                 };
                 parts.iter().map(made).sum::<usize>() + (high + self.reach) * read
             };
-            (0..bands).map(of_band).sum()
+            let (high, higher) = (self.rows / bands, self.rows % bands);
+            higher * of_band(high + 1) + (bands - higher) * of_band(high)
         };
         (least..=(2 * least).min(self.rows)).min_by_key(|&bands| cost(bands)).unwrap_or(least)
-    }
-}
-
-/// Where the first position of a band reads, for each column of the weights of a part.
-struct Offsets {
-    each: Vec<usize>,
-    last: usize,
-}
-
-impl Offsets {
-    fn new(channels: usize, lattice: &Lattice, taps: &[[usize; 3]]) -> Self {
-        let taps: Vec<usize> = taps.iter().map(|tap| lattice.place(*tap)).collect();
-        let channel = |i: usize| taps.iter().map(move |tap| i * lattice.channel() + tap);
-        let each: Vec<usize> = (0..channels).flat_map(channel).collect();
-        Self { last: each.iter().copied().max().unwrap_or(0), each }
     }
 }
 
@@ -184,7 +169,7 @@ impl Kernel for Band<'_> {
         let (from, rest) = memory.values().split_at_mut(values);
         let (row, rest) = rest.split_at_mut(row);
         let (panel, sums) = rest.split_at_mut(panel);
-        // Lanes behind the last position are multiplied too, and nothing slows a processor like odd numbers.
+        // Lanes behind the last position are multiplied too, and denormal numbers are slow.
         panel.fill(0.0);
         self.read(simd, row, from);
         // Parts whose places take turns in a row of the output.
@@ -226,49 +211,6 @@ impl Kernel for Band<'_> {
                 self.finish(simd, parts, rows.clone(), done..rows.len(), (sums, longest));
             }
         }
-    }
-}
-
-/// Vectors of positions of some rows of a grid.
-#[derive(Clone, Copy)]
-struct Columns {
-    vectors: usize,
-    /// Vectors that are made together.
-    step: usize,
-    rows: usize,
-    /// Positions in a row, the distance between the sums of neighbouring rows, and that between what they read.
-    width: usize,
-    row: usize,
-    apart: usize,
-}
-
-impl Columns {
-    /// Rows whose sums are among the first `count`.
-    fn rows_within(&self, count: usize) -> usize {
-        count.checked_sub(self.width).map_or(0, |rest| rest / self.row.max(1) + 1)
-    }
-
-    /// What `across` vectors from one on are put together of where positions follow each other without gaps: the lane
-    /// at which each piece of a row begins, and where it is read. A piece is a vector, of which what is too much
-    /// lies where the next one begins.
-    #[inline(always)]
-    fn pieces<'a, S: Simd>(
-        &self,
-        _simd: S,
-        column: usize,
-        across: usize,
-        memory: &'a mut [(usize, usize); 32],
-    ) -> &'a [(usize, usize)] {
-        let first = column * S::LANES;
-        let end = (first + across * S::LANES).min(self.rows * self.width);
-        let (mut at, mut count) = (first, 0);
-        while at < end {
-            let (row, x) = (at / self.width, at % self.width);
-            memory[count] = (at - first, row * self.apart + x);
-            count += 1;
-            at += S::LANES.min(self.width - x);
-        }
-        &memory[..count]
     }
 }
 
@@ -361,90 +303,6 @@ impl Band<'_> {
                 }
                 // Gradients, the ones with a step, have neither bias nor activation.
                 gather(simd, &lines, of.step[2], to);
-            }
-        }
-    }
-}
-
-/// `sums[o, p] = sum_k weights[o, k] from[p + offsets[k]]` for `columns.step` vectors of positions from one
-/// on, in rows of a length that is given with them.
-///
-/// # Panics
-/// When a slice is too short.
-#[inline(always)]
-fn add<S: Simd>(
-    simd: S,
-    (weights, outputs): (&Packed, usize),
-    (from, offsets, taken): (&[f32], &Offsets, Range<usize>),
-    panel: &mut [f32],
-    columns: Columns,
-    column: usize,
-    (sums, len): (&mut [f32], usize),
-) {
-    let Columns { vectors, step, rows, width, apart, .. } = columns;
-    let (wide, inner) = (2 * S::LANES, offsets.each.len());
-    let room = len >= vectors * S::LANES && sums.len() >= outputs * len;
-    assert!(room, "room for {outputs} x {vectors} vectors");
-    let across = step.min(vectors - column);
-    if inner == 0 {
-        let sums = sums.chunks_exact_mut(len).take(outputs);
-        sums.for_each(|sums| sums[column * S::LANES..][..across * S::LANES].fill(0.0));
-        return;
-    }
-    // A vector that is read begins inside of a row.
-    let last = offsets.last + (rows - 1) * apart + width + S::LANES;
-    assert!(last <= from.len(), "{last} values to read of {}", from.len());
-    // SAFETY: offsets were checked above, the weights are packed for all outputs; `sums` has room for all
-    // vectors of each output, and the panel has a row of `wide` values for each of some offsets, and a vector behind them.
-    unsafe {
-        let (from, to) = (from.as_ptr(), sums.as_mut_ptr().add(column * S::LANES));
-        if panel.is_empty() {
-            let shape = [outputs, across, inner];
-            let left = weights.rows(simd, 0);
-            product(simd, shape, left, from, Table(&offsets.each), to, len, None);
-            return;
-        }
-        let mut memory = [(0, 0); 32];
-        let pieces = columns.pieces(simd, column, across, &mut memory);
-        let rows = panel.as_mut_ptr();
-        let offsets = &offsets.each[taken.clone()];
-        // Numbers of pieces that the compiler knows stay in registers.
-        match pieces {
-            &[a] => gather_pieces(simd, from, offsets, [a], rows),
-            &[a, b] => gather_pieces(simd, from, offsets, [a, b], rows),
-            &[a, b, c] => gather_pieces(simd, from, offsets, [a, b, c], rows),
-            &[a, b, c, d] => gather_pieces(simd, from, offsets, [a, b, c, d], rows),
-            pieces => {
-                for (k, &offset) in offsets.iter().enumerate() {
-                    for &(lane, place) in pieces {
-                        simd.store(rows.add(k * wide + lane), simd.load(from.add(place + offset)));
-                    }
-                }
-            }
-        }
-        let more = taken.start > 0;
-        weights.times(simd, [outputs, across], taken, panel, (to, len), more);
-    }
-}
-
-/// Rows of a panel, each put together of the same pieces that begin at another place: what is too much of a vector lies
-/// where the next piece, or the next row, will.
-///
-/// # Safety
-/// A vector may be read at each place from each offset on, and `to` has a row for each offset, and a vector behind them.
-#[inline(always)]
-unsafe fn gather_pieces<S: Simd, const N: usize>(
-    simd: S,
-    from: *const f32,
-    offsets: &[usize],
-    pieces: [(usize, usize); N],
-    to: *mut f32,
-) {
-    for (k, &offset) in offsets.iter().enumerate() {
-        for (lane, place) in pieces {
-            // SAFETY: promised by the caller.
-            unsafe {
-                simd.store(to.add(k * 2 * S::LANES + lane), simd.load(from.add(place + offset)));
             }
         }
     }

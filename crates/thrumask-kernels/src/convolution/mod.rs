@@ -5,6 +5,7 @@ mod geometry;
 mod op;
 mod phases;
 mod products;
+mod sums;
 mod weights;
 mod winograd;
 

@@ -4,7 +4,7 @@ use thrumask_kernels::TokenGroups;
 use thrumask_kernels::{self as kernels, ConvolutionOptions, PromptVisibility, RopeTable};
 
 use super::convolution::{Window, convolution};
-use super::map_operators::{deformable, max_of_four, merge_windows, split_windows};
+use super::map_operators::{deformable, exchanged, max_of_four, merge_windows, split_windows};
 use super::{Array, Operator, activation, attention as exact, norm};
 use crate::common::noise;
 use burn::tensor::Tensor;
@@ -422,5 +422,7 @@ pub fn every_operator() -> Vec<Operator> {
         split_windows([2, 5, 7, 13], [2, 3], 34),
         // Windows of whole rows, which lie in the map one after the other.
         merge_windows([2, 4, 3, 13], [2, 4], 35),
+        exchanged([2, 5, 7, 3], [0, 2, 1, 3], 36),
+        exchanged([2, 3, 19, 20], [0, 1, 3, 2], 37),
     ]
 }

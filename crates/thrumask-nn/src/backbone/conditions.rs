@@ -8,7 +8,7 @@ use crate::layers::Kept;
 #[derive(Debug, Clone)]
 pub struct Conditions {
     /// Concatenated on channels and repeated over time, `[B, Cc, T, H, W]`. A row without image condition holds
-    /// zeros.
+    /// zeros. Not to be changed once they are [`kept`](Self::kept).
     pub latents: Tensor<5>,
     /// Their embedding by the parameter that it is made with.
     kept: Kept<Tensor<3>>,
@@ -22,8 +22,8 @@ impl From<Tensor<5>> for Conditions {
 }
 
 impl Conditions {
-    /// The same for one generation: they are embedded in the first step and found again in all others. Clones share
-    /// that.
+    /// The same for one generation: the transformer embeds them in the first step and finds that again in all others.
+    /// Clones share it.
     ///
     /// Only for parameters that do not change meanwhile.
     pub fn kept(self) -> Self {

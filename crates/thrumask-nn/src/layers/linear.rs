@@ -46,7 +46,7 @@ impl Linear {
         thrumask_kernels::linear(x, wide(&self.weight), None)
     }
 
-    /// What some of the inputs contribute; the bias is the first one's.
+    /// What some of the inputs contribute; the bias comes with the part that begins at the first.
     ///
     /// # Shapes
     /// - `x`: `[.., len]`

@@ -83,11 +83,14 @@ impl Dit {
         let DitConfig { latent_channels, condition_channels, patch, .. } = *self.config();
         let own = self.config().patch_values(latent_channels);
         let shown = self.config().patch_values(condition_channels);
+        let values = tokens_from_latents(input.latents.clone(), patch); // [B, N, own]
+        if shown == 0 {
+            return self.embed.forward(values) + self.positions.forward();
+        }
         let conditions = input.conditions.embedded(self.embed.weight.id, |latents| {
             let values = tokens_from_latents(latents, patch); // [B, N, shown]
             self.embed.part(values, own..own + shown) + self.positions.forward()
         });
-        let values = tokens_from_latents(input.latents.clone(), patch); // [B, N, own]
         self.embed.part(values, 0..own) + conditions
     }
 

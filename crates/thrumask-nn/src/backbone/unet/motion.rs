@@ -77,8 +77,7 @@ impl MotionModule {
         let (batch, frames) = (pass.batch, pass.frames);
         let z = x.clone().reshape([batch, frames, c, h * w]).swap_dims(1, 2); // [B, C, T, H·W]
         let z = self.norm.forward(z); // statistics over all frames
-        let z = thrumask_kernels::dense(z.permute([0, 3, 2, 1])); // [B, H·W, T, C]
-        let z = z.reshape([batch * h * w, frames, c]);
+        let z = z.permute([0, 3, 2, 1]).reshape([batch * h * w, frames, c]); // [B·H·W, T, C]
         let z = pass.by_positions(z, |z| {
             let z = self.proj_in.forward(z);
             let z = self.transformer_blocks.iter().fold(z, |z, block| block.forward(z));
