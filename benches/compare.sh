@@ -6,6 +6,11 @@
 #     python3 -m venv venv && venv/bin/pip install -r benches/requirements.txt
 #     PYTHON=venv/bin/python benches/compare.sh [ROUNDS, 3 when left out] [FILE]
 #
+#     ONLY="10 25 animate" PYTHON=venv/bin/python benches/compare.sh [ROUNDS]
+#
+# prints the least times of those operators (their numbers in benches/cases.json, from 0) and of animate's networks
+# instead: where minutes differ, the least of several rounds says more than a median.
+#
 # Keep the machine quiet meanwhile.
 set -eu
 cd "$(dirname "$0")/.."
@@ -36,6 +41,10 @@ peer() {
         ONCE=1 MALLOC_MMAP_THRESHOLD_=65536 "$python" "$@" >>"$to-memory.jsonl"
     fi
 }
+# Whether a case is asked for.
+wanted() {
+    case " ${ONLY:-$1} " in *" $1 "*) return 0 ;; *) return 1 ;; esac
+}
 export RAYON_NUM_THREADS=2 OMP_NUM_THREADS=2
 round=0
 while [ "$round" -lt "$rounds" ]; do
@@ -43,22 +52,27 @@ while [ "$round" -lt "$rounds" ]; do
     "$examples/compare" benches/cases.json peak >>"$work/peak.jsonl"
     for case in $(list benches/cases.json); do
         index=${case%%:*}
+        wanted "$index" || continue
         echo "round $round of $rounds, operator $index" >&2
         "$examples/compare" benches/cases.json "$index" >>"$work/ours.jsonl"
         if [ "${case##*:}" = False ]; then
             peer peer benches/peers/ops.py benches/cases.json "$index"
         fi
     done
-    for case in $(list benches/networks.json); do
+    if [ -z "${ONLY-}" ]; then for case in $(list benches/networks.json); do
         index=${case%%:*}
         echo "round $round of $rounds, network $index" >&2
         "$examples/compare_network" benches/networks.json "$index" "$file" >>"$work/our-networks.jsonl"
         peer peer-networks benches/peers/network.py benches/networks.json "$index" "$file"
-    done
+    done; fi
+    wanted animate || continue
     echo "round $round of $rounds, animate" >&2
     "$examples/compare_animate" "$file" >>"$work/our-networks.jsonl"
     peer peer-networks benches/peers/animate.py "$file"
 done
+if [ -n "${ONLY-}" ]; then
+    exec "$python" benches/table.py "$work" least
+fi
 cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
 torch=$("$python" -c 'import torch; print(torch.__version__, torch.backends.cpu.get_cpu_capability())')
 about="Machine: $cpu, 2 threads. PyTorch $torch. $(date -u +%Y-%m-%d), rounds in turn: $rounds; medians, in brackets the first and the last tenth."

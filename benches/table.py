@@ -1,6 +1,10 @@
 """Puts the lines that benches/compare.sh collected into the tables of docs/performance.md.
 
     python benches/table.py FOLDER docs/performance.md "machine, versions, date"
+
+or prints the least times of each case:
+
+    python benches/table.py FOLDER least
 """
 
 import json
@@ -93,7 +97,28 @@ def carrying(name, ours, peer):
     )
 
 
+def least(folder):
+    """A row for each case that there is: ours and PyTorch's least times, and how many times as fast that is."""
+    print("| | forward | times | with backward | times |", "|---|---|---|---|---|", sep="\n")
+    for ours, peer in (("ours", "peer"), ("our-networks", "peer-networks")):
+        if not os.path.exists(path := os.path.join(folder, f"{ours}.jsonl")):
+            continue
+        peers = read(os.path.join(folder, f"{peer}.jsonl"))
+        for name, case in read(path).items():
+            cells = []
+            for kind in ("forward", "both"):
+                a, b = case[kind], peers[name][kind]
+                cells += [f"{min(a):.3g}, {min(b):.3g}", f"**{min(b) / min(a):.2f}**"] if a and b else ["", ""]
+            print("| " + " | ".join([name, *cells]) + " |")
+            if case["carrying"]:
+                without = min(case["forward"]) - min(case["carrying"])
+                times = min(peers[name]["forward"]) / without
+                print(f"| the same without the carrying | {without:.3g} | **{times:.2f}** | | |")
+
+
 def main():
+    if sys.argv[2] == "least":
+        return least(sys.argv[1])
     folder, target, about = sys.argv[1:4]
     at = lambda name: os.path.join(folder, name)
     found = rows(at("peak.jsonl"))

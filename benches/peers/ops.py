@@ -184,8 +184,6 @@ def operator(case):
         forward = timed(seconds, lambda: run(case, inputs, extras))
         grad = torch.empty_like(run(case, inputs, extras))
     found = {"forward": forward, "both": [], "extra_mib": memory.extra() - mib(grad)}
-    if case.get("forward_only", False):
-        return {**found, "extra_both_mib": 0.0}
     grad.normal_()
     leaves = [x.requires_grad_() for x in inputs]
 

@@ -44,8 +44,6 @@ struct Case {
     /// Timed once a round, without a run to warm up.
     #[serde(default)]
     slow: bool,
-    #[serde(default)]
-    forward_only: bool,
 }
 
 fn one() -> usize {
@@ -119,9 +117,6 @@ fn operator(case: &Case, given: &Given) -> Found {
     let mut dims = [0; 3];
     let forward = time(seconds, || dims = run(case, &inputs, given).dims());
     let extra_mib = memory.extra() - mib(dims);
-    if case.forward_only {
-        return Found { forward, both: Vec::new(), extra_mib, extra_both_mib: 0.0 };
-    }
     let inputs: Inputs = inputs.into_iter().map(Tensor::autodiff).collect();
     let grad = random(dims).autodiff();
     let both = time(seconds, || {
