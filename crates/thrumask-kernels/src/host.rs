@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::ops::{Deref, DerefMut};
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Flex, tensor::FloatTensor};
@@ -206,7 +205,7 @@ pub(crate) fn build(
 }
 
 /// As [`build`], for `len` more values of a vector with room for them.
-fn fill_spare(
+pub(crate) fn fill_spare(
     values: &mut Vec<f32>,
     len: usize,
     chunk: usize,
@@ -218,46 +217,6 @@ fn fill_spare(
     team::chunks(spare, chunk, |i, out| fill_whole(out, past, |to| fill(i * chunk, to)));
     // SAFETY: the chunks cover all `len` values, and each was filled.
     unsafe { values.set_len(values.len() + len) };
-}
-
-/// Values from the start of a cache line on: whole vectors of them never lie across two lines, which
-/// would halve the speed of a matrix product.
-#[derive(Clone, Debug)]
-pub(crate) struct Aligned {
-    memory: Vec<f32>,
-    skip: usize,
-}
-
-impl Aligned {
-    /// As [`build`].
-    pub fn build(len: usize, chunk: usize, fill: impl Fn(usize, &mut Target) + Sync) -> Self {
-        let mut memory: Vec<f32> = Vec::with_capacity(len + LINE);
-        let skip = memory.as_ptr().align_offset(64).min(LINE);
-        memory.resize(skip, 0.0);
-        fill_spare(&mut memory, len, chunk, fill);
-        Self { memory, skip }
-    }
-}
-
-impl Aligned {
-    /// Zeros, made in parallel.
-    pub fn zeros(len: usize) -> Self {
-        Self::build(len, CHUNK, |_, to| _ = to.zeros())
-    }
-}
-
-impl Deref for Aligned {
-    type Target = [f32];
-
-    fn deref(&self) -> &[f32] {
-        &self.memory[self.skip..]
-    }
-}
-
-impl DerefMut for Aligned {
-    fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.memory[self.skip..]
-    }
 }
 
 /// Values of a cache line.

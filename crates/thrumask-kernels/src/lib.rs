@@ -10,6 +10,7 @@
 //! prompts, `L` text tokens of one prompt.
 
 pub mod activation;
+mod aligned;
 mod apply;
 pub mod attention;
 mod bridge;

@@ -75,6 +75,30 @@ fn kernels_strides_paddings_and_magnifications_agree_with_the_reference() {
 }
 
 #[test]
+fn ways_of_fewer_products_agree_with_the_reference() {
+    // Channels enough for them: heights and widths of every rest by the size of a tile, and more tiles than make a pass.
+    for (stride, padding, magnify) in [(1, 1, 1), (1, 0, 2), (2, 1, 1), (2, 0, 1), (2, 2, 2)] {
+        let options = ConvolutionOptions { stride, padding, magnify, silu: false };
+        for (x, outputs) in [
+            ([2, 12, 9, 24], 14),
+            ([3, 14, 16, 17], 12),
+            ([1, 13, 26, 10], 17),
+            ([2, 12, 19, 71], 13),
+            ([1, 30, 111, 12], 15),
+        ] {
+            check_2d(x, outputs, [3, 3], options);
+        }
+    }
+    let x = [5, 12, 64, 64];
+    check_2d(x, 12, [3, 3], ConvolutionOptions { stride: 2, silu: true, ..SAME });
+    for kernel in [[1, 5], [5, 1], [1, 3], [3, 1]] {
+        for (x, outputs) in [([2, 12, 9, 24], 14), ([3, 40, 7, 33], 12), ([1, 12, 60, 75], 13)] {
+            check_2d(x, outputs, kernel, SAME);
+        }
+    }
+}
+
+#[test]
 fn a_fused_activation_is_that_of_its_own_operator() {
     let x = input(&noise(2 * 6 * 90, 3), [2, 6, 9, 10]).inner();
     let (w, b) = (input(&noise(8 * 54, 4), [8, 6, 3, 3]).inner(), input(&noise(8, 5), [8]).inner());
@@ -100,12 +124,15 @@ fn videos_agree_with_the_reference() {
 
 #[test]
 fn threads_and_batch_size_leave_the_bytes_as_they_are() {
-    let (x, w) = ([3, 24, 20, 20], [26, 24, 3, 3]);
-    let run = || outcome(x, w, |x, w, b| conv2d(x, w, b, SAME));
-    let one = with_threads(1, run);
-    assert_eq!(one, with_threads(3, run));
-    let first = outcome([1, 24, 20, 20], w, |x, w, b| conv2d(x, w, b, SAME));
-    assert_eq!(one[0][..first[0].len()], first[0], "the first image alone");
+    for (kernel, stride) in [([3, 3], 1), ([3, 3], 2), ([1, 5], 1), ([5, 1], 1)] {
+        let options = ConvolutionOptions { stride, ..SAME };
+        let w = [26, 24, kernel[0], kernel[1]];
+        let run = |images| outcome([images, 24, 20, 20], w, |x, w, b| conv2d(x, w, b, options));
+        let one = with_threads(1, || run(9));
+        assert_eq!(one, with_threads(3, || run(9)));
+        let first = run(1);
+        assert_eq!(one[0][..first[0].len()], first[0], "the first image alone");
+    }
 }
 
 #[test]

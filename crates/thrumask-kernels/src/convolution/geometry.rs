@@ -2,9 +2,9 @@
 
 use std::mem::MaybeUninit;
 
-use super::phases::{deal, deal_image};
-use crate::host::{LINE, build};
-use crate::simd::{self, Kernel, Simd};
+use super::phases::deal;
+use crate::host::LINE;
+use crate::simd::Simd;
 
 /// A convolution of volumes `[D, H, W]`; images have one slice.
 #[derive(Clone, Copy, Debug)]
@@ -131,35 +131,6 @@ impl Spread {
         if self.magnify[2] > 1 { self.stored[2] * self.magnify[2] } else { 0 }
     }
 
-    /// Every channel of `from` as a lattice, with some zeros behind the last.
-    ///
-    /// # Panics
-    /// When the lattice has no room for a volume.
-    pub fn all(&self, from: &[f32]) -> Vec<f32> {
-        let volume: usize = self.stored.iter().product();
-        let channels = from.len() / volume.max(1);
-        let channel = self.lattice.channel();
-        let Lattice { front, step, dims, .. } = self.lattice;
-        let size: [usize; 3] = std::array::from_fn(|i| self.stored[i] * self.magnify[i]);
-        let fits = |axis: usize| front[axis] + size[axis] <= step[axis] * dims[axis];
-        assert!((0..3).all(fits), "room for {size:?} in {:?}", self.lattice);
-        build(channels * channel + SLACK, channel, |at, to| {
-            let from = from.get(at / channel.max(1) * volume..).filter(|from| !from.is_empty());
-            let Some(from) = from else {
-                to.zeros();
-                return;
-            };
-            // SAFETY: a window writes every value of its channel.
-            unsafe {
-                to.write(|to| {
-                    let to = to.cast::<MaybeUninit<f32>>();
-                    let to = std::slice::from_raw_parts_mut(to, channel);
-                    simd::run(Whole { of: self, from, to });
-                });
-            }
-        })
-    }
-
     /// Asks for what [`Spread::window`] will read of a volume that begins at `from`, which need not be a valid address.
     #[inline(always)]
     pub fn fetch<S: Simd>(&self, simd: S, from: *const f32, origin: [usize; 2]) {
@@ -235,30 +206,6 @@ impl Spread {
             }
         }
         to[lattice.channel() - lattice.tail..].fill(MaybeUninit::new(0.0));
-    }
-}
-
-/// One channel as a lattice.
-struct Whole<'a> {
-    of: &'a Spread,
-    from: &'a [f32],
-    to: &'a mut [MaybeUninit<f32>],
-}
-
-impl Kernel for Whole<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Spread { stored: [depth, height, width], magnify, lattice } = *self.of;
-        let Lattice { front: [before, front @ ..], step, dims: [_, dims @ ..], tail } = lattice;
-        if (depth, before, magnify, step, tail) == (1, 0, [1; 3], [1, 4, 4], 0) {
-            let image = &self.from[..height * width];
-            deal_image(simd, (image, [height, width]), front, self.to, dims);
-            return;
-        }
-        let mut row = vec![0.0; self.of.row()];
-        self.of.window(simd, self.from, [0; 2], &mut row, self.to);
     }
 }
 

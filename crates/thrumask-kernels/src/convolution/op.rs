@@ -1,6 +1,7 @@
 use super::correlate::{Correlation, Part};
 use super::geometry::{Geometry, Lattice};
-use super::{weights, winograd};
+use super::weights;
+use super::winograd::Method;
 use crate::bridge::FusedOp;
 use crate::host::{Host, build, filled};
 use crate::matrix::Packed;
@@ -49,16 +50,16 @@ impl FusedOp<3> for Convolve {
 }
 
 fn weight_gradient(of: &Geometry, x: &Host, grad: &Host) -> Vec<f32> {
-    if winograd::serves(of) {
-        return winograd::weight_gradient(of, x.values(), grad.values());
+    if let Some(method) = Method::of(of) {
+        return method.weight_gradient(of, x.values(), grad.values());
     }
     weights::gradient(of, x.values(), grad.values())
 }
 
 /// The convolution of `x [B, I, stored]`.
 fn convolve(of: &Geometry, x: &[f32], w: &[f32], bias: Option<&[f32]>, silu: bool) -> Vec<f32> {
-    if winograd::serves(of) {
-        return winograd::convolve(of, x, w, bias, silu);
+    if let Some(method) = Method::of(of) {
+        return method.convolve(of, x, w, bias, silu);
     }
     let size = of.out();
     let part = Part {

@@ -2,7 +2,6 @@
 
 use std::mem::MaybeUninit;
 
-use crate::host::Scratch;
 use crate::simd::Simd;
 
 /// Deals `from` out to `step` rows in turn: value `i` goes to place `(front + i) / step` of row
@@ -162,72 +161,6 @@ fn deal_by<S: Simd>(
     }
 }
 
-/// Deals an image out in fours along both axes: value `(y, x)` goes to place `((front + y) / 4, (front + x) / 4)` of the
-/// plane of its rests `((front + y) % 4, (front + x) % 4)`, zeros to all places that are left. Planes of `rows` by
-/// `columns` places follow each other, in the order of their rests.
-///
-/// # Panics
-/// When a plane is too small, or `to` is not of their size.
-#[inline(always)]
-pub(super) fn deal_image<S: Simd>(
-    simd: S,
-    (from, [height, width]): (&[f32], [usize; 2]),
-    [above, left]: [usize; 2],
-    to: &mut [MaybeUninit<f32>],
-    [rows, columns]: [usize; 2],
-) {
-    assert!(above + height <= 4 * rows && left + width <= 4 * columns, "room for the image");
-    assert!(to.len() == 16 * rows * columns && from.len() == height * width, "sizes of the planes");
-    // With zeros on both sides every read stays inside.
-    let behind = 4 * (columns + 2 * S::LANES);
-    let mut memory = Scratch::take(left + from.len() + behind);
-    let image = memory.values();
-    image[..left].fill(0.0);
-    image[left..left + from.len()].copy_from_slice(from);
-    image[left + from.len()..].fill(0.0);
-    let mut lanes = [0.0; 16];
-    lanes.iter_mut().enumerate().for_each(|(lane, to)| *to = lane as f32);
-    let lanes = simd.read(&lanes);
-    // The first place of a row that has a value of this rest or a greater one.
-    let place = |x: usize, rest: usize| x.saturating_sub(rest).div_ceil(4);
-    for plane in 0..16 {
-        let (rest_y, rest_x) = (plane / 4, plane % 4);
-        let inside = [left, left + width].map(|x| place(x, rest_x));
-        for row in 0..rows {
-            let y = (4 * row + rest_y).checked_sub(above).filter(|y| *y < height);
-            for first in (0..columns).step_by(S::LANES) {
-                let values = match y {
-                    None => simd.splat(0.0),
-                    Some(y) => {
-                        let from = &image[y * width + 4 * first + rest_x..][..4 * S::LANES];
-                        let part = |i: usize| simd.read(&from[i * S::LANES..]);
-                        let [even, _] = simd.unzip(part(0), part(1));
-                        let [even_on, _] = simd.unzip(part(2), part(3));
-                        let [fourth, _] = simd.unzip(even, even_on);
-                        // Others are of the next row, or of the one before.
-                        let [start, end] = inside.map(|at| at as f32 - first as f32);
-                        let before = |at: f32| simd.sub(lanes, simd.splat(at));
-                        let zero = simd.splat(0.0);
-                        let fourth = simd.choose(before(end), fourth, zero);
-                        simd.choose(before(start), zero, fourth)
-                    }
-                };
-                // What is too much of a vector lies where later ones will.
-                let to = &mut to[(plane * rows + row) * columns + first..];
-                if to.len() >= S::LANES {
-                    // SAFETY: room for a vector.
-                    unsafe { simd.store(to.as_mut_ptr().cast(), values) };
-                    continue;
-                }
-                let mut lanes = [0.0; 16];
-                simd.write(&mut lanes, values);
-                let count = to.len();
-                to.write_copy_of_slice(&lanes[..count]);
-            }
-        }
-    }
-}
-
 /// Puts the values of rows in turn into `to`: value `i` of a row to place `start + i * step`.
 ///
 /// # Panics
@@ -297,50 +230,6 @@ mod tests {
             for (i, x) in back.into_iter().enumerate() {
                 // SAFETY: all were given a value.
                 assert_eq!(unsafe { x.assume_init() }, value(i).unwrap_or(0.0), "value {i}");
-            }
-        }
-    }
-
-    struct Image {
-        size: [usize; 2],
-        front: [usize; 2],
-        /// Places of a plane that are left empty, along each axis.
-        more: usize,
-    }
-
-    impl Kernel for Image {
-        type Output = ();
-
-        #[inline(always)]
-        fn run<S: Simd>(self, simd: S) {
-            let Self { size: [height, width], front: [above, left], more } = self;
-            // What is not the row's own must not come through, whatever it is.
-            let value = |i: usize| if i.is_multiple_of(7) { f32::NAN } else { i as f32 + 1.0 };
-            let from: Vec<f32> = (0..height * width).map(value).collect();
-            let rows = (above + height).div_ceil(4) + more;
-            let columns = (left + width).div_ceil(4) + more;
-            let mut planes = vec![MaybeUninit::new(-1.0); 16 * rows * columns];
-            let image = (&from[..], [height, width]);
-            deal_image(simd, image, [above, left], &mut planes, [rows, columns]);
-            for (i, x) in planes.into_iter().enumerate() {
-                let (plane, row, column) = (i / (rows * columns), i / columns % rows, i % columns);
-                let y = (4 * row + plane / 4).checked_sub(above).filter(|&y| y < height);
-                let at = (4 * column + plane % 4).checked_sub(left).filter(|&x| x < width);
-                let expected = y.zip(at).map_or(0.0, |(y, x)| from[y * width + x]);
-                // SAFETY: all were given a value.
-                let found = unsafe { x.assume_init() };
-                assert_eq!(found.to_bits(), expected.to_bits(), "{height} x {width}, place {i}");
-            }
-        }
-    }
-
-    #[test]
-    fn images_are_dealt_out_in_fours() {
-        for size in [[1, 1], [4, 3], [7, 24], [12, 12], [6, 61], [3, 64], [2, 130]] {
-            for front in [[0, 0], [1, 1], [2, 3]] {
-                for more in [0, 1, 2] {
-                    simd::run(Image { size, front, more });
-                }
             }
         }
     }

@@ -7,7 +7,8 @@ mod panels;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use crate::host::{Aligned, LINE, Scratch};
+use crate::aligned::Aligned;
+use crate::host::{LINE, Scratch};
 use crate::simd::{self, Kernel, Simd};
 use crate::target::as_memory;
 use crate::tile::{Even, Left, TileRows, pack, packed_len, product};

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use super::View;
-use crate::host::Aligned;
+use crate::aligned::Aligned;
 use crate::simd::{self, Kernel, Simd};
 
 /// Panels that are packed by one task.

@@ -1,13 +1,14 @@
-//! The gradient of the weights: the adjoint of the way that the weights take, so that it too needs a
-//! quarter (over frames half) of the products.
+//! The gradient of the weights: the adjoint of the way that the weights take, so that it needs as few products as the
+//! convolution.
 
-use super::kernels::{Forth, Gradients, Inputs, Transform};
-use super::points::{OUT, POINTS, bring_back};
-use super::tiles::{Run, count, is_plane, lattice, passes, places, points, stride};
-use crate::convolution::geometry::{Geometry, Lattice};
-use crate::host::{Aligned, Shared, build};
+use super::forth::{Gradients, Inputs, forth};
+use super::rules::{POINTS, Rule, TAPS};
+use super::tiles::{Tiling, count, distance};
+use super::windows::Reads;
+use crate::aligned::Aligned;
+use crate::convolution::geometry::Geometry;
+use crate::host::{Shared, build};
 use crate::matrix::{Product, Right, Start, View};
-use crate::simd;
 use crate::team;
 
 /// Bytes of inputs and gradients at their points that are held at once, about.
@@ -16,79 +17,74 @@ const HELD: usize = 8 << 20;
 /// Rows and columns of a point's matrix that make a task, at most.
 const TILE: [usize; 2] = [264, 256];
 
-/// `dw [O, I, taps]` of a convolution for which [`serves`](super::serves) holds, from `x [B, I, size]` and
-/// the gradient of its output.
-pub(in crate::convolution) fn weight_gradient(of: &Geometry, x: &[f32], grad: &[f32]) -> Vec<f32> {
-    let (points, lattice) = (points(of), lattice(of));
-    // The same places, without padding: zeros stand behind the last output, not before the first.
-    let of_grad = Lattice { front: [0; 3], ..lattice };
-    let x = of.spread(lattice).all(x);
-    let grad = of.spread_out(of_grad).all(grad);
-    let [reads, reads_grad] = [POINTS, OUT].map(|reach| places(of, &lattice, reach));
-    let most = (HELD / 4 / points / (of.inputs + of.outputs)).max(64);
-    let passes = passes(of, &lattice, most, false);
-    let stride = stride(&passes);
-    let mut at_points = Aligned::zeros(points * of.inputs * stride);
-    let mut grad_at_points = Aligned::zeros(points * of.outputs * stride);
-    let mut sums = Aligned::zeros(points * of.outputs * of.inputs);
+/// `dw [O, I, taps]` from `x [B, I, size]` and the gradient of the output.
+pub(super) fn of_weights<R: Rule>(of: &Geometry, x: &[f32], grad: &[f32]) -> Vec<f32> {
+    let tiling = Tiling::new::<R>(of);
+    let [reads, reads_grad] = [Reads::inputs(of, &tiling), Reads::gradients(of, &tiling)];
+    let (points, blocks) = (tiling.points(), tiling.matrices());
+    let most = (HELD / 4 / (blocks * of.inputs + points * of.outputs)).max(64);
+    let passes = tiling.passes(of.batch, most);
+    let stride = distance(&passes);
+    let mut at_points = Aligned::room(blocks * of.inputs * stride);
+    let mut grad_at_points = Aligned::room(points * of.outputs * stride);
+    let mut sums = Aligned::zeros(blocks * of.outputs * of.inputs);
     let [rows, columns] = [of.outputs.min(TILE[0]), of.inputs.min(TILE[1])];
     let [down, across] = [of.outputs.div_ceil(rows), of.inputs.div_ceil(columns)];
+    let point_of: Vec<usize> =
+        (0..points).flat_map(|point| vec![point; tiling.matrices_of(point)[1]]).collect();
     for (pass, runs) in passes.iter().enumerate() {
-        let from = (&x[..], lattice.channel(), &reads[..]);
-        forth(of, Inputs, of.inputs, from, runs, Shared::new(&mut at_points, stride));
-        let from = (&grad[..], lattice.channel(), &reads_grad[..]);
-        forth(of, Gradients, of.outputs, from, runs, Shared::new(&mut grad_at_points, stride));
+        let from = (x, of.inputs);
+        forth::<Inputs<R>>(&tiling, runs, &reads, from, &mut at_points, stride);
+        let from = (grad, of.outputs);
+        forth::<Gradients<R>>(&tiling, runs, &reads_grad, from, &mut grad_at_points, stride);
         let to = Shared::new(&mut sums, of.inputs);
-        team::each(points * down * across, |task| {
-            let (point, task) = (task / (down * across), task % (down * across));
+        team::each(blocks * down * across, |task| {
+            let (block, task) = (task / (down * across), task % (down * across));
             let (top, side) = (task / across * rows, task % across * columns);
             let shape = [rows.min(of.outputs - top), columns.min(of.inputs - side), count(runs)];
-            let left = &grad_at_points[(point * of.outputs + top) * stride..];
-            let right = &at_points[(point * of.inputs + side) * stride..];
+            let left = &grad_at_points[(point_of[block] * of.outputs + top) * stride..];
+            let right = &at_points[(block * of.inputs + side) * stride..];
             let product = Product {
                 shape,
                 left: View { data: left, row: stride, column: 1 },
                 right: Right::View(View { data: right, row: 1, column: stride }),
                 start: if pass == 0 { Start::Zeros } else { Start::Out },
             };
-            let (out, apart) = to.tile(point * of.outputs + top, side, [shape[0], shape[1]]);
-            // SAFETY: this task alone writes this part of the point's matrix.
+            let (out, apart) = to.tile(block * of.outputs + top, side, [shape[0], shape[1]]);
+            // SAFETY: this task alone writes this part of the matrix.
             unsafe { product.write(out, apart) };
         });
     }
-    from_points(of, &sums)
+    from_points::<R>(of, &tiling, &sums)
 }
 
-/// All channels at the points.
-fn forth<T: Transform + Sync>(
-    of: &Geometry,
-    by: T,
-    channels: usize,
-    from: (&[f32], usize, &[usize]),
-    runs: &[Run],
-    to: Shared,
-) {
-    team::each(channels, |channel| {
-        simd::run(Forth { by, channels, from, channel, runs, plane: is_plane(of), to });
-    });
-}
-
-/// Gradients of taps from those at the points, `[points, O, I]`.
-fn from_points(of: &Geometry, sums: &[f32]) -> Vec<f32> {
+/// Gradients of taps from those at the points, `[matrices, O, I]`.
+fn from_points<R: Rule>(of: &Geometry, tiling: &Tiling, sums: &[f32]) -> Vec<f32> {
     let (taps, matrix) = (of.taps(), of.outputs * of.inputs);
+    let parts: Vec<_> = tiling.parts().map(|part| (part, tiling.matrices_at(part))).collect();
     build(matrix * taps, of.inputs * taps, |at, to| {
         let first = at / taps;
         for (i, to) in to.zeros().chunks_exact_mut(taps).enumerate() {
-            let row =
-                |y: usize| std::array::from_fn(|x| sums[(y * POINTS + x) * matrix + first + i]);
-            if !is_plane(of) {
-                to.copy_from_slice(&bring_back(row(0)));
-                continue;
-            }
-            let rows: [[f32; 3]; POINTS] = std::array::from_fn(|y| bring_back(row(y)));
-            for x in 0..3 {
-                let column = bring_back(rows.map(|row| row[x]));
-                column.into_iter().enumerate().for_each(|(y, value)| to[y * 3 + x] = value);
+            for ([part_y, part_x], blocks) in &parts {
+                let wide = R::POINTS - part_x;
+                let mut rows = [[0.0; TAPS]; POINTS];
+                for (row, blocks) in rows.iter_mut().zip(blocks.chunks_exact(wide)) {
+                    let mut values = [0.0; POINTS];
+                    for (value, block) in values.iter_mut().zip(blocks) {
+                        *value = sums[block * matrix + first + i];
+                    }
+                    *row = R::bring_back(*part_x, values);
+                }
+                if !tiling.plane {
+                    to.iter_mut().zip(rows[0]).for_each(|(to, value)| *to += value);
+                    continue;
+                }
+                for x in 0..R::TAPS {
+                    let column = R::bring_back(*part_y, rows.map(|row| row[x]));
+                    for (y, value) in column.into_iter().enumerate().take(R::TAPS) {
+                        to[y * R::TAPS + x] += value;
+                    }
+                }
             }
         }
     })

@@ -1,33 +1,42 @@
-//! Convolutions with three taps along an axis in fewer products: four outputs in a row from six products
-//! instead of twelve (Winograd's F(4, 3); Lavin and Gray, *Fast Algorithms for Convolutional Neural
-//! Networks*, 2016), nested over both axes of an image, or over the frames of a video alone.
+//! Convolutions in fewer products: four outputs in a row from six instead of twelve with three taps (Winograd's F(4, 3);
+//! Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks*, 2016), from nine in steps of two, two outputs
+//! from six instead of ten with five taps; nested over both axes of an image, or along one, or over the frames of a
+//! video.
 //!
 //! Inputs, weights and outputs are brought to points at which the convolution is a product of matrices of
 //! channels, one for each point. Sums are rounded otherwise than those of the plain loop: the error is
 //! some 1e-6 of the largest value.
 
+mod back;
+mod forth;
 mod gradient;
-mod kernels;
-mod points;
+mod multiply;
+mod planes;
+mod rules;
 mod tiles;
 mod weights;
+mod windows;
 
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 use super::correlate::Finish;
 use super::geometry::Geometry;
-use crate::host::{Aligned, Shared, filled};
+use crate::aligned::Aligned;
+use crate::host::{Shared, filled};
 use crate::simd;
 use crate::team;
-use kernels::{Back, Forth, Inputs, Multiply};
-use points::{OUT, POINTS};
-use tiles::{count, is_plane, lattice, passes, places, points, stride};
-
-pub(super) use gradient::weight_gradient;
+use back::Back;
+use forth::{Inputs, forth};
+use multiply::Multiply;
+use rules::{Five, Halves, Rule, Three};
+use tiles::{Tiling, count, distance};
 use weights::Weights;
+use windows::Reads;
 
-/// Values of the inputs at their points that are held at once, in bytes, about.
-const HELD: usize = 2 << 20;
+/// Values of inputs and outputs at their points that are held at once, in bytes, about, and tiles of a pass, at least.
+const HELD: usize = 4 << 20;
+const LEAST: usize = 192;
 
 /// Tiles whose products are made in one task.
 const COLUMNS: usize = 256;
@@ -35,68 +44,112 @@ const COLUMNS: usize = 256;
 /// Channels from which on it pays.
 const CHANNELS: usize = 12;
 
-/// Whether the method serves a convolution, and pays.
-pub(super) fn serves(of: &Geometry) -> bool {
-    let axes = matches!(of.kernel, [1, 3, 3] | [3, 1, 1]);
-    let long = (0..3).all(|i| of.kernel[i] == 1 || of.out()[i] >= OUT);
-    axes && long && of.stride == [1; 3] && of.inputs >= CHANNELS && of.outputs >= CHANNELS
+/// The rule of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Three,
+    Five,
+    Halves,
 }
 
-/// A convolution for which [`serves`] holds, of `x [B, I, size]`, with the bias and perhaps a SiLU.
-pub(super) fn convolve(
+impl Method {
+    /// The one that serves a convolution and pays, if any does.
+    pub fn of(of: &Geometry) -> Option<Self> {
+        let (method, out) = match (of.kernel, of.stride) {
+            ([1, 3, 3] | [3, 1, 1], [1, 1, 1]) => (Self::Three, Three::OUT),
+            ([1, 1, 5] | [1, 5, 1], [1, 1, 1]) => (Self::Five, Five::OUT),
+            ([1, 3, 3], [1, 2, 2]) => (Self::Halves, Halves::OUT),
+            _ => return None,
+        };
+        let long = (0..3).all(|i| of.kernel[i] == 1 || of.out()[i] >= out);
+        let many = of.inputs >= CHANNELS && of.outputs >= CHANNELS;
+        (long && many).then_some(method)
+    }
+
+    /// The convolution of `x [B, I, size]` with the bias and perhaps a SiLU.
+    pub fn convolve(
+        self,
+        of: &Geometry,
+        x: &[f32],
+        w: &[f32],
+        bias: Option<&[f32]>,
+        silu: bool,
+    ) -> Vec<f32> {
+        match self {
+            Self::Three => convolve::<Three>(of, x, w, bias, silu),
+            Self::Five => convolve::<Five>(of, x, w, bias, silu),
+            Self::Halves => convolve::<Halves>(of, x, w, bias, silu),
+        }
+    }
+
+    /// `dw [O, I, taps]` from `x [B, I, size]` and the gradient of the output.
+    pub fn weight_gradient(self, of: &Geometry, x: &[f32], grad: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Three => gradient::of_weights::<Three>(of, x, grad),
+            Self::Five => gradient::of_weights::<Five>(of, x, grad),
+            Self::Halves => gradient::of_weights::<Halves>(of, x, grad),
+        }
+    }
+}
+
+fn convolve<R: Rule>(
     of: &Geometry,
     x: &[f32],
     w: &[f32],
-    b: Option<&[f32]>,
+    bias: Option<&[f32]>,
     silu: bool,
 ) -> Vec<f32> {
-    let (plane, points) = (is_plane(of), points(of));
-    let lattice = lattice(of);
-    let from = of.spread(lattice).all(x);
-    let weights = Weights::new(of, w, points);
-    let size = of.out();
-    let volume: usize = size.iter().product();
-    let most = (HELD / 4 / points / of.inputs.max(of.outputs)).clamp(COLUMNS, 4096);
-    let places = places(of, &lattice, POINTS);
-    let passes = passes(of, &lattice, most, true);
-    let stride = stride(&passes);
-    let mut values = Aligned::zeros(points * of.inputs * stride);
-    let mut sums = Aligned::zeros(points * of.outputs * stride);
+    let tiling = Tiling::new::<R>(of);
+    let reads = Reads::inputs(of, &tiling);
+    let (points, matrices) = (tiling.points(), tiling.matrices());
+    let weights = Weights::new::<R>(of, w, &tiling);
+    let volume: usize = of.out().iter().product();
+    let held = matrices * of.inputs + points * of.outputs;
+    let passes = tiling.passes(of.batch, (HELD / 4 / held).clamp(LEAST, 4096));
+    let stride = distance(&passes);
+    let mut values = Aligned::room(matrices * of.inputs * stride);
+    let mut sums = Aligned::room(points * of.outputs * stride);
     let fill = |out: &mut [MaybeUninit<f32>]| {
         let done = Shared::new(out, volume);
         for runs in passes {
-            let tiles = count(&runs);
-            let held = Shared::new(&mut values, stride);
-            team::each(of.inputs, |channel| {
-                let from = (&from[..], lattice.channel(), &places[..]);
-                let (by, channels) = (Inputs, of.inputs);
-                simd::run(Forth { by, channels, from, channel, runs: &runs, plane, to: held });
-            });
-            let to = Shared::new(&mut sums, stride);
+            forth::<Inputs<R>>(&tiling, &runs, &reads, (x, of.inputs), &mut values, stride);
+            let (tiles, len) = (count(&runs), points * of.outputs * stride);
+            let fresh = sums.len() < len;
             let blocks = tiles.div_ceil(COLUMNS);
-            team::each(points * blocks, |task| {
-                let (point, first) = (task / blocks, task % blocks * COLUMNS);
-                let columns = COLUMNS.min(tiles - first);
-                simd::run(Multiply {
-                    of,
-                    weights: &weights,
-                    values: &values,
-                    point,
-                    first,
-                    columns,
-                    to,
+            // SAFETY: tasks write values, and of fresh memory every one: those of the tiles and of the rest of their
+            // vectors, and what is behind them.
+            unsafe {
+                let to = Shared::new(sums.memory(len), points * stride);
+                team::each(points * blocks, |task| {
+                    let (point, block) = (task / blocks, task % blocks);
+                    let first = block * COLUMNS;
+                    let last = fresh && block == blocks - 1;
+                    simd::run(Multiply {
+                        tiling: &tiling,
+                        weights: &weights,
+                        values: &values,
+                        stride,
+                        inputs: of.inputs,
+                        outputs: of.outputs,
+                        point,
+                        first,
+                        columns: COLUMNS.min(tiles - first),
+                        behind: if last { tiles..stride } else { 0..0 },
+                        to,
+                    });
                 });
-            });
+                sums.fill(len);
+            }
             team::each(of.outputs, |channel| {
-                let finish = Finish { bias: b.map_or(0.0, |b| b[channel]), silu };
                 simd::run(Back {
-                    of,
+                    by: PhantomData::<R>,
+                    tiling: &tiling,
                     sums: &sums,
                     stride,
+                    channels: of.outputs,
                     channel,
                     runs: &runs,
-                    plane,
-                    finish,
+                    finish: Finish { bias: bias.map_or(0.0, |bias| bias[channel]), silu },
                     out: done,
                 });
             });

@@ -1,117 +1,175 @@
 //! The weights at the points, as the register tile reads them.
 
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-use super::points::{POINTS, bring};
+use super::rules::{POINTS, Rule, TAPS};
+use super::tiles::Tiling;
+use crate::aligned::Aligned;
 use crate::convolution::geometry::Geometry;
-use crate::host::{Aligned, Scratch};
+use crate::host::{Scratch, Shared};
 use crate::simd::{self, Kernel, Simd};
-use crate::tile::{Left, TileRows, pack};
+use crate::team;
+use crate::tile::{Left, TileRows};
 
-/// Input channels that are brought to the points together: those of a group of outputs stay in the
-/// second-level cache until they are packed.
-const CHANNELS: usize = 128;
+/// Input channels of a group of outputs that make a task.
+const CHANNELS: usize = 32;
 
-/// `[groups of outputs, points, I, outputs of a group]`.
+/// `[groups of outputs, matrices, I, outputs of a group]`.
 pub(super) struct Weights {
     values: Aligned,
-    points: usize,
+    matrices: usize,
     inputs: usize,
 }
 
 impl Weights {
-    /// The weights `w [O, I, taps]` at `points` points, in parallel.
-    pub fn new(of: &Geometry, w: &[f32], points: usize) -> Self {
+    /// The weights `w [O, I, taps]` at the points, in parallel.
+    pub fn new<R: Rule>(of: &Geometry, w: &[f32], tiling: &Tiling) -> Self {
         let tall = simd::run(TileRows);
-        let group = points * of.inputs * tall;
-        let values = Aligned::build(of.outputs.div_ceil(tall) * group, group, |at, to| {
-            let first = at / group * tall;
-            let outputs = tall.min(of.outputs - first);
-            let w = &w[first * of.inputs * of.taps()..][..outputs * of.inputs * of.taps()];
-            // SAFETY: the kernel writes every place of the group.
-            unsafe { to.write_fresh(|to| simd::run(Group { of, w, outputs, points, to })) };
-        });
-        Self { values, points, inputs: of.inputs }
+        let (matrices, inputs) = (tiling.matrices(), of.inputs);
+        let parts: Vec<Part> = tiling
+            .parts()
+            .map(|rests| Part { rests, matrices: tiling.matrices_at(rests) })
+            .collect();
+        let len = of.outputs.div_ceil(tall) * matrices * inputs * tall;
+        let mut values = Aligned::room(len);
+        // SAFETY: tasks write values, and all of them: each matrix is one part's.
+        unsafe {
+            let to = Shared::new(values.memory(len), tall);
+            let blocks = inputs.div_ceil(CHANNELS);
+            team::each(of.outputs.div_ceil(tall) * blocks, |task| {
+                simd::run(Group {
+                    by: PhantomData::<R>,
+                    of,
+                    w,
+                    parts: &parts,
+                    plane: tiling.plane,
+                    matrices,
+                    group: task / blocks,
+                    first: task % blocks * CHANNELS,
+                    to,
+                });
+            });
+            values.fill(len);
+        }
+        Self { values, matrices, inputs }
     }
 
-    /// The matrix `[O, I]` of a point.
+    /// The matrices `[O, I]` that follow each other from one on, as one `[O, count * I]`.
     #[inline(always)]
-    pub fn at<S: Simd>(&self, _simd: S, point: usize) -> Left {
-        let of_point = self.inputs * S::TILE_ROWS;
-        assert!(point < self.points, "point {point} of {}", self.points);
-        let start = self.values[point * of_point..].as_ptr();
-        Left { start, row: 1, inner: S::TILE_ROWS, group: self.points * of_point }
+    pub fn at<S: Simd>(&self, _simd: S, matrix: usize, count: usize) -> Left {
+        let of_matrix = self.inputs * S::TILE_ROWS;
+        assert!(matrix + count <= self.matrices, "matrix {matrix} of {}", self.matrices);
+        let start = self.values[matrix * of_matrix..].as_ptr();
+        Left { start, row: 1, inner: S::TILE_ROWS, group: self.matrices * of_matrix }
     }
 }
 
-/// The weights of one group of outputs.
-struct Group<'a, 'b> {
-    of: &'a Geometry,
-    /// `[outputs, I, taps]`.
-    w: &'a [f32],
-    outputs: usize,
-    points: usize,
-    /// `[points, I, TILE_ROWS]`.
-    to: &'b mut [MaybeUninit<f32>],
+/// The matrices of a part, which is that of the rests of the coordinates by the step.
+struct Part {
+    rests: [usize; 2],
+    matrices: Vec<usize>,
 }
 
-impl Kernel for Group<'_, '_> {
+/// The weights of one group of outputs and some inputs.
+struct Group<'a, R> {
+    by: PhantomData<R>,
+    of: &'a Geometry,
+    /// `[O, I, taps]`.
+    w: &'a [f32],
+    parts: &'a [Part],
+    plane: bool,
+    matrices: usize,
+    group: usize,
+    /// The first input.
+    first: usize,
+    /// `[groups of outputs, matrices, I, TILE_ROWS]`.
+    to: Shared<'a, MaybeUninit<f32>>,
+}
+
+impl<R: Rule> Kernel for Group<'_, R> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { of, w, outputs, points, to } = self;
-        let (tall, inputs, taps) = (S::TILE_ROWS, of.inputs, of.taps());
-        let room = CHANNELS.min(inputs).next_multiple_of(S::LANES);
-        let of_point = inputs * tall;
-        assert!(to.len() >= points * of_point && w.len() >= outputs * inputs * taps);
-        let mut memory = Scratch::take(points * tall * room + 9 * S::LANES);
-        let (found, apart) = memory.values().split_at_mut(points * tall * room);
-        for first in (0..inputs).step_by(CHANNELS) {
-            let count = CHANNELS.min(inputs - first);
-            for output in 0..outputs {
-                for at in (0..count).step_by(S::LANES) {
-                    let lanes = S::LANES.min(count - at);
-                    let from = &w[(output * inputs + first + at) * taps..][..lanes * taps];
-                    // Taps of neighbouring inputs lie side by side; here each tap has a vector.
-                    for (lane, from) in from.chunks_exact(taps).enumerate() {
-                        for (tap, &value) in from.iter().enumerate() {
-                            apart[tap * S::LANES + lane] = value;
-                        }
-                    }
-                    let tap = |tap: usize| s.read(&apart[tap * S::LANES..]);
-                    let mut put = |point: usize, value: S::V| {
-                        s.write(&mut found[(point * tall + output) * room + at..], value);
-                    };
-                    if points == POINTS {
-                        let values = bring(s, [tap(0), tap(1), tap(2)]);
-                        for (i, value) in values.into_iter().enumerate() {
-                            put(i, value);
-                        }
-                        continue;
-                    }
-                    // In loops: what a closure does for `map` is compiled on its own, for any processor.
-                    let mut rows = [[s.splat(0.0); POINTS]; 3];
-                    for (i, row) in rows.iter_mut().enumerate() {
-                        *row = bring(s, [tap(3 * i), tap(3 * i + 1), tap(3 * i + 2)]);
-                    }
-                    for column in 0..POINTS {
-                        let mut taps = [s.splat(0.0); 3];
-                        for (tap, row) in taps.iter_mut().zip(&rows) {
-                            *tap = row[column];
-                        }
-                        let values = bring(s, taps);
-                        for (i, value) in values.into_iter().enumerate() {
-                            put(i * POINTS + column, value);
-                        }
-                    }
+        let (tall, inputs, taps) = (S::TILE_ROWS, self.of.inputs, self.of.taps());
+        let outputs = tall.min(self.of.outputs - self.group * tall);
+        let w = &self.w[self.group * tall * inputs * taps..][..outputs * inputs * taps];
+        let wide = tall.next_multiple_of(S::LANES);
+        let mut memory = Scratch::take(taps * wide);
+        let apart = memory.values();
+        apart.fill(0.0);
+        for input in self.first..inputs.min(self.first + CHANNELS) {
+            // The outputs side by side, for each tap; missing ones are zero.
+            for (lane, from) in w.chunks_exact(inputs * taps).enumerate() {
+                for (tap, &value) in from[input * taps..][..taps].iter().enumerate() {
+                    apart[tap * wide + lane] = value;
                 }
             }
-            for point in 0..points {
-                let from = Left::strided::<S>(found[point * tall * room..].as_ptr(), room, 1);
-                let to = &mut to[point * of_point + first * tall..][..count * tall];
-                // SAFETY: `outputs` rows of at least `count` values.
-                unsafe { pack(s, from, [outputs, count], to) };
+            for lane in (0..tall).step_by(S::LANES) {
+                for part in self.parts {
+                    self.bring(s, &apart[lane..], wide, part, input, lane);
+                }
+            }
+        }
+    }
+}
+
+impl<R: Rule> Group<'_, R> {
+    /// The taps of an input that a part meets, at the points that it has, for some outputs.
+    #[inline(always)]
+    fn bring<S: Simd>(
+        &self,
+        s: S,
+        taps: &[f32],
+        apart: usize,
+        Part { rests: [part_y, part_x], matrices }: &Part,
+        input: usize,
+        lane: usize,
+    ) {
+        let (high, wide) = (R::POINTS - part_y, R::POINTS - part_x);
+        let down = if self.plane { R::TAPS } else { 1 };
+        // In loops: what a closure does for `map` is compiled on its own, for any processor.
+        let mut rows = [[s.splat(0.0); POINTS]; TAPS];
+        for (y, row) in rows.iter_mut().enumerate().take(down) {
+            let mut d = [s.splat(0.0); TAPS];
+            for (x, d) in d.iter_mut().enumerate().take(R::TAPS) {
+                *d = s.read(&taps[(y * R::TAPS + x) * apart..]);
+            }
+            *row = R::bring(s, *part_x, d);
+        }
+        if !self.plane {
+            for (matrix, value) in matrices.iter().zip(rows[0]) {
+                self.put(s, *matrix, input, lane, value);
+            }
+            return;
+        }
+        for column in 0..wide {
+            let mut d = [s.splat(0.0); TAPS];
+            for (d, row) in d.iter_mut().zip(&rows).take(R::TAPS) {
+                *d = row[column];
+            }
+            for (y, value) in R::bring(s, *part_y, d).into_iter().enumerate().take(high) {
+                self.put(s, matrices[y * wide + column], input, lane, value);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn put<S: Simd>(&self, s: S, matrix: usize, input: usize, lane: usize, value: S::V) {
+        let row = (self.group * self.matrices + matrix) * self.of.inputs + input;
+        let count = S::LANES.min(S::TILE_ROWS - lane);
+        let last = input + 1 == self.of.inputs.min(self.first + CHANNELS);
+        // SAFETY: this task alone writes these inputs of its group. What is too much of a vector lies where the next
+        // input's will.
+        unsafe {
+            if count < S::LANES && last {
+                let mut lanes = [0.0; 16];
+                s.write(&mut lanes, value);
+                self.to.piece(row, lane, count).write_copy_of_slice(&lanes[..count]);
+            } else {
+                let to = self.to.piece(row, lane, S::LANES);
+                s.store(to.as_mut_ptr().cast(), value);
             }
         }
     }
