@@ -75,13 +75,37 @@ impl Correlation<'_> {
         let spread = Spread { lattice, ..self.spread };
         let offsets = |part: &Part| Offsets::new(self.inputs, &lattice, &part.taps);
         let offsets: Vec<Offsets> = self.parts.iter().map(offsets).collect();
+        // What sums start from that are written where they belong at once.
+        let starts = if self.is_direct() { simd::run(Starts(self)) } else { Vec::new() };
         let shared = Shared::new(out, self.size.iter().product());
         team::each(self.images * depth * bands, |task| {
             let (image, z, band) = (task / bands / depth, task / bands % depth, task % bands);
             let rows = [band * height / bands, (band + 1) * height / bands];
-            let offsets = &offsets;
-            simd::run(Band { of: self, spread, offsets, image, z, rows, out: shared });
+            let (offsets, starts) = (&offsets[..], &starts[..]);
+            simd::run(Band { of: self, spread, offsets, starts, image, z, rows, out: shared });
         });
+    }
+
+    /// Whether the positions of a band follow each other in the output as they do among its sums, which are complete at
+    /// once: they need not be kept.
+    fn is_direct(&self) -> bool {
+        let [part] = self.parts else { return false };
+        let whole = part.grid[2] == self.size[2] && part.start[2] == 0 && self.step == [1; 3];
+        let short = (1..=DEPTH).contains(&(self.inputs * part.taps.len()));
+        whole && short && self.outputs > GROUP && !self.silu
+    }
+}
+
+/// The bias of each output, two vectors of it.
+struct Starts<'a>(&'a Correlation<'a>);
+
+impl Kernel for Starts<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _simd: S) -> Vec<f32> {
+        let bias = |output| self.0.bias.map_or(0.0, |bias| bias[output]);
+        (0..self.0.outputs * 2 * S::LANES).map(|at| bias(at / 2 / S::LANES)).collect()
     }
 }
 
@@ -129,6 +153,8 @@ struct Band<'a> {
     spread: Spread,
     /// Of each part.
     offsets: &'a [Offsets],
+    /// Of a convolution that is [direct](Correlation::is_direct).
+    starts: &'a [f32],
     image: usize,
     z: usize,
     rows: [usize; 2],
@@ -172,6 +198,10 @@ impl Kernel for Band<'_> {
         // Lanes behind the last position are multiplied too, and denormal numbers are slow.
         panel.fill(0.0);
         self.read(simd, row, from);
+        if !self.starts.is_empty() {
+            self.direct(simd, from, panel, sums);
+            return;
+        }
         // Parts whose places take turns in a row of the output.
         for (parts, offsets) in parts.chunks(step[2]).zip(self.offsets.chunks(step[2])) {
             let [depth, height, _] = parts[0].grid;
@@ -228,6 +258,47 @@ impl Band<'_> {
             spread.fetch(simd, from.as_ptr().wrapping_add(volume), origin);
             // SAFETY: what is spread are values of the image and zeros.
             spread.window(simd, from, origin, row, unsafe { as_memory(to) });
+        }
+    }
+
+    /// All sums of a [direct](Correlation::is_direct) convolution, written where they belong; `rest` is room for two vectors
+    /// of each output.
+    #[inline(always)]
+    fn direct<S: Simd>(&self, simd: S, from: &[f32], panel: &mut [f32], rest: &mut [f32]) {
+        let Self { of: Correlation { parts, outputs, .. }, starts, out, .. } = self;
+        let ([part], [offsets]) = (parts, self.offsets) else { unreachable!("one part") };
+        let (columns, wide) = (self.columns(simd, part, self.rows[1] - self.rows[0]), 2 * S::LANES);
+        let (place, first) = (self.place(parts)(self.rows[0]), self.image * outputs);
+        let rest = &mut rest[..outputs * wide];
+        for column in (0..columns.vectors).step_by(2) {
+            let at = column * S::LANES;
+            let across = columns.step.min(columns.vectors - column);
+            let count = (across * S::LANES).min(columns.rows * columns.width - at);
+            for output in 0..*outputs {
+                let line: *const f32 = out.address(first + output, place + at).cast();
+                (0..=count).step_by(LINE).for_each(|at| simd.fetch(line.wrapping_add(at)));
+            }
+            let taken = 0..offsets.each.len();
+            columns.bring(simd, (from, offsets, taken.clone()), panel, column);
+            let whole = count == across * S::LANES;
+            let to = if whole {
+                let (to, apart) = out.tile(first, place + at, [*outputs, count]);
+                (to.cast(), apart)
+            } else {
+                (rest.as_mut_ptr(), wide)
+            };
+            let (shape, start) = ([*outputs, across], Some((starts.as_ptr(), wide)));
+            // SAFETY: the panel was just filled, and there are two vectors of `starts` and of `rest` for each output; this
+            // task alone writes its rows of the output.
+            unsafe { part.weights.times(simd, shape, taken, panel, to, start) };
+            if whole {
+                continue;
+            }
+            for (output, rest) in rest.chunks_exact(wide).enumerate() {
+                // SAFETY: as above.
+                let to = unsafe { out.piece(first + output, place + at, count) };
+                to.write_copy_of_slice(&rest[..count]);
+            }
         }
     }
 

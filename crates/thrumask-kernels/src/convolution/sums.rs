@@ -64,6 +64,59 @@ impl Columns {
         }
         &memory[..count]
     }
+
+    /// # Panics
+    /// When values are read that are not there.
+    #[inline(always)]
+    fn check<S: Simd>(&self, _simd: S, from: &[f32], offsets: &Offsets) {
+        // A vector that is read begins inside of a row.
+        let last = offsets.last + (self.rows - 1) * self.apart + self.width + S::LANES;
+        assert!(last <= from.len(), "{last} values to read of {}", from.len());
+    }
+
+    /// A panel: what positions from vector `column` on, two vectors of them at most, read for the columns `taken` of the
+    /// weights.
+    ///
+    /// # Panics
+    /// When a slice is too short.
+    #[inline(always)]
+    pub fn bring<S: Simd>(
+        &self,
+        simd: S,
+        (from, offsets, taken): (&[f32], &Offsets, Range<usize>),
+        panel: &mut [f32],
+        column: usize,
+    ) {
+        let wide = 2 * S::LANES;
+        self.check(simd, from, offsets);
+        assert!(panel.len() >= (taken.len() + 1) * wide, "a panel of {taken:?}");
+        let mut memory = [(0, 0); 32];
+        let across = self.step.min(self.vectors - column);
+        let pieces = self.pieces(simd, column, across, &mut memory);
+        let rows = panel.as_mut_ptr();
+        let (offsets, from) = (&offsets.each[taken], from.as_ptr());
+        // SAFETY: offsets were checked above; the panel has a row of `wide` values for each of some offsets, and a vector
+        // behind them.
+        unsafe {
+            // Numbers of pieces that the compiler knows stay in registers.
+            match pieces {
+                &[a] => gather_pieces(simd, from, offsets, [a], rows),
+                &[a, b] => gather_pieces(simd, from, offsets, [a, b], rows),
+                &[a, b, c] => gather_pieces(simd, from, offsets, [a, b, c], rows),
+                &[a, b, c, d] => gather_pieces(simd, from, offsets, [a, b, c, d], rows),
+                pieces => {
+                    for (k, &offset) in offsets.iter().enumerate() {
+                        for &(lane, place) in pieces {
+                            simd.store(
+                                rows.add(k * wide + lane),
+                                simd.load(from.add(place + offset)),
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// `sums[o, p] = sum_k weights[o, k] from[place(p) + offsets[k]]` for `columns.step` vectors of positions from one on, in
@@ -83,8 +136,7 @@ pub(super) fn add<S: Simd>(
     column: usize,
     (sums, len): (&mut [f32], usize),
 ) {
-    let Columns { vectors, step, rows, width, apart, .. } = columns;
-    let (wide, inner) = (2 * S::LANES, offsets.each.len());
+    let (Columns { vectors, step, .. }, inner) = (columns, offsets.each.len());
     let room = len >= vectors * S::LANES && sums.len() >= outputs * len;
     assert!(room, "room for {outputs} x {vectors} vectors");
     let across = step.min(vectors - column);
@@ -93,41 +145,25 @@ pub(super) fn add<S: Simd>(
         sums.for_each(|sums| sums[column * S::LANES..][..across * S::LANES].fill(0.0));
         return;
     }
-    // A vector that is read begins inside of a row.
-    let last = offsets.last + (rows - 1) * apart + width + S::LANES;
-    assert!(last <= from.len(), "{last} values to read of {}", from.len());
-    // SAFETY: offsets were checked above, the weights are packed for all outputs; `sums` has room for all
-    // vectors of each output, and the panel has a row of `wide` values for each of some offsets, and a vector behind them.
-    unsafe {
-        let (from, to) = (from.as_ptr(), sums.as_mut_ptr().add(column * S::LANES));
-        if panel.is_empty() {
-            assert_eq!(taken, 0..inner, "without a panel all at once");
-            let shape = [outputs, across, inner];
+    if panel.is_empty() {
+        columns.check(simd, from, offsets);
+        assert_eq!(taken, 0..inner, "without a panel all at once");
+        let shape = [outputs, across, inner];
+        // SAFETY: offsets were just checked, the weights are packed for all outputs; `sums` has room for all vectors of
+        // each output.
+        unsafe {
+            let (from, to) = (from.as_ptr(), sums.as_mut_ptr().add(column * S::LANES));
             let left = weights.rows(simd, 0);
             product(simd, shape, left, from, Table(&offsets.each), to, len, None);
-            return;
         }
-        assert!(panel.len() >= (taken.len() + 1) * wide, "a panel of {taken:?}");
-        let mut memory = [(0, 0); 32];
-        let pieces = columns.pieces(simd, column, across, &mut memory);
-        let rows = panel.as_mut_ptr();
-        let offsets = &offsets.each[taken.clone()];
-        // Numbers of pieces that the compiler knows stay in registers.
-        match pieces {
-            &[a] => gather_pieces(simd, from, offsets, [a], rows),
-            &[a, b] => gather_pieces(simd, from, offsets, [a, b], rows),
-            &[a, b, c] => gather_pieces(simd, from, offsets, [a, b, c], rows),
-            &[a, b, c, d] => gather_pieces(simd, from, offsets, [a, b, c, d], rows),
-            pieces => {
-                for (k, &offset) in offsets.iter().enumerate() {
-                    for &(lane, place) in pieces {
-                        simd.store(rows.add(k * wide + lane), simd.load(from.add(place + offset)));
-                    }
-                }
-            }
-        }
-        let more = taken.start > 0;
-        weights.times(simd, [outputs, across], taken, panel, (to, len), more);
+        return;
+    }
+    columns.bring(simd, (from, offsets, taken.clone()), panel, column);
+    // SAFETY: as above; the panel was filled.
+    unsafe {
+        let to = sums.as_mut_ptr().add(column * S::LANES);
+        let start = (taken.start > 0).then_some((to.cast_const(), len));
+        weights.times(simd, [outputs, across], taken, panel, (to, len), start);
     }
 }
 

@@ -98,7 +98,8 @@ impl Kernel for Block<'_> {
                     unsafe {
                         let to = (sums.as_mut_ptr().add(at), width);
                         let (shape, inner) = ([outputs, 2], range[0]..range[1]);
-                        self.grads[image].times(simd, shape, inner, panel, to, true);
+                        let start = Some((to.0.cast_const(), width));
+                        self.grads[image].times(simd, shape, inner, panel, to, start);
                     }
                 }
             }

@@ -89,15 +89,15 @@ impl Packed {
         Left::packed::<S>(self.values[first * self.inner..].as_ptr(), self.inner)
     }
 
-    /// The first `rows` rows and the columns `inner` times a panel of `vectors` vectors, at most two; to what `out`
-    /// holds already where `more`. Rows of `out` are `out_row` apart.
+    /// The first `rows` rows and the columns `inner` times a panel of `vectors` vectors, at most two, and what sums
+    /// `start` from. Rows of `out` are `out_row` apart; the distance between those of `start` is given with it.
     ///
     /// # Panics
     /// When the matrix is smaller.
     ///
     /// # Safety
-    /// The panel has `2 * LANES` values for each place of `inner`, and all elements of `out` may be written (and
-    /// read, with `more`).
+    /// The panel has `2 * LANES` values for each place of `inner`, all elements of `out` may be written, and those of
+    /// `start` read.
     #[inline(always)]
     pub unsafe fn times<S: Simd>(
         &self,
@@ -106,7 +106,7 @@ impl Packed {
         inner: Range<usize>,
         panel: &[f32],
         (out, out_row): (*mut f32, usize),
-        more: bool,
+        start: Option<(*const f32, usize)>,
     ) {
         let (wide, depth) = (2 * S::LANES, inner.len());
         assert!(inner.end <= self.inner && panel.len() >= depth * wide, "a panel of {inner:?}");
@@ -117,7 +117,7 @@ impl Packed {
             unsafe {
                 let left = Left { start: left.start.add(inner.start * left.inner), ..left };
                 let to = out.add(row * out_row);
-                let start = more.then_some((to.cast_const(), out_row));
+                let start = start.map(|(start, apart)| (start.add(row * apart), apart));
                 product(simd, shape, left, panel.as_ptr(), Even(wide), to, out_row, start);
             }
         }
