@@ -50,10 +50,10 @@ impl FusedOp<3> for Convolve {
 }
 
 fn weight_gradient(of: &Geometry, x: &Host, grad: &Host) -> Vec<f32> {
-    if let Some(method) = Method::of(of) {
-        return method.weight_gradient(of, x.values(), grad.values());
-    }
-    weights::gradient(of, x.values(), grad.values())
+    let (x, grad) = (x.values(), grad.values());
+    Method::of(of)
+        .and_then(|method| method.weight_gradient(of, x, grad))
+        .unwrap_or_else(|| weights::gradient(of, x, grad))
 }
 
 /// The convolution of `x [B, I, stored]`.

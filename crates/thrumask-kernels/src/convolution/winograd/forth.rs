@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::rules::{OUT, POINTS, Rule};
+use super::rules::{Adjoint, OUT, POINTS, Rule};
 use super::tiles::{Run, Tiling, count};
 use super::windows::{Reads, Window};
 use crate::aligned::Aligned;
@@ -37,7 +37,7 @@ pub(super) struct Gradients<R>(PhantomData<R>);
 /// [`Rule::forth`] of a part.
 pub(super) struct Input<R, const PART: usize>(PhantomData<R>);
 
-/// [`Rule::back_forth`]
+/// [`Adjoint::back_forth`]
 pub(super) struct Gradient<R>(PhantomData<R>);
 
 impl<R: Rule> Parts for Inputs<R> {
@@ -46,7 +46,7 @@ impl<R: Rule> Parts for Inputs<R> {
     type Second = Input<R, 1>;
 }
 
-impl<R: Rule> Parts for Gradients<R> {
+impl<R: Adjoint> Parts for Gradients<R> {
     const COUNT: usize = 1;
     type First = Gradient<R>;
     type Second = Gradient<R>;
@@ -62,7 +62,7 @@ impl<R: Rule, const PART: usize> Transform for Input<R, PART> {
     }
 }
 
-impl<R: Rule> Transform for Gradient<R> {
+impl<R: Adjoint> Transform for Gradient<R> {
     const READS: usize = R::OUT;
     const POINTS: usize = R::POINTS;
 

@@ -82,12 +82,13 @@ impl Method {
         }
     }
 
-    /// `dw [O, I, taps]` from `x [B, I, size]` and the gradient of the output.
-    pub fn weight_gradient(self, of: &Geometry, x: &[f32], grad: &[f32]) -> Vec<f32> {
+    /// `dw [O, I, taps]` from `x [B, I, size]` and the gradient of the output, where that pays too. In steps of two the
+    /// products are too small for it.
+    pub fn weight_gradient(self, of: &Geometry, x: &[f32], grad: &[f32]) -> Option<Vec<f32>> {
         match self {
-            Self::Three => gradient::of_weights::<Three>(of, x, grad),
-            Self::Five => gradient::of_weights::<Five>(of, x, grad),
-            Self::Halves => gradient::of_weights::<Halves>(of, x, grad),
+            Self::Three => Some(gradient::of_weights::<Three>(of, x, grad)),
+            Self::Five => Some(gradient::of_weights::<Five>(of, x, grad)),
+            Self::Halves => None,
         }
     }
 }

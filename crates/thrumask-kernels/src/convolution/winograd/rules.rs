@@ -24,10 +24,13 @@ pub(super) trait Rule: Copy + Send + Sync {
     fn forth<S: Simd>(s: S, d: [S::V; POINTS]) -> [S::V; POINTS];
     /// Outputs from the values at the points.
     fn back<S: Simd>(s: S, m: [S::V; POINTS]) -> [S::V; OUT];
-    /// The gradient of the taps from that of their values at the points of a part: the adjoint of
-    /// [`bring`](Self::bring). Those that the part does not meet have none.
-    fn bring_back(part: usize, u: [f32; POINTS]) -> [f32; TAPS];
-    /// The gradient of the values at the points from that of the outputs: the adjoint of [`back`](Self::back).
+}
+
+/// The ways that gradients take, of a rule in steps of one.
+pub(super) trait Adjoint: Rule {
+    /// The gradient of the taps from that of their values at the points: the adjoint of [`bring`](Rule::bring).
+    fn bring_back(u: [f32; POINTS]) -> [f32; TAPS];
+    /// The gradient of the values at the points from that of the outputs: the adjoint of [`back`](Rule::back).
     fn back_forth<S: Simd>(s: S, y: [S::V; OUT]) -> [S::V; POINTS];
 }
 
@@ -98,8 +101,10 @@ impl Rule for Three {
             s.add(m[5], s.fma(s.splat(8.0), step, odd)),
         ]
     }
+}
 
-    fn bring_back(_part: usize, u: [f32; POINTS]) -> [f32; TAPS] {
+impl Adjoint for Three {
+    fn bring_back(u: [f32; POINTS]) -> [f32; TAPS] {
         let (near, side) = (u[1] + u[2], u[1] - u[2]);
         let (far, step) = (u[3] + u[4], u[3] - u[4]);
         let first = 0.25 * u[0] - near / 6.0 + far / 24.0;
@@ -150,8 +155,10 @@ impl Rule for Five {
         let second = s.fma(s.splat(2.0), step, s.sub(m[1], m[2]));
         [s.add(m[0], sums), s.add(m[5], second), s.splat(0.0), s.splat(0.0)]
     }
+}
 
-    fn bring_back(_part: usize, u: [f32; POINTS]) -> [f32; TAPS] {
+impl Adjoint for Five {
+    fn bring_back(u: [f32; POINTS]) -> [f32; TAPS] {
         let (near, side) = (u[1] + u[2], u[1] - u[2]);
         let (far, step) = (u[3] + u[4], u[3] - u[4]);
         [
@@ -216,19 +223,5 @@ impl Rule for Halves {
             s.fma(s.splat(4.0), m[3], even),
             s.add(m[4], s.fma(s.splat(8.0), m[3], odd)),
         ]
-    }
-
-    fn bring_back(part: usize, u: [f32; POINTS]) -> [f32; TAPS] {
-        let first = 0.5 * (u[0] - u[1]) + (u[3] - u[2]) / 6.0;
-        let second = -0.5 * u[1] + u[2] / 6.0 + u[3] / 3.0 + u[4];
-        if part == 0 { [first, 0.0, second, 0.0, 0.0] } else { [0.0, first, 0.0, 0.0, 0.0] }
-    }
-
-    #[inline(always)]
-    fn back_forth<S: Simd>(s: S, y: [S::V; OUT]) -> [S::V; POINTS] {
-        let [two, four, eight] = [2.0, 4.0, 8.0].map(|x| s.splat(x));
-        let (even, odd) = (s.add(y[0], y[2]), s.add(y[1], y[3]));
-        let far = s.fma(two, y[1], s.fma(four, y[2], s.fma(eight, y[3], y[0])));
-        [y[0], s.add(even, odd), s.sub(even, odd), far, y[3], s.splat(0.0)]
     }
 }
