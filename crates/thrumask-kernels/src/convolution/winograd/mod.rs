@@ -34,9 +34,11 @@ use tiles::{Tiling, count, distance};
 use weights::Weights;
 use windows::Reads;
 
-/// Values of inputs and outputs at their points that are held at once, in bytes, about, and tiles of a pass, at least.
+/// Values of inputs and outputs at their points that are held at once, in bytes, about.
 const HELD: usize = 4 << 20;
-const LEAST: usize = 192;
+
+/// Tiles of a pass, at least: as many as have as many values as the weights, which are read once a pass, within bounds.
+const LEAST: [usize; 2] = [128, 256];
 
 /// Tiles whose products are made in one task.
 const COLUMNS: usize = 256;
@@ -106,7 +108,8 @@ fn convolve<R: Rule>(
     let weights = Weights::new::<R>(of, w, &tiling);
     let volume: usize = of.out().iter().product();
     let held = matrices * of.inputs + points * of.outputs;
-    let passes = tiling.passes(of.batch, (HELD / 4 / held).clamp(LEAST, 4096));
+    let least = (matrices * of.inputs * of.outputs / held).clamp(LEAST[0], LEAST[1]);
+    let passes = tiling.passes(of.batch, (HELD / 4 / held).clamp(least, 4096));
     let stride = distance(&passes);
     let mut values = Aligned::room(matrices * of.inputs * stride);
     let mut sums = Aligned::room(points * of.outputs * stride);
