@@ -8,7 +8,6 @@ use crate::target::Target;
 
 /// Values from the start of a cache line on: whole vectors of them never lie across two lines, which
 /// would halve the speed of a matrix product.
-#[derive(Clone, Debug)]
 pub(crate) struct Aligned {
     memory: Vec<f32>,
     skip: usize,
@@ -20,6 +19,9 @@ impl Aligned {
         let mut memory: Vec<f32> = Vec::with_capacity(len + LINE);
         let skip = memory.as_ptr().align_offset(64).min(LINE);
         memory.resize(skip, 0.0);
+        // What is read before it was written shows in the tests.
+        #[cfg(debug_assertions)]
+        memory.spare_capacity_mut().fill(MaybeUninit::new(f32::NAN));
         Self { memory, skip }
     }
 

@@ -76,7 +76,7 @@ fn kernels_strides_paddings_and_magnifications_agree_with_the_reference() {
 
 #[test]
 fn ways_of_fewer_products_agree_with_the_reference() {
-    // Channels enough for them: heights and widths of every rest by the size of a tile, and more tiles than make a pass.
+    // Channels enough for them: heights and widths of every rest by the size of a tile.
     for (stride, padding, magnify) in [(1, 1, 1), (1, 0, 2), (2, 1, 1), (2, 0, 1), (2, 2, 2)] {
         let options = ConvolutionOptions { stride, padding, magnify, silu: false };
         for (x, outputs) in [
@@ -89,23 +89,58 @@ fn ways_of_fewer_products_agree_with_the_reference() {
             check_2d(x, outputs, [3, 3], options);
         }
     }
-    let x = [5, 12, 64, 64];
-    check_2d(x, 12, [3, 3], ConvolutionOptions { stride: 2, silu: true, ..SAME });
-    for kernel in [[1, 5], [5, 1], [1, 3], [3, 1]] {
-        for (x, outputs) in [([2, 12, 9, 24], 14), ([3, 40, 7, 33], 12), ([1, 12, 60, 75], 13)] {
-            check_2d(x, outputs, kernel, SAME);
+    for kernel in [[1, 5], [5, 1]] {
+        for padding in [0, 1, 2, 4] {
+            for (x, outputs) in [([2, 12, 9, 24], 14), ([3, 40, 7, 33], 12), ([1, 12, 60, 75], 13)]
+            {
+                check_2d(x, outputs, kernel, ConvolutionOptions { padding, ..SAME });
+            }
         }
+        let magnified = ConvolutionOptions { magnify: 2, ..SAME };
+        check_2d([2, 12, 9, 24], 14, kernel, magnified);
     }
 }
 
 #[test]
+fn several_passes_of_tiles_are_one_convolution() {
+    // Images that are cut, and several of which not all go into one pass.
+    for (x, outputs, stride) in
+        [([1, 64, 64, 64], 64, 1), ([6, 128, 20, 20], 128, 1), ([1, 64, 120, 121], 64, 2)]
+    {
+        check_2d(x, outputs, [3, 3], ConvolutionOptions { stride, ..SAME });
+    }
+    for kernel in [[1, 5], [5, 1]] {
+        let w = [128, 200, kernel[0], kernel[1]];
+        let fast = outcome([1, 200, 40, 41], w, conv2d_same);
+        agree(&fast, &outcome([1, 200, 40, 41], w, reference::conv2d_same));
+    }
+    let (x, w) = ([1, 128, 7, 30, 31], [128, 128, 3, 1, 1]);
+    agree(&outcome(x, w, temporal_conv), &outcome(x, w, reference::temporal_conv));
+}
+
+#[test]
 fn a_fused_activation_is_that_of_its_own_operator() {
-    let x = input(&noise(2 * 6 * 90, 3), [2, 6, 9, 10]).inner();
-    let (w, b) = (input(&noise(8 * 54, 4), [8, 6, 3, 3]).inner(), input(&noise(8, 5), [8]).inner());
-    let fused = ConvolutionOptions { silu: true, ..SAME };
-    let found = conv2d(x.clone(), w.clone(), b.clone(), fused);
-    let expected = thrumask_kernels::silu(conv2d(x, w, b, SAME));
-    close("fused", &values(&found), &values(&expected), 1e-6);
+    // The plain way with sums in a buffer and without, and those of fewer products.
+    for ([inputs, outputs], kernel, stride) in [
+        ([6, 8], [3, 3], 1),
+        ([6, 30], [3, 3], 1),
+        ([40, 30], [3, 3], 3),
+        ([12, 14], [3, 3], 1),
+        ([12, 14], [3, 3], 2),
+        ([12, 14], [1, 5], 1),
+        ([12, 14], [5, 1], 1),
+    ] {
+        let x = input(&noise(2 * inputs * 990, 3), [2, inputs, 30, 33]).inner();
+        let taps = kernel[0] * kernel[1];
+        let w = noise(outputs * inputs * taps, 4);
+        let w = input(&w, [outputs, inputs, kernel[0], kernel[1]]).inner();
+        let b = input(&noise(outputs, 5), [outputs]).inner();
+        let plain = ConvolutionOptions { stride, ..SAME };
+        let fused = ConvolutionOptions { silu: true, ..plain };
+        let found = conv2d(x.clone(), w.clone(), b.clone(), fused);
+        let expected = thrumask_kernels::silu(conv2d(x, w, b, plain));
+        close("fused", &values(&found), &values(&expected), 1e-6);
+    }
 }
 
 #[test]
@@ -124,10 +159,18 @@ fn videos_agree_with_the_reference() {
 
 #[test]
 fn threads_and_batch_size_leave_the_bytes_as_they_are() {
-    for (kernel, stride) in [([3, 3], 1), ([3, 3], 2), ([1, 5], 1), ([5, 1], 1)] {
+    // The plain way twice, and those of fewer products, of which not all images go into one pass.
+    for ([inputs, outputs], kernel, stride) in [
+        ([3, 30], [3, 3], 1),
+        ([40, 30], [3, 3], 3),
+        ([128, 128], [3, 3], 1),
+        ([128, 140], [3, 3], 2),
+        ([300, 26], [1, 5], 1),
+        ([300, 26], [5, 1], 1),
+    ] {
         let options = ConvolutionOptions { stride, ..SAME };
-        let w = [26, 24, kernel[0], kernel[1]];
-        let run = |images| outcome([images, 24, 20, 20], w, |x, w, b| conv2d(x, w, b, options));
+        let w = [outputs, inputs, kernel[0], kernel[1]];
+        let run = |images| outcome([images, inputs, 20, 23], w, |x, w, b| conv2d(x, w, b, options));
         let one = with_threads(1, || run(9));
         assert_eq!(one, with_threads(3, || run(9)));
         let first = run(1);
@@ -163,7 +206,7 @@ proptest! {
         batch in 1usize..4,
         channels in (1usize..40, 1usize..40),
         size in (1usize..24, 1usize..24),
-        kernel in (1usize..5, 1usize..5),
+        kernel in (1usize..6, 1usize..6),
         stride in 1usize..4,
         padding in 0usize..4,
         magnify in 1usize..3,

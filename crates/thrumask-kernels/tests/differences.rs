@@ -141,12 +141,17 @@ mod checks {
             ([1, 12, 5, 7], 12, [3, 3], ConvolutionOptions { padding: 2, ..SAME }),
             ([1, 12, 6, 5], 12, [3, 3], ConvolutionOptions { padding: 3, ..SAME }),
             ([1, 12, 3, 5], 14, [3, 3], ConvolutionOptions { magnify: 2, silu: true, ..SAME }),
+            // In steps of two, and of five taps.
+            ([1, 13, 9, 10], 12, [3, 3], ConvolutionOptions { stride: 2, ..SAME }),
+            ([1, 12, 8, 9], 13, [3, 3], ConvolutionOptions { stride: 2, silu: true, ..SAME }),
+            ([2, 12, 5, 11], 13, [1, 5], SAME),
+            ([1, 14, 12, 3], 12, [5, 1], ConvolutionOptions { silu: true, ..SAME }),
             // One by one.
             ([1, 1, 1, 1], 1, [1, 1], ConvolutionOptions { padding: 0, ..SAME }),
             ([2, 11, 9, 20], 13, [3, 3], SAME),
             ([1, 3, 2, 9], 30, [5, 2], ConvolutionOptions { padding: 2, ..SAME }),
             ([1, 5, 9, 11], 4, [1, 1], ConvolutionOptions { stride: 2, padding: 0, ..SAME }),
-            ([1, 13, 9, 10], 12, [3, 3], ConvolutionOptions { stride: 2, ..SAME }),
+            ([1, 11, 9, 10], 12, [3, 3], ConvolutionOptions { stride: 2, ..SAME }),
             ([1, 3, 11, 14], 7, [3, 3], ConvolutionOptions { stride: 3, padding: 2, ..SAME }),
             ([2, 3, 12, 9], 7, [4, 4], ConvolutionOptions { stride: 4, padding: 0, ..SAME }),
             ([1, 3, 7, 6], 4, [2, 3], ConvolutionOptions { stride: 3, padding: 4, ..SAME }),

@@ -121,13 +121,18 @@ mod checks {
             conv2d([6, 7, 40, 41], 9, [3, 3], SAME, 44),
             conv2d([6, 7, 40, 41], 9, [3, 3], ConvolutionOptions { silu: true, ..SAME }, 45),
             conv2d([6, 7, 15, 17], 9, [3, 3], magnified, 46),
-            conv2d([6, 13, 40, 41], 14, [3, 3], strided, 47),
-            conv2d([6, 13, 40, 41], 14, [3, 3], ConvolutionOptions { silu: true, ..strided }, 48),
+            conv2d([6, 11, 40, 41], 14, [3, 3], strided, 47),
+            conv2d([6, 30, 40, 41], 11, [3, 3], ConvolutionOptions { silu: true, ..strided }, 48),
             conv2d([3, 40, 30, 31], 33, [1, 1], point, 49),
             conv2d([3, 40, 30, 31], 33, [1, 1], ConvolutionOptions { stride: 2, ..point }, 50),
             conv2d([4, 3, 41, 44], 13, [4, 4], ConvolutionOptions { stride: 4, ..point }, 51),
-            conv2d_same([4, 13, 20, 21], 14, [1, 5], 52),
+            conv2d_same([4, 11, 20, 21], 14, [1, 5], 52),
             conv2d_same([4, 13, 20, 21], 14, [7, 3], 53),
+            // In steps of two and of five taps, in fewer products.
+            conv2d([6, 64, 40, 41], 70, [3, 3], strided, 54),
+            conv2d([6, 13, 40, 41], 14, [3, 3], ConvolutionOptions { silu: true, ..strided }, 55),
+            conv2d_same([4, 130, 40, 41], 64, [1, 5], 56),
+            conv2d_same([4, 13, 20, 21], 14, [5, 1], 57),
         ]);
     }
 

@@ -92,7 +92,7 @@ impl Correlation<'_> {
         let [part] = self.parts else { return false };
         let whole = part.grid[2] == self.size[2] && part.start[2] == 0 && self.step == [1; 3];
         let short = (1..=DEPTH).contains(&(self.inputs * part.taps.len()));
-        whole && short && self.outputs > GROUP && !self.silu
+        whole && short && self.outputs > GROUP
     }
 }
 
@@ -191,7 +191,8 @@ impl Kernel for Band<'_> {
         // An odd number of lines between the sums of two outputs, so that they lie in different places of
         // the first-level cache.
         let longest = LINE * ((height * (lattice.dims[2] + S::LANES)).div_ceil(LINE) | 1);
-        let mut memory = Scratch::take(values + row + panel + step[2] * outputs * longest);
+        let sums = if self.starts.is_empty() { step[2] * longest } else { 2 * S::LANES };
+        let mut memory = Scratch::take(values + row + panel + outputs * sums);
         let (from, rest) = memory.values().split_at_mut(values);
         let (row, rest) = rest.split_at_mut(row);
         let (panel, sums) = rest.split_at_mut(panel);
@@ -290,7 +291,18 @@ impl Band<'_> {
             let (shape, start) = ([*outputs, across], Some((starts.as_ptr(), wide)));
             // SAFETY: the panel was just filled, and there are two vectors of `starts` and of `rest` for each output; this
             // task alone writes its rows of the output.
-            unsafe { part.weights.times(simd, shape, taken, panel, to, start) };
+            unsafe {
+                part.weights.times(simd, shape, taken, panel, to, start);
+                if self.of.silu {
+                    for output in 0..*outputs {
+                        for vector in 0..across {
+                            let to = to.0.add(output * to.1 + vector * S::LANES);
+                            let x = simd.load(to);
+                            simd.store(to, simd.mul(x, simd.sigmoid(x)));
+                        }
+                    }
+                }
+            }
             if whole {
                 continue;
             }

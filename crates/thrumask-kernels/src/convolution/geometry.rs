@@ -209,13 +209,14 @@ impl Spread {
     }
 }
 
-/// Each value `times` times.
+/// Each value `times` times, the last one as often as there is room.
 #[inline(always)]
-fn magnified(from: &[f32], times: usize, to: &mut [f32]) {
-    if times == 2 {
+pub(super) fn magnified(from: &[f32], times: usize, to: &mut [f32]) {
+    // A length that the compiler knows.
+    if times == 2 && to.len() == 2 * from.len() {
         to.as_chunks_mut::<2>().0.iter_mut().zip(from).for_each(|(to, from)| *to = [*from; 2]);
     } else {
-        to.chunks_exact_mut(times).zip(from).for_each(|(to, from)| to.fill(*from));
+        to.chunks_mut(times).zip(from).for_each(|(to, from)| to.fill(*from));
     }
 }
 

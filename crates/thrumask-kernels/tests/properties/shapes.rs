@@ -107,7 +107,7 @@ proptest! {
     fn convolutions_of_any_shape(
         (batch, inputs, outputs) in (1usize..3, 1usize..18, 1usize..18),
         (height, width) in (1usize..12, 1usize..20),
-        (rows, columns, stride) in (1usize..5, 1usize..5, 1usize..4),
+        (rows, columns, stride) in (1usize..6, 1usize..6, 1usize..4),
         (padding, magnify, silu) in (0usize..4, 1usize..3, any::<bool>()),
         seed in 0u64..1000,
     ) {
@@ -118,16 +118,19 @@ proptest! {
         check(&conv2d(x, outputs, [rows, columns], options, seed), FEW);
     }
 
-    /// Three by three weights in steps of one from twelve channels on take another way.
+    /// Three by three weights in steps of one or two, and five in a row, take another way from twelve channels on.
     #[test]
     fn usual_convolutions_of_any_shape(
         (batch, inputs, outputs) in (1usize..3, 12usize..18, 12usize..18),
-        (height, width) in (4usize..12, 4usize..20),
+        (height, width) in (7usize..12, 7usize..20),
+        (kernel, stride) in prop_oneof![
+            Just(([3, 3], 1)), Just(([3, 3], 2)), Just(([1, 5], 1)), Just(([5, 1], 1))
+        ],
         (padding, silu) in (1usize..4, any::<bool>()),
         seed in 0u64..1000,
     ) {
-        let options = ConvolutionOptions { stride: 1, padding, magnify: 1, silu };
-        check(&conv2d([batch, inputs, height, width], outputs, [3, 3], options, seed), FEW);
+        let options = ConvolutionOptions { stride, padding, magnify: 1, silu };
+        check(&conv2d([batch, inputs, height, width], outputs, kernel, options, seed), FEW);
     }
 
     #[test]

@@ -124,14 +124,14 @@ impl<R: Rule> Back<'_, R> {
                 }
             }
         }
-        // The tiles of each row, without what lies between the rows.
+        // The tiles of each row, the last of which may have columns that there are not.
         let mut tile = 0;
         while tile < tiles {
             let (row, column) = ((at + tile) / run.apart, (at + tile) % run.apart);
             let (top, side) = (row * high, column * wide);
-            let width = run.width.saturating_sub(side).min(wide * (tiles - tile));
+            let width = (run.width - side).min(wide * (tiles - tile));
             for (i, line) in lines.iter().enumerate().take((run.rows - top).min(high)) {
-                let at = run.to + (top + i) * run.width + side.min(run.width);
+                let at = run.to + (top + i) * run.width + side;
                 // SAFETY: this task alone writes this channel.
                 let to = unsafe { self.out.piece(image, at, width) };
                 to.write_copy_of_slice(&line[wide * tile..][..width]);

@@ -17,7 +17,7 @@ pub(super) trait Transform {
     /// Values that it reads, and points that it gives.
     const READS: usize;
     const POINTS: usize;
-    /// Of the first `READS` values, which the others may repeat; the first `POINTS` count.
+    /// Of the first `READS` values, whatever the others are; the first `POINTS` count.
     fn of<S: Simd>(s: S, d: [S::V; POINTS]) -> [S::V; POINTS];
 }
 
@@ -146,20 +146,17 @@ impl<P: Parts> Kernel for Forth<'_, P> {
         let values = most[0].next_multiple_of(LINE);
         let mut memory = Scratch::take(values + most[1]);
         let (values, room) = memory.values().split_at_mut(values);
-        for window in self.windows {
-            window.planes.deal(s, self.volume(window.image), values, room);
+        for (run, window) in self.runs.iter().zip(self.windows) {
+            window.planes.deal(s, self.volume(run.image), values, room);
             if !self.plane {
-                self.line::<S, P::First>(s, values, window, 0);
-                if P::COUNT > 1 {
-                    self.line::<S, P::Second>(s, values, window, 1);
-                }
+                self.line::<S, P::First>(s, values, run, window);
                 continue;
             }
-            self.tiles::<S, P::First, P::First>(s, values, window, 0);
+            self.tiles::<S, P::First, P::First>(s, values, run, window, 0);
             if P::COUNT > 1 {
-                self.tiles::<S, P::First, P::Second>(s, values, window, 1);
-                self.tiles::<S, P::Second, P::First>(s, values, window, 2);
-                self.tiles::<S, P::Second, P::Second>(s, values, window, 3);
+                self.tiles::<S, P::First, P::Second>(s, values, run, window, 1);
+                self.tiles::<S, P::Second, P::First>(s, values, run, window, 2);
+                self.tiles::<S, P::Second, P::Second>(s, values, run, window, 3);
             }
         }
     }
@@ -191,62 +188,60 @@ impl<P: Parts> Forth<'_, P> {
         &self,
         s: S,
         values: &[f32],
+        run: &Run,
         window: &Window,
         part: usize,
     ) {
         let (places, matrices) = (&window.places[part][..], &self.reads.parts[part].matrices[..]);
         assert!(places.len() == Y::READS * X::READS && matrices.len() == Y::POINTS * X::POINTS);
         let reach = places.iter().max().copied().unwrap_or(0);
-        for run in &self.runs[window.runs.clone()] {
-            let start = window.start(run);
-            for at in (0..run.len).step_by(S::LANES) {
-                let from = &values[start + at..][..reach + S::LANES];
-                let mut rows = [[s.splat(0.0); POINTS]; POINTS];
-                for (y, row) in rows.iter_mut().enumerate().take(Y::READS) {
-                    let mut d = [s.splat(0.0); POINTS];
-                    for (x, d) in d.iter_mut().enumerate().take(X::READS) {
-                        // SAFETY: as many places as reads, none further than `reach`.
-                        *d = unsafe {
-                            s.load(from.as_ptr().add(*places.get_unchecked(y * X::READS + x)))
-                        };
-                    }
-                    *row = X::of(s, d);
+        for at in (0..run.len).step_by(S::LANES) {
+            let from = &values[at..][..reach + S::LANES];
+            let mut rows = [[s.splat(0.0); POINTS]; POINTS];
+            for (y, row) in rows.iter_mut().enumerate().take(Y::READS) {
+                let mut d = [s.splat(0.0); POINTS];
+                for (x, d) in d.iter_mut().enumerate().take(X::READS) {
+                    // SAFETY: as many places as reads, none further than `reach`.
+                    *d = unsafe {
+                        s.load(from.as_ptr().add(*places.get_unchecked(y * X::READS + x)))
+                    };
                 }
-                for x in 0..X::POINTS {
-                    let mut d = [s.splat(0.0); POINTS];
-                    for (d, row) in d.iter_mut().zip(&rows) {
-                        *d = row[x];
-                    }
-                    for (y, value) in Y::of(s, d).into_iter().enumerate().take(Y::POINTS) {
-                        // SAFETY: as many matrices as points; this task alone has its channel.
-                        unsafe {
-                            let matrix = *matrices.get_unchecked(y * X::POINTS + x);
-                            self.put(s, matrix, run.at + at, value);
-                        }
+                *row = X::of(s, d);
+            }
+            for x in 0..X::POINTS {
+                let mut d = [s.splat(0.0); POINTS];
+                for (d, row) in d.iter_mut().zip(&rows) {
+                    *d = row[x];
+                }
+                for (y, value) in Y::of(s, d).into_iter().enumerate().take(Y::POINTS) {
+                    // SAFETY: as many matrices as points; this task alone has its channel.
+                    unsafe {
+                        let matrix = *matrices.get_unchecked(y * X::POINTS + x);
+                        self.put(s, matrix, run.at + at, value);
                     }
                 }
             }
         }
     }
 
-    /// Tiles over rows or over columns, a part of them.
+    /// Tiles over rows or over columns.
     #[inline(always)]
-    fn line<S: Simd, X: Transform>(&self, s: S, values: &[f32], window: &Window, part: usize) {
-        let (places, matrices) = (&window.places[part][..], &self.reads.parts[part].matrices[..]);
+    fn line<S: Simd, X: Transform>(&self, s: S, values: &[f32], run: &Run, window: &Window) {
+        let ([places], [part]) = (&window.places[..], &self.reads.parts[..]) else {
+            unreachable!("along a line in steps of one")
+        };
+        let (places, matrices) = (&places[..], &part.matrices[..]);
         assert!(places.len() == X::READS && matrices.len() == X::POINTS);
         let reach = places.iter().max().copied().unwrap_or(0);
-        for run in &self.runs[window.runs.clone()] {
-            let start = window.start(run);
-            for at in (0..run.len).step_by(S::LANES) {
-                let from = &values[start + at..][..reach + S::LANES];
-                let mut d = [s.splat(0.0); POINTS];
-                for (d, place) in d.iter_mut().zip(places) {
-                    *d = s.read(&from[*place..]);
-                }
-                for (value, matrix) in X::of(s, d).into_iter().zip(matrices) {
-                    // SAFETY: this task alone has its channel.
-                    unsafe { self.put(s, *matrix, run.at + at, value) };
-                }
+        for at in (0..run.len).step_by(S::LANES) {
+            let from = &values[at..][..reach + S::LANES];
+            let mut d = [s.splat(0.0); POINTS];
+            for (d, place) in d.iter_mut().zip(places) {
+                *d = s.read(&from[*place..]);
+            }
+            for (value, matrix) in X::of(s, d).into_iter().zip(matrices) {
+                // SAFETY: this task alone has its channel.
+                unsafe { self.put(s, *matrix, run.at + at, value) };
             }
         }
     }

@@ -30,7 +30,7 @@ use back::Back;
 use forth::{Inputs, forth};
 use multiply::Multiply;
 use rules::{Five, Halves, Rule, Three};
-use tiles::{Tiling, count, distance};
+use tiles::{Tiling, count, distance, evenly};
 use weights::Weights;
 use windows::Reads;
 
@@ -40,7 +40,7 @@ const HELD: usize = 4 << 20;
 /// Tiles of a pass, at least: as many as have as many values as the weights, which are read once a pass, within bounds.
 const LEAST: [usize; 2] = [128, 256];
 
-/// Tiles whose products are made in one task.
+/// Tiles whose products are made in one task, about at most.
 const COLUMNS: usize = 256;
 
 /// Channels from which on it pays.
@@ -63,7 +63,7 @@ impl Method {
             ([1, 3, 3], [1, 2, 2]) => (Self::Halves, Halves::OUT),
             _ => return None,
         };
-        let long = (0..3).all(|i| of.kernel[i] == 1 || of.out()[i] >= out);
+        let long = (0..3).all(|i| of.out()[i] >= if of.kernel[i] == 1 { 1 } else { out });
         let many = of.inputs >= CHANNELS && of.outputs >= CHANNELS;
         (long && many).then_some(method)
     }
@@ -119,15 +119,15 @@ fn convolve<R: Rule>(
             forth::<Inputs<R>>(&tiling, &runs, &reads, (x, of.inputs), &mut values, stride);
             let (tiles, len) = (count(&runs), points * of.outputs * stride);
             let fresh = sums.len() < len;
-            let blocks = tiles.div_ceil(COLUMNS);
+            let block = evenly(tiles, COLUMNS);
+            let blocks = tiles.div_ceil(block);
             // SAFETY: tasks write values, and of fresh memory every one: those of the tiles and of the rest of their
             // vectors, and what is behind them.
             unsafe {
                 let to = Shared::new(sums.memory(len), points * stride);
                 team::each(points * blocks, |task| {
-                    let (point, block) = (task / blocks, task % blocks);
-                    let first = block * COLUMNS;
-                    let last = fresh && block == blocks - 1;
+                    let (point, first) = (task / blocks, task % blocks * block);
+                    let last = fresh && first + block >= tiles;
                     simd::run(Multiply {
                         tiling: &tiling,
                         weights: &weights,
@@ -137,7 +137,7 @@ fn convolve<R: Rule>(
                         outputs: of.outputs,
                         point,
                         first,
-                        columns: COLUMNS.min(tiles - first),
+                        columns: block.min(tiles - first),
                         behind: if last { tiles..stride } else { 0..0 },
                         to,
                     });

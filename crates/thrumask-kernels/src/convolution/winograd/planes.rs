@@ -1,5 +1,6 @@
 //! Windows of images dealt out so that neighbouring tiles find their values side by side.
 
+use crate::convolution::geometry::magnified;
 use crate::simd::Simd;
 
 /// An image, or what is read of it: padded coordinates from `origin` on in steps, one step for each tile. All values that
@@ -94,16 +95,7 @@ impl Planes {
             after.fill(0.0);
             match self.magnify[1] {
                 1 => line.copy_from_slice(&from[..count]),
-                2 => {
-                    for (to, from) in line.chunks_mut(2).zip(from) {
-                        to.fill(*from);
-                    }
-                }
-                times => {
-                    for (to, from) in line.chunks_mut(times).zip(from) {
-                        to.fill(*from);
-                    }
-                }
+                times => magnified(&from[..count.div_ceil(times)], times, line),
             }
         }
         room

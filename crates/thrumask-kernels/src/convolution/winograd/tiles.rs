@@ -40,13 +40,6 @@ pub(super) struct Run {
     pub apart: usize,
 }
 
-impl Run {
-    /// Rows of tiles.
-    pub fn high(&self) -> usize {
-        self.len.div_ceil(self.apart.max(1))
-    }
-}
-
 impl Tiling {
     /// The tiles of a convolution by a rule.
     pub fn new<R: Rule>(of: &Geometry) -> Self {
@@ -107,16 +100,18 @@ impl Tiling {
         self.out.map(|out| if out > 1 { out * self.stride } else { 1 })
     }
 
-    /// Runs of tiles, in passes of at most `most` tiles (or one run).
+    /// Runs of tiles, in passes of about at most `most` tiles. What of an image does not go into one pass is shared out
+    /// evenly: each pass reads all weights.
     pub fn passes(&self, images: usize, most: usize) -> Vec<Vec<Run>> {
         let size = self.size;
         let mut runs = Vec::new();
         for image in 0..images {
             if self.over_frames() {
                 let area = size[1] * size[2];
+                let share = evenly(area, most);
                 for row in 0..size[0].div_ceil(self.out[0]) {
-                    for column in (0..area).step_by(most) {
-                        let len = most.min(area - column);
+                    for column in (0..area).step_by(share) {
+                        let len = share.min(area - column);
                         let z = row * self.out[0];
                         let (rows, to) = (self.out[0].min(size[0] - z), z * area + column);
                         let at = 0;
@@ -129,7 +124,7 @@ impl Tiling {
             }
             let [_, high, wide] = self.out;
             let (down, across) = (size[1].div_ceil(high), size[2].div_ceil(wide));
-            let together = (most / across).clamp(1, down);
+            let together = down.div_ceil((down * across).div_ceil(most));
             for row in (0..down).step_by(together) {
                 let count = together.min(down - row);
                 let y = row * high;
@@ -154,6 +149,12 @@ impl Tiling {
         }
         passes
     }
+}
+
+/// Lengths of about one size, whole vectors but for the last, that `count` (at least 1) is cut into, `most` or fewer as
+/// far as whole vectors allow.
+pub(super) fn evenly(count: usize, most: usize) -> usize {
+    count.div_ceil(count.div_ceil(most)).next_multiple_of(16)
 }
 
 /// Tiles of a pass.

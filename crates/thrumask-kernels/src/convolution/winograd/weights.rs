@@ -13,7 +13,7 @@ use crate::team;
 use crate::tile::{Left, TileRows};
 
 /// Input channels of a group of outputs that make a task.
-const CHANNELS: usize = 32;
+const TOGETHER: usize = 32;
 
 /// `[groups of outputs, matrices, I, outputs of a group]`.
 pub(super) struct Weights {
@@ -36,7 +36,7 @@ impl Weights {
         // SAFETY: tasks write values, and all of them: each matrix is one part's.
         unsafe {
             let to = Shared::new(values.memory(len), tall);
-            let blocks = inputs.div_ceil(CHANNELS);
+            let blocks = inputs.div_ceil(TOGETHER);
             team::each(of.outputs.div_ceil(tall) * blocks, |task| {
                 simd::run(Group {
                     by: PhantomData::<R>,
@@ -46,7 +46,7 @@ impl Weights {
                     plane: tiling.plane,
                     matrices,
                     group: task / blocks,
-                    first: task % blocks * CHANNELS,
+                    first: task % blocks * TOGETHER,
                     to,
                 });
             });
@@ -99,7 +99,7 @@ impl<R: Rule> Kernel for Group<'_, R> {
         let mut memory = Scratch::take(taps * wide);
         let apart = memory.values();
         apart.fill(0.0);
-        for input in self.first..inputs.min(self.first + CHANNELS) {
+        for input in self.first..inputs.min(self.first + TOGETHER) {
             // The outputs side by side, for each tap; missing ones are zero.
             for (lane, from) in w.chunks_exact(inputs * taps).enumerate() {
                 for (tap, &value) in from[input * taps..][..taps].iter().enumerate() {
@@ -159,7 +159,7 @@ impl<R: Rule> Group<'_, R> {
     fn put<S: Simd>(&self, s: S, matrix: usize, input: usize, lane: usize, value: S::V) {
         let row = (self.group * self.matrices + matrix) * self.of.inputs + input;
         let count = S::LANES.min(S::TILE_ROWS - lane);
-        let last = input + 1 == self.of.inputs.min(self.first + CHANNELS);
+        let last = input + 1 == self.of.inputs.min(self.first + TOGETHER);
         // SAFETY: this task alone writes these inputs of its group. What is too much of a vector lies where the next
         // input's will.
         unsafe {

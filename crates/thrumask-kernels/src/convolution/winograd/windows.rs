@@ -1,7 +1,5 @@
 //! What tiles read of a channel.
 
-use std::ops::Range;
-
 use super::planes::Planes;
 use super::tiles::{Run, Tiling};
 use crate::convolution::geometry::Geometry;
@@ -84,49 +82,35 @@ fn places(
     (0..wide).map(|i| along(at([0, i])[1])).collect()
 }
 
-/// What some runs of a pass read of a channel of one image.
+/// What a run reads of a channel.
 pub(super) struct Window {
-    pub image: usize,
-    /// The first row of tiles.
-    row: usize,
-    pub runs: Range<usize>,
     pub planes: Planes,
     /// Where the values of the first tile lie, of each part.
     pub places: Vec<Vec<usize>>,
 }
 
 impl Window {
-    /// The windows of a pass. Over frames there are none.
+    /// The windows of the runs of a pass. Over frames there are none.
     pub fn all(tiling: &Tiling, runs: &[Run], reads: &Reads) -> Vec<Self> {
         if tiling.over_frames() {
             return Vec::new();
         }
         let inner = |of: [usize; 3]| [of[1], of[2]];
-        let mut first = 0;
-        let of_image = |runs: &[Run]| {
-            let (top, last) = (runs[0], runs[runs.len() - 1]);
+        let of_run = |run: &Run| {
             let planes = Planes {
                 stored: inner(reads.stored),
                 magnify: inner(reads.magnify),
                 front: inner(reads.front),
-                origin: top.row * reads.step[1],
+                origin: run.row * reads.step[1],
                 step: inner(reads.step),
                 reach: reads.reach[2],
-                rows: last.row + last.high() - top.row + (reads.reach[1] - 1) / reads.step[1],
-                columns: top.apart,
+                rows: run.len / run.apart + (reads.reach[1] - 1) / reads.step[1],
+                columns: run.apart,
             };
             let place =
                 |part: &Part| part.places.iter().map(|at| planes.place(inner(*at))).collect();
-            let places = reads.parts.iter().map(place).collect();
-            first += runs.len();
-            let runs = first - runs.len()..first;
-            Self { image: top.image, row: top.row, runs, planes, places }
+            Self { planes, places: reads.parts.iter().map(place).collect() }
         };
-        runs.chunk_by(|a, b| a.image == b.image).map(of_image).collect()
-    }
-
-    /// Where the first tile of a run starts.
-    pub fn start(&self, run: &Run) -> usize {
-        (run.row - self.row) * self.planes.columns
+        runs.iter().map(of_run).collect()
     }
 }
