@@ -64,6 +64,33 @@ fn forth_six<S: Simd>(s: S, d: [S::V; POINTS]) -> [S::V; POINTS] {
     ]
 }
 
+/// Taps at these points: the first and the last, and the sums of those with even and with odd numbers as they are
+/// weighted at 1 and at 2.
+#[inline(always)]
+fn at_six<S: Simd>(
+    s: S,
+    [first, last]: [S::V; 2],
+    [even, odd]: [S::V; 2],
+    [far, double]: [S::V; 2],
+) -> [S::V; POINTS] {
+    let [quarter, sixth, part] = [0.25, -1.0 / 6.0, 1.0 / 24.0].map(|x| s.splat(x));
+    [
+        s.mul(quarter, first),
+        s.mul(sixth, s.add(even, odd)),
+        s.mul(sixth, s.sub(even, odd)),
+        s.mul(part, s.add(far, double)),
+        s.mul(part, s.sub(far, double)),
+        last,
+    ]
+}
+
+/// The adjoint of [`at_six`] without the last tap: that of the first, then of each sum.
+fn back_from_six(u: [f32; POINTS]) -> [f32; 5] {
+    let (near, side) = (u[1] + u[2], u[1] - u[2]);
+    let (far, step) = (u[3] + u[4], u[3] - u[4]);
+    [0.25 * u[0], -near / 6.0, -side / 6.0, far / 24.0, step / 24.0]
+}
+
 impl Rule for Three {
     const TAPS: usize = 3;
     const STRIDE: usize = 1;
@@ -72,17 +99,8 @@ impl Rule for Three {
 
     #[inline(always)]
     fn bring<S: Simd>(s: S, _part: usize, [a, b, c, ..]: [S::V; TAPS]) -> [S::V; POINTS] {
-        let [quarter, sixth, part] = [0.25, -1.0 / 6.0, 1.0 / 24.0].map(|x| s.splat(x));
-        let even = s.add(a, c);
         let (far, double) = (s.fma(s.splat(4.0), c, a), s.add(b, b));
-        [
-            s.mul(quarter, a),
-            s.mul(sixth, s.add(even, b)),
-            s.mul(sixth, s.sub(even, b)),
-            s.mul(part, s.add(far, double)),
-            s.mul(part, s.sub(far, double)),
-            c,
-        ]
+        at_six(s, [a, c], [s.add(a, c), b], [far, double])
     }
 
     #[inline(always)]
@@ -105,10 +123,8 @@ impl Rule for Three {
 
 impl Adjoint for Three {
     fn bring_back(u: [f32; POINTS]) -> [f32; TAPS] {
-        let (near, side) = (u[1] + u[2], u[1] - u[2]);
-        let (far, step) = (u[3] + u[4], u[3] - u[4]);
-        let first = 0.25 * u[0] - near / 6.0 + far / 24.0;
-        [first, -side / 6.0 + step / 12.0, -near / 6.0 + far / 6.0 + u[5], 0.0, 0.0]
+        let [first, even, odd, far, double] = back_from_six(u);
+        [first + even + far, odd + 2.0 * double, even + 4.0 * far + u[5], 0.0, 0.0]
     }
 
     #[inline(always)]
@@ -128,19 +144,11 @@ impl Rule for Five {
 
     #[inline(always)]
     fn bring<S: Simd>(s: S, _part: usize, [a, b, c, d, e]: [S::V; TAPS]) -> [S::V; POINTS] {
-        let [quarter, sixth, part] = [0.25, -1.0 / 6.0, 1.0 / 24.0].map(|x| s.splat(x));
         let four = s.splat(4.0);
         let (even, odd) = (s.add(a, s.add(c, e)), s.add(b, d));
         let far = s.fma(four, s.fma(four, e, c), a);
         let double = s.mul(s.splat(2.0), s.fma(four, d, b));
-        [
-            s.mul(quarter, a),
-            s.mul(sixth, s.add(even, odd)),
-            s.mul(sixth, s.sub(even, odd)),
-            s.mul(part, s.add(far, double)),
-            s.mul(part, s.sub(far, double)),
-            e,
-        ]
+        at_six(s, [a, e], [even, odd], [far, double])
     }
 
     #[inline(always)]
@@ -159,14 +167,13 @@ impl Rule for Five {
 
 impl Adjoint for Five {
     fn bring_back(u: [f32; POINTS]) -> [f32; TAPS] {
-        let (near, side) = (u[1] + u[2], u[1] - u[2]);
-        let (far, step) = (u[3] + u[4], u[3] - u[4]);
+        let [first, even, odd, far, double] = back_from_six(u);
         [
-            0.25 * u[0] - near / 6.0 + far / 24.0,
-            -side / 6.0 + step / 12.0,
-            -near / 6.0 + far / 6.0,
-            -side / 6.0 + step / 3.0,
-            -near / 6.0 + far / 1.5 + u[5],
+            first + even + far,
+            odd + 2.0 * double,
+            even + 4.0 * far,
+            odd + 8.0 * double,
+            even + 16.0 * far + u[5],
         ]
     }
 
