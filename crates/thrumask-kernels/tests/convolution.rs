@@ -192,6 +192,43 @@ fn not_a_number_stays_near_its_place() {
 }
 
 #[test]
+fn not_a_number_stays_in_the_tiles_that_read_it() {
+    for (kernel, stride) in [([3, 3], 1), ([3, 3], 2), ([1, 5], 1), ([5, 1], 1)] {
+        let run = |spoilt: bool| {
+            let mut x = noise(12 * 1600, 8);
+            if spoilt {
+                x[3 * 1600 + 20 * 40 + 20] = f32::NAN;
+            }
+            let x = input(&x, [1, 12, 40, 40]).inner();
+            let w = noise(12 * 12 * kernel[0] * kernel[1], 9);
+            let w = input(&w, [12, 12, kernel[0], kernel[1]]).inner();
+            let out = conv2d(
+                x,
+                w,
+                input(&[0.0; 12], [12]).inner(),
+                ConvolutionOptions { stride, ..SAME },
+            );
+            (out.dims(), values(&out))
+        };
+        let (([_, _, height, width], clean), (_, spoilt)) = (run(false), run(true));
+        for (i, (clean, found)) in clean.iter().zip(spoilt).enumerate() {
+            // From the output whose middle it is, in outputs; a tile has at most four along an axis.
+            let apart = |at: usize, taps: usize| (at * stride + taps / 2).abs_diff(21) / stride;
+            let (y, x) = (apart(i / width % height, kernel[0]), apart(i % width, kernel[1]));
+            if y > 5 || x > 5 {
+                assert_eq!(
+                    clean.to_bits(),
+                    found.to_bits(),
+                    "{kernel:?}, {y} and {x} outputs away"
+                );
+            } else if (y, x) == (0, 0) {
+                assert!(found.is_nan(), "{kernel:?} in steps of {stride}");
+            }
+        }
+    }
+}
+
+#[test]
 #[should_panic(expected = "a kernel of [1, 5, 5] in a volume of [1, 3, 3]")]
 fn a_kernel_larger_than_the_image_is_named() {
     let options = ConvolutionOptions { padding: 0, ..SAME };

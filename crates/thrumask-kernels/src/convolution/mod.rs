@@ -41,6 +41,9 @@ impl Default for ConvolutionOptions {
 /// `x` `[B, I, H, W]`, `w` `[O, I, KH, KW]`, `b` `[O]` give `[B, O, H', W']` with
 /// `H' = (magnify H + 2 padding - KH) / stride + 1`.
 ///
+/// From 12 channels on, 3 x 3 in steps of one or two and five positions along one axis are made in fewer products, tile by
+/// tile (at most 4 x 4 outputs): a value that is not finite may then spread over the tiles that read it.
+///
 /// # Panics
 /// When shapes disagree, the stride or the magnification is 0, or the kernel is larger than the padded
 /// image.
