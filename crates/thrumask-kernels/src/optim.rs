@@ -121,6 +121,9 @@ impl Kernel for Step<'_> {
 /// quintic coefficients of Muon (3.4445, -4.7750, 2.0315), which bring all singular values to about
 /// 0.7..1.2. A zero matrix stays zero.
 ///
+/// Matrices at least twice as long as wide go by their Gram matrix, in half of the operations and within 1e-4 of the
+/// same values.
+///
 /// # Shapes
 /// `matrix` is row-major `[rows, cols]`.
 ///
@@ -128,34 +131,76 @@ impl Kernel for Step<'_> {
 /// When `matrix` does not hold `rows * cols` values.
 pub fn newton_schulz5(matrix: &mut [f32], rows: usize, cols: usize) {
     assert_eq!(matrix.len(), rows * cols, "a matrix of {rows} x {cols}");
-    let norm = matrix.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
-    let scale = 1.0 / (norm as f32 + 1e-7);
+    let scale = 1.0 / (norm(matrix) as f32 + 1e-7);
     matrix.iter_mut().for_each(|x| *x *= scale);
     // The Gram matrix is taken on the shorter side: x = (a + b g + c g²) x with g = x xᵀ, or the same
     // from the right with g = xᵀ x.
     let (side, left) = (rows.min(cols), rows <= cols);
-    let mut gram = vec![0.0; side * side];
-    let mut poly = vec![0.0; side * side];
+    let long = rows.max(cols) >= 2 * side;
+    let square = |wanted: bool| vec![0.0; if wanted { side * side } else { 0 }];
+    let [gram, factor, all, spare] = &mut [true, true, long, long].map(square);
     let mut next = vec![0.0; rows * cols];
-    for _ in 0..5 {
+    let gram_of = |gram: &mut [f32], matrix: &[f32]| {
         let x = View { data: matrix, row: cols, column: 1 };
-        if left {
-            symmetric_into(&mut gram, [rows, cols], x, x.turned());
-        } else {
-            symmetric_into(&mut gram, [cols, rows], x.turned(), x);
-        }
-        let g = View { data: &gram, row: side, column: 1 };
-        symmetric_into(&mut poly, [side, side], g, g);
-        poly.iter_mut().zip(&gram).for_each(|(p, g)| *p = 2.0315 * *p - 4.7750 * g);
-        for i in 0..side {
-            poly[i * side + i] += 3.4445;
-        }
-        let p = View { data: &poly, row: side, column: 1 };
-        if left {
-            product_into(&mut next, [rows, cols, rows], p, x);
-        } else {
-            product_into(&mut next, [rows, cols, cols], x, p);
-        }
+        let (x, inner) = if left { (x, cols) } else { (x.turned(), rows) };
+        symmetric_into(gram, [side, inner], x, x.turned());
+    };
+    let mut apply = |factor: &[f32], matrix: &mut [f32]| {
+        let x = View { data: matrix, row: cols, column: 1 };
+        let p = View { data: factor, row: side, column: 1 };
+        let (a, b) = if left { (p, x) } else { (x, p) };
+        product_into(&mut next, [rows, cols, side], a, b);
         matrix.copy_from_slice(&next);
+    };
+    gram_of(gram, matrix);
+    if !long {
+        for step in 0..STEPS {
+            if step > 0 {
+                gram_of(gram, matrix);
+            }
+            quintic(factor, gram, side);
+            apply(factor, matrix);
+        }
+        return;
     }
+    // Long matrices: their Gram matrix goes the same way, g = p g p with the factor p of each step, and the
+    // product of all factors is applied once. Polynomials of g commute, so that all are symmetric.
+    quintic(factor, gram, side);
+    all.copy_from_slice(factor);
+    for _ in 1..STEPS {
+        let times = |out: &mut [f32], a: &[f32], b: &[f32]| {
+            let [a, b] = [a, b].map(|data| View { data, row: side, column: 1 });
+            symmetric_into(out, [side, side], a, b);
+        };
+        times(spare, gram, factor);
+        times(gram, spare, factor);
+        quintic(factor, gram, side);
+        times(spare, all, factor);
+        std::mem::swap(all, spare);
+    }
+    apply(all, matrix);
+}
+
+/// Newton-Schulz steps of [`newton_schulz5`].
+const STEPS: usize = 5;
+
+/// `factor = a + b gram + c gram²` with Muon's coefficients.
+fn quintic(factor: &mut [f32], gram: &[f32], side: usize) {
+    let g = View { data: gram, row: side, column: 1 };
+    symmetric_into(factor, [side, side], g, g);
+    factor.iter_mut().zip(gram).for_each(|(p, g)| *p = 2.0315 * *p - 4.7750 * g);
+    for i in 0..side {
+        factor[i * side + i] += 3.4445;
+    }
+}
+
+/// Root of the sum of squares. Several sums side by side, for one would wait for each addition.
+fn norm(values: &[f32]) -> f64 {
+    let mut sums = [0.0; 8];
+    for values in values.chunks(sums.len()) {
+        for (sum, &x) in sums.iter_mut().zip(values) {
+            *sum += f64::from(x) * f64::from(x);
+        }
+    }
+    sums.iter().sum::<f64>().sqrt()
 }

@@ -3,6 +3,7 @@
 //! how many rows or columns are made together.
 
 mod panels;
+mod symmetric;
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -15,6 +16,7 @@ use crate::tile::{Even, Left, TileRows, pack, packed_len, product};
 use panels::pack_right;
 
 pub(crate) use panels::Panels;
+pub(crate) use symmetric::symmetric_into;
 
 /// A matrix in a slice, by the distances between neighbours.
 #[derive(Clone, Copy)]
@@ -47,6 +49,12 @@ pub(crate) const DEPTH: usize = 192;
 
 /// Rows that begin a group whatever the instruction set.
 pub(crate) const GROUP: usize = 12;
+
+/// Rows of the left-hand matrix are read where they lie when they are at most so far apart, for a group of them then
+/// keeps out of its own way in the first-level cache, and times at most so many columns, for packed ones are
+/// faster when they are used often.
+const NEAR: usize = 384;
+const FEW: usize = 512;
 
 /// Values of the operands that are held packed, about: they stay in the second-level cache.
 const HELD: usize = 128 << 10;
@@ -177,7 +185,7 @@ impl Product<'_> {
     /// All elements of `out` may be written (and read, with [`Start::Out`]), and nothing else uses them
     /// meanwhile.
     pub unsafe fn write(self, out: *mut f32, out_row: usize) {
-        simd::run(Run { of: self, out, out_row });
+        simd::run(Run { of: self, out, out_row, lower: false });
     }
 }
 
@@ -190,33 +198,12 @@ pub(crate) fn product_into(out: &mut [f32], shape: [usize; 3], left: View, right
     unsafe { Product { shape, left, right, start: Start::Zeros }.write(out.as_mut_ptr(), columns) };
 }
 
-/// Rows that [`symmetric_into`] makes at once, at most.
-const ROWS: usize = 4 * GROUP;
-
-/// `out = left right` where that is known to be symmetric, bit for bit what [`product_into`] makes of it: the sums at
-/// and left of the diagonal are made, the others are copied from them. `shape` is the side of `out` and the inner
-/// size; `out` is dense.
-pub(crate) fn symmetric_into(out: &mut [f32], [side, inner]: [usize; 2], left: View, right: View) {
-    assert!(out.len() >= side * side, "room for {side} x {side} values");
-    for first in (0..side).step_by(ROWS) {
-        let (rows, columns) = (ROWS.min(side - first), side.min(first + ROWS));
-        let data = left.data.get(first * left.row..).unwrap_or_default();
-        let (left, right) = (View { data, ..left }, Right::View(right));
-        let part = Product { shape: [rows, columns, inner], left, right, start: Start::Zeros };
-        // SAFETY: `rows` rows of `side` values inside of `out`, which is borrowed mutably.
-        unsafe { part.write(out[first * side..].as_mut_ptr(), side) };
-    }
-    for row in 0..side {
-        for column in row + 1..side {
-            out[row * side + column] = out[column * side + row];
-        }
-    }
-}
-
 struct Run<'a> {
     of: Product<'a>,
     out: *mut f32,
     out_row: usize,
+    /// Of tiles right of the diagonal some are left out.
+    lower: bool,
 }
 
 impl Kernel for Run<'_> {
@@ -224,10 +211,11 @@ impl Kernel for Run<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { of: Product { shape, left, right, start }, out, out_row } = self;
+        let Self { of: Product { shape, left, right, start }, out, out_row, lower } = self;
         let [rows, columns, inner] = shape;
         let (tall, wide) = (S::TILE_ROWS, 2 * S::LANES);
         left.check(rows, inner);
+        assert!(!lower || rows == columns, "a diagonal of {rows} x {columns}");
         if let Start::Row(row) = start {
             assert!(row.len() >= columns, "a start for each column");
         }
@@ -240,14 +228,19 @@ impl Kernel for Run<'_> {
         }
         // Lengths of about one size each: what is packed at once, and what one pass goes over.
         let even = |len: usize, most: usize| len.div_ceil(len.div_ceil(most).max(1)).max(1);
+        // Panels of short vectors are thinner.
+        let deep = if S::LANES > 8 { DEPTH } else { DEPTH / 3 * 4 };
         let packed = match right {
             Right::View(_) => columns.next_multiple_of(wide),
             Right::Panels(_) => 0,
         };
-        let long = even(inner, (HELD / (rows + packed).max(1)).max(DEPTH));
-        let step = even(long, DEPTH);
+        let long = even(inner, (HELD / (rows + packed).max(1)).max(deep));
+        let step = even(long, deep);
+        // Rows that lie close together are read where they are.
+        let near = left.column == 1 && left.row <= NEAR && columns <= FEW;
+        let a_len = if near { 0 } else { packed_len::<S>(rows, long) };
         // Whole cache lines, so that the panels behind start with one too.
-        let a_len = packed_len::<S>(rows, long).next_multiple_of(16);
+        let a_len = a_len.next_multiple_of(LINE);
         let mut memory = Scratch::take(a_len + packed * long + wide * tall);
         let (a, rest) = memory.values().split_at_mut(a_len);
         let (b, edge) = rest.split_at_mut(packed * long);
@@ -255,10 +248,12 @@ impl Kernel for Run<'_> {
         for first in (0..inner.max(1)).step_by(long) {
             let end = inner.min(first + long);
             let steps = || (first..end.max(first + 1)).step_by(step);
-            for from in steps() {
-                let depth = step.min(end - from);
+            let of_left = |from: usize| {
                 let data = left.data.get(from * left.column..).unwrap_or_default();
-                let of_left = Left::strided::<S>(data.as_ptr(), left.row, left.column);
+                Left::strided::<S>(data.as_ptr(), left.row, left.column)
+            };
+            for from in steps().filter(|_| !near) {
+                let (depth, of_left) = (step.min(end - from), of_left(from));
                 let to = &mut a[packed_len::<S>(rows, from - first)..];
                 // SAFETY: the view was checked for all rows and the whole inner axis, and what is packed
                 // are its values and zeros.
@@ -277,6 +272,7 @@ impl Kernel for Run<'_> {
             };
             for column in (0..columns).step_by(wide) {
                 let count = wide.min(columns - column);
+                let top = if lower { column / tall * tall } else { 0 };
                 let begin = match start {
                     Start::Row(row) => Start::Row(&row[column..column + count]),
                     other => other,
@@ -285,13 +281,21 @@ impl Kernel for Run<'_> {
                     let depth = step.min(end - from);
                     let panel = &panels[column * length + (at + from - first) * wide..];
                     assert!(panel.len() >= depth * wide, "a panel of {depth} rows");
-                    let a = &a[packed_len::<S>(rows, from - first)..];
+                    let a = match near {
+                        true => of_left(from),
+                        false => {
+                            let a = &a[packed_len::<S>(rows, from - first)..];
+                            assert!(a.len() >= packed_len::<S>(rows, depth), "{rows} packed rows");
+                            Left::packed::<S>(a.as_ptr(), depth)
+                        }
+                    };
                     let begin = if from == 0 { begin } else { Start::Out };
-                    // SAFETY: the panel holds `depth` rows of `wide` values, `a` the packed rows; the
-                    // elements of `out` are promised by the caller, and `edge` holds a whole tile.
+                    // SAFETY: the panel holds `depth` rows of `wide` values, `a` all rows, as the view
+                    // does; the elements of `out` are promised by the caller, and `edge` holds a whole tile.
                     unsafe {
-                        let (panel, to) = (panel.as_ptr(), out.add(column));
-                        strip(simd, [rows, count, depth], a, panel, begin, to, out_row, edge);
+                        let a = Left { start: a.start.wrapping_add(top / tall * a.group), ..a };
+                        let (panel, to) = (panel.as_ptr(), out.add(top * out_row + column));
+                        strip(simd, [rows - top, count, depth], a, panel, begin, to, out_row, edge);
                     }
                 }
             }
@@ -302,13 +306,13 @@ impl Kernel for Run<'_> {
 /// The columns of one panel, at most two vectors. `edge` is room for a tile.
 ///
 /// # Safety
-/// `panel` holds `depth` whole rows, `a` the packed rows, and all elements of `out` may be written.
+/// `panel` holds `depth` whole rows, `a` `rows` rows as long, and all elements of `out` may be written.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 unsafe fn strip<S: Simd>(
     simd: S,
     [rows, count, depth]: [usize; 3],
-    a: &[f32],
+    a: Left,
     panel: *const f32,
     begin: Start,
     out: *mut f32,
@@ -317,13 +321,13 @@ unsafe fn strip<S: Simd>(
 ) {
     let (tall, wide) = (S::TILE_ROWS, 2 * S::LANES);
     let vectors = count.div_ceil(S::LANES);
-    assert!(a.len() >= packed_len::<S>(rows, depth) && edge.len() >= tall * wide);
+    assert!(edge.len() >= tall * wide);
     // The next panel lies behind this one: each tile asks for some lines of it.
     let mut next = panel.wrapping_add(depth * wide);
     let lines = (depth * wide).div_ceil(LINE).div_ceil(rows.div_ceil(tall).max(1));
     for row in (0..rows).step_by(tall) {
         let height = tall.min(rows - row);
-        let left = Left::packed::<S>(a[row * depth..].as_ptr(), depth);
+        let left = Left { start: a.start.wrapping_add(row / tall * a.group), ..a };
         let shape = [height, vectors, depth];
         for _ in 0..lines {
             simd.fetch(next);
@@ -406,31 +410,6 @@ mod tests {
                         unsafe { all.write(found.as_mut_ptr(), columns) };
                         close(&found, &plain(shape, left, right, &bias), &format!("{shape:?}"));
                     }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn half_of_a_symmetric_product_says_the_rest() {
-        for side in [0, 1, 12, 47, 48, 49, 96, 130] {
-            for inner in [1, 40, 300] {
-                let x = values(side * inner, side);
-                let bits = |v: &[f32]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-                // Of rows, of columns, and the square of what is symmetric itself.
-                let lying = View { data: &x, row: inner, column: 1 };
-                let standing = View { data: &x, row: 1, column: side };
-                for x in [lying, standing] {
-                    let mut gram = vec![f32::NAN; side * side];
-                    let mut half = gram.clone();
-                    product_into(&mut gram, [side, side, inner], x, x.turned());
-                    symmetric_into(&mut half, [side, inner], x, x.turned());
-                    assert_eq!(bits(&half), bits(&gram), "{side} of {inner}");
-                    let g = View { data: &gram, row: side, column: 1 };
-                    let mut square = vec![f32::NAN; side * side];
-                    product_into(&mut square, [side; 3], g, g);
-                    symmetric_into(&mut half, [side; 2], g, g);
-                    assert_eq!(bits(&half), bits(&square), "{side} of {inner}");
                 }
             }
         }
